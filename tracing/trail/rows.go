@@ -1,0 +1,122 @@
+package trail
+
+// Message is one stored message (table messages).
+type Message struct {
+	ID             string   `json:"id"` // UNIQ_KEY, else offset message id
+	OffsetID       string   `json:"offsetId"`
+	Topic          string   `json:"topic"`
+	Tag            string   `json:"tag"`
+	Keys           []string `json:"keys"`
+	Type           string   `json:"type"` // normal, fifo, delay, transaction
+	QueueID        int32    `json:"queueId"`
+	QueueOffset    int64    `json:"queueOffset"`
+	Position       int64    `json:"position"` // logical log position (physical offset)
+	Index          uint64   `json:"index"`    // raft index of its entry
+	Term           uint64   `json:"term"`
+	StoredBytes    uint32   `json:"storedBytes"`
+	BodyBytes      uint32   `json:"bodyBytes"`
+	SysFlag        int32    `json:"sysFlag"`
+	ReconsumeTimes int32    `json:"reconsumeTimes"`
+	ProducerGroup  string   `json:"producerGroup"`
+	ProducerClient string   `json:"producerClient"`
+	ProducerAddr   string   `json:"producerAddr"`
+	Language       string   `json:"language"`
+	Version        string   `json:"version"`
+	Protocol       string   `json:"protocol"`
+	Broker         string   `json:"broker"` // broker group's name
+	Node           string   `json:"node"`
+	BornMicros     int64    `json:"bornMicros"`     // producer's clock
+	ReceivedMicros int64    `json:"receivedMicros"` // frame read
+	AppendedMicros int64    `json:"appendedMicros"` // entry formed (store time)
+	SyncedMicros   int64    `json:"syncedMicros"`   // on stable storage here; 0 not recorded
+	AckedMicros    int64    `json:"ackedMicros"`    // committed, applied, answer handed to the connection; 0 not recorded
+	OriginID       string   `json:"originId"`       // first message of its lineage, "" when it is the first
+	TraceIn        string   `json:"traceIn"`        // incoming trace id, 32 hex, or ""
+	ParentIn       string   `json:"parentIn"`       // incoming parent span id, 16 hex, or ""
+	TraceFlags     uint8    `json:"traceFlags"`
+}
+
+// Delivery is one contiguous range of a queue handed to one client of one group (table deliveries).
+type Delivery struct {
+	Topic           string  `json:"topic"`
+	QueueID         int32   `json:"queueId"`
+	From            int64   `json:"from"` // first queue offset
+	To              int64   `json:"to"`   // one behind the last
+	Group           string  `json:"group"`
+	Client          string  `json:"client"`
+	Addr            string  `json:"addr"`
+	Language        string  `json:"language"`
+	Version         string  `json:"version"`
+	Protocol        string  `json:"protocol"`
+	Node            string  `json:"node"`
+	RequestedMicros int64   `json:"requestedMicros"` // request read
+	SentMicros      int64   `json:"sentMicros"`      // answer handed to the connection
+	WaitedMicros    int64   `json:"waitedMicros"`    // held by long polling
+	Messages        uint32  `json:"messages"`        // sent
+	Filtered        uint32  `json:"filtered"`        // in the range, not sent: the subscription did not match
+	Skipped         []int64 `json:"skipped"`         // queue offsets in the range that were filtered out (bounded, 64)
+	Bytes           uint64  `json:"bytes"`
+	Attempt         uint16  `json:"attempt"`
+	Subscription    string  `json:"subscription"`
+}
+
+// Settlement is an acknowledged range, or one message's ack, nack, expiry, dead letter or reset (table settlements).
+type Settlement struct {
+	Topic    string `json:"topic"`
+	QueueID  int32  `json:"queueId"`
+	From     int64  `json:"from"` // first offset newly settled; -1 unknown
+	To       int64  `json:"to"`   // one behind the last
+	Group    string `json:"group"`
+	Outcome  string `json:"outcome"` // acknowledged, reset, …
+	Client   string `json:"client"`
+	Node     string `json:"node"`
+	AtMicros int64  `json:"atMicros"`
+	Position int64  `json:"position"`
+}
+
+// Step is anything else about one message (table steps).
+type Step struct {
+	ID             string `json:"id"`   // message
+	Name           string `json:"name"` // send, process, … as observability.md 1.2 names operations
+	Topic          string `json:"topic"`
+	Group          string `json:"group"`
+	Client         string `json:"client"`
+	Addr           string `json:"addr"`
+	AtMicros       int64  `json:"atMicros"` // start
+	DurationMicros int64  `json:"durationMicros"`
+	Attempt        uint16 `json:"attempt"`
+	Status         string `json:"status"` // Unset, Ok, Error
+	Error          string `json:"error"`
+	Source         string `json:"source"`   // broker, client
+	Detail         string `json:"detail"`   // requestId, consume status …
+	Position       int64  `json:"position"` // log position it was derived from
+}
+
+// Happening is something about the broker or a client (table happenings).
+type Happening struct {
+	AtMicros int64             `json:"atMicros"`
+	Kind     string            `json:"kind"` // connect, disconnect, rebalance, refusal, topic, group, leader, flush-stall, retention …
+	Topic    string            `json:"topic"`
+	Group    string            `json:"group"`
+	Client   string            `json:"client"`
+	Addr     string            `json:"addr"`
+	Node     string            `json:"node"`
+	Text     string            `json:"text"`
+	Count    uint32            `json:"count"` // how many like it are folded into this row
+	Detail   map[string]string `json:"detail"`
+}
+
+// Shipped is one block that the shipper wrote (table ship_log).
+type Shipped struct {
+	AtMicros    int64  `json:"atMicros"`
+	Node        string `json:"node"`
+	Source      string `json:"source"` // log or notes
+	From        int64  `json:"from"`   // log position or notes sequence
+	To          int64  `json:"to"`
+	FromMicros  int64  `json:"fromMicros"` // times that the block spans
+	ToMicros    int64  `json:"toMicros"`
+	Rows        uint64 `json:"rows"`
+	NotRecorded uint64 `json:"notRecorded"` // rows lost
+	Reason      string `json:"reason"`      // why they were lost
+	Topic       string `json:"topic"`
+}
