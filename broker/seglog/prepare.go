@@ -1,0 +1,144 @@
+package seglog
+
+import (
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// preparer makes the file of the next segment ahead of need: allocated and filled with zeros, because a write into
+// unwritten space makes every fdatasync pay the file system's journal.
+type preparer struct {
+	kick  chan struct{}
+	done  chan struct{}
+	ready atomic.Bool // the file is there
+	mu    sync.Mutex  // held while the file is made or taken
+	quit  sync.Once
+	file  vfs.File
+}
+
+const zeroChunk = 1 << 20
+
+func (l *Log) preparedName() string { return filepath.Join(l.dir, "next.prepared") }
+
+func (l *Log) startPreparer() {
+	if l.opts.Foreground || l.opts.ReadOnly {
+		return
+	}
+	l.prepare.kick, l.prepare.done = make(chan struct{}, 1), make(chan struct{})
+	go l.prepareLoop()
+	l.prepare.wake()
+}
+
+func (p *preparer) wake() {
+	if p.kick == nil {
+		return
+	}
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (p *preparer) stop() {
+	if p.kick == nil {
+		return
+	}
+	p.quit.Do(func() { close(p.kick) })
+	<-p.done
+}
+
+// prepareLoop makes one file per kick and tries again every second while the disk is full.
+func (l *Log) prepareLoop() {
+	defer close(l.prepare.done)
+	retry := time.NewTicker(time.Second)
+	defer retry.Stop()
+	for {
+		select {
+		case _, ok := <-l.prepare.kick:
+			if !ok {
+				return
+			}
+		case <-retry.C:
+		}
+		if l.prepare.ready.Load() {
+			continue
+		}
+		l.prepare.mu.Lock()
+		err := l.makePrepared(true)
+		l.prepare.mu.Unlock()
+		if err != nil {
+			l.opts.Log.Warn("next segment cannot be prepared; sends are refused when the active one is full", "err", err)
+		}
+	}
+}
+
+func (l *Log) makePrepared(zeros bool) error {
+	if l.prepare.file != nil {
+		return nil
+	}
+	f, err := l.fs.Create(l.preparedName())
+	if err != nil {
+		return err
+	}
+	if err = f.Allocate(l.opts.SegmentBytes); err == nil && zeros {
+		err = fillZeros(f, l.opts.SegmentBytes)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		f.Close()
+		_ = l.fs.Remove(l.preparedName()) // give the space back; the next try makes it anew
+		return err
+	}
+	l.prepare.file = f
+	l.prepare.ready.Store(true)
+	return nil
+}
+
+func fillZeros(f vfs.File, size int64) error {
+	zeros := make([]byte, zeroChunk)
+	for at := int64(0); at < size; at += zeroChunk {
+		if _, err := f.WriteAt(zeros[:min(zeroChunk, size-at)], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newSegment takes the prepared file (or makes one) under its final name. The header is not written yet.
+func (l *Log) newSegment(h segmentHeader) (*segment, error) {
+	l.prepare.mu.Lock()
+	defer l.prepare.mu.Unlock()
+	if err := l.makePrepared(false); err != nil {
+		return nil, err
+	}
+	s := &segment{segmentHeader: h, name: segmentName(l.dir, h.seq), file: l.prepare.file}
+	l.prepare.file = nil
+	l.prepare.ready.Store(false)
+	if err := l.fs.Rename(l.preparedName(), s.name); err != nil {
+		return nil, err
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return nil, err
+	}
+	s.mu.loaded, s.mu.last, s.mu.endPos, s.mu.end = true, h.firstIndex-1, h.firstPos, SegmentHeaderSize
+	return s, nil
+}
+
+// Room is how many bytes can be appended without asking the file system for more space.
+func (l *Log) Room() int64 {
+	segs := *l.segments.Load()
+	s := segs[len(segs)-1]
+	s.mu.RLock()
+	room := l.opts.SegmentBytes - int64(s.mu.end)
+	s.mu.RUnlock()
+	if l.prepare.ready.Load() {
+		room += l.opts.SegmentBytes
+	}
+	return room
+}
