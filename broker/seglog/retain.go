@@ -16,6 +16,10 @@ func (l *Log) DropBefore(index uint64) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
+	// What says where the log goes on must be on the disk before what it followed is gone.
+	if err := l.Sync(); err != nil {
+		return 0, err
+	}
 	rest := append([]*segment(nil), segs[n:]...)
 	l.segments.Store(&rest)
 	var errs error

@@ -25,19 +25,26 @@ type Fault struct {
 
 type faultFile struct {
 	File
-	hook func(op Op, name string) error
-	name string
+	fault *Fault
+	name  string
+}
+
+func (f *Fault) ask(op Op, name string) error {
+	if f.Hook == nil {
+		return nil
+	}
+	return f.Hook(op, name)
 }
 
 func (f *Fault) wrap(op Op, name string, open func(string) (File, error)) (File, error) {
-	if err := f.Hook(op, name); err != nil {
+	if err := f.ask(op, name); err != nil {
 		return nil, err
 	}
 	file, err := open(name)
 	if err != nil {
 		return nil, err
 	}
-	return &faultFile{file, f.Hook, name}, nil
+	return &faultFile{file, f, name}, nil
 }
 
 // Create implements FS.
@@ -51,7 +58,7 @@ func (f *Fault) OpenRead(name string) (File, error) { return f.wrap(OpOpen, name
 
 // Rename implements FS.
 func (f *Fault) Rename(from, to string) error {
-	if err := f.Hook(OpRename, from); err != nil {
+	if err := f.ask(OpRename, from); err != nil {
 		return err
 	}
 	return f.FS.Rename(from, to)
@@ -59,7 +66,7 @@ func (f *Fault) Rename(from, to string) error {
 
 // Remove implements FS.
 func (f *Fault) Remove(name string) error {
-	if err := f.Hook(OpRemove, name); err != nil {
+	if err := f.ask(OpRemove, name); err != nil {
 		return err
 	}
 	return f.FS.Remove(name)
@@ -67,21 +74,21 @@ func (f *Fault) Remove(name string) error {
 
 // SyncDir implements FS.
 func (f *Fault) SyncDir(dir string) error {
-	if err := f.Hook(OpSyncDir, dir); err != nil {
+	if err := f.ask(OpSyncDir, dir); err != nil {
 		return err
 	}
 	return f.FS.SyncDir(dir)
 }
 
 func (f *faultFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.hook(OpRead, f.name); err != nil {
+	if err := f.fault.ask(OpRead, f.name); err != nil {
 		return 0, err
 	}
 	return f.File.ReadAt(p, off)
 }
 
 func (f *faultFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.hook(OpWrite, f.name); err != nil {
+	if err := f.fault.ask(OpWrite, f.name); err != nil {
 		n, _ := f.File.WriteAt(p[:len(p)/2], off) // a short write, as a failing disk leaves it
 		return n, err
 	}
@@ -89,14 +96,14 @@ func (f *faultFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *faultFile) Sync() error {
-	if err := f.hook(OpSync, f.name); err != nil {
+	if err := f.fault.ask(OpSync, f.name); err != nil {
 		return err
 	}
 	return f.File.Sync()
 }
 
 func (f *faultFile) Allocate(size int64) error {
-	if err := f.hook(OpAllocate, f.name); err != nil {
+	if err := f.fault.ask(OpAllocate, f.name); err != nil {
 		return err
 	}
 	return f.File.Allocate(size)
