@@ -185,6 +185,7 @@ func (l *Log) TruncateFrom(index uint64) error {
 	if index > l.active.mu.last {
 		return nil
 	}
+	l.cuts++
 	for l.active.firstIndex > index {
 		if err := l.dropActive(); err != nil {
 			return err

@@ -51,6 +51,7 @@ type Log struct {
 	stage   []byte
 	stageAt uint32 // file offset of stage[0]
 	synced  uint32 // of the active segment
+	cuts    int    // how often entries were removed from the end
 	hard    HardState
 	failed  atomic.Pointer[error]
 

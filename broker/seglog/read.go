@@ -130,3 +130,19 @@ func (l *Log) Contains(pos int64) (index uint64, dataPos int64, err error) {
 	// Local records lie between entries, so the distance within the entry is the same in file and positions.
 	return s.firstIndex + uint64(i), pos - int64(at-t.offsets[i]) + RecordHeaderSize, nil
 }
+
+// PositionOf is the position of an entry's record.
+func (l *Log) PositionOf(index uint64) (int64, error) {
+	s, err := l.byIndex(index)
+	if err != nil {
+		return 0, err
+	}
+	if err := l.load(s); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	at := int64(s.mu.table.offsets[index-s.firstIndex])
+	s.mu.RUnlock()
+	h, _, err := readRecord(s, at, nil)
+	return h.pos, err
+}

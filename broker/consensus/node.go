@@ -1,0 +1,240 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/seglog"
+)
+
+// Options of a member.
+type Options struct {
+	ID        uint64
+	ConfState *pb.ConfState // members as of Applied; at the first start all voters
+	Applied   uint64        // index that the caller's checkpoint holds
+	Log       *seglog.Log
+	Logger    *slog.Logger
+	// Durable true: a write is stable when it was synced. False: when the page cache has it (a crash of the machine, not of
+	// the process, may lose it).
+	Durable bool
+	// Send hands messages to other members; nil in a group of one.
+	Send func([]*pb.Message)
+}
+
+// Limits.
+const (
+	ElectionTicks  = 10
+	HeartbeatTicks = 1
+	maxUncommitted = 64 << 20
+	maxInflight    = 256
+	maxMessage     = 4 << 20
+)
+
+// Committed is one entry to apply. Data is valid until Applied is told of its index.
+type Committed struct {
+	Index, Term uint64
+	Type        pb.EntryType
+	Pos         int64 // logical position of the record; its data begins seglog.RecordHeaderSize later
+	Data        []byte
+}
+
+// Node is one member. Its owner calls, after every Step, Propose, Tick or Synced: Process, until it says there is no more.
+type Node struct {
+	opts    Options
+	raw     *raft.RawNode
+	storage *storage
+	// waiting are the responses that may be told once what was written before them is synced.
+	waiting []*pb.Message
+	told    int // how many of waiting the running sync covers
+	state   raft.StateType
+	term    uint64
+	err     error
+}
+
+// New makes a member over an open log.
+func New(o Options) (*Node, error) {
+	s := &storage{log: o.Log, conf: o.ConfState, commit: o.Applied}
+	raw, err := raft.NewRawNode(&raft.Config{
+		ID: o.ID, ElectionTick: ElectionTicks, HeartbeatTick: HeartbeatTicks, Storage: s, Applied: o.Applied,
+		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxMessage,
+		MaxUncommittedEntriesSize: maxUncommitted, MaxInflightMsgs: maxInflight, CheckQuorum: true, PreVote: true,
+		DisableProposalForwarding: true, Logger: raftLogger{o.Logger},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
+	}
+	return &Node{opts: o, raw: raw, storage: s}, nil
+}
+
+// Campaign asks for leadership at once; a group of one needs no election time-out.
+func (n *Node) Campaign() error { return n.raw.Campaign() }
+
+// Tick is raft's clock.
+func (n *Node) Tick() { n.raw.Tick() }
+
+// Step takes a message of another member.
+func (n *Node) Step(m *pb.Message) error { return n.raw.Step(m) }
+
+// Propose hands data to raft, which keeps it until it is applied.
+func (n *Node) Propose(data []byte) error { return n.raw.Propose(data) }
+
+// Leader says whether this member believes to lead, and in which term.
+func (n *Node) Leader() (bool, uint64) { return n.state == raft.StateLeader, n.term }
+
+// Commit is the commit index.
+func (n *Node) Commit() uint64 { return n.raw.BasicStatus().GetCommit() }
+
+// Process takes raft's next effects: writes go to the log's page cache at once; apply is called for each committed entry.
+// more says that there may be further effects. After an error the member must not be used.
+func (n *Node) Process(apply func(Committed) error) (more bool, err error) {
+	if n.err != nil || !n.raw.HasReady() {
+		return false, n.err
+	}
+	rd := n.raw.Ready()
+	n.note(rd)
+	for _, m := range rd.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			n.err = n.write(m)
+		case raft.LocalApplyThread:
+			n.err = n.apply(m, apply)
+		default:
+			n.opts.Send([]*pb.Message{m})
+		}
+		if n.err != nil {
+			return false, n.err
+		}
+	}
+	return true, nil
+}
+
+func (n *Node) note(rd raft.Ready) {
+	if rd.SoftState != nil {
+		n.state = rd.RaftState
+	}
+	if !raft.IsEmptyHardState(rd.HardState) {
+		n.term = rd.GetTerm()
+	}
+}
+
+// write puts entries and a changed hard state into the log and keeps the responses until they may be told.
+func (n *Node) write(m *pb.Message) error {
+	for _, e := range m.Entries {
+		if err := n.append(e); err != nil {
+			return err
+		}
+	}
+	changed := false
+	if m.Term != nil {
+		h, old := seglog.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, n.opts.Log.HardState()
+		if changed = h.Term != old.Term || h.Vote != old.Vote; changed {
+			if err := n.opts.Log.SetHardState(h); err != nil {
+				return err
+			}
+		}
+	}
+	if err := n.opts.Log.Flush(); err != nil {
+		return err
+	}
+	responses := m.GetResponses()
+	if len(responses) == 0 && !changed {
+		return nil
+	}
+	// A response may be told at once only when nothing before it waits for a sync.
+	if len(n.waiting) == 0 && (!n.opts.Durable || len(m.Entries) == 0 && !changed && !n.opts.Log.Dirty()) {
+		return n.tell(responses)
+	}
+	n.waiting = append(n.waiting, responses...)
+	return nil
+}
+
+func (n *Node) append(e *pb.Entry) error {
+	if e.GetIndex() <= n.opts.Log.LastIndex() {
+		if err := n.opts.Log.TruncateFrom(e.GetIndex()); err != nil {
+			return err
+		}
+	}
+	pos, err := n.opts.Log.Append(seglog.Entry{Index: e.GetIndex(), Term: e.GetTerm(), Type: uint8(e.GetType()), Data: e.Data})
+	if err == nil {
+		n.storage.recent.put(e, pos)
+	}
+	return err
+}
+
+func (n *Node) tell(responses []*pb.Message) error {
+	for _, r := range responses {
+		if r.GetTo() != n.opts.ID {
+			n.opts.Send([]*pb.Message{r})
+			continue
+		}
+		if err := n.raw.Step(r); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) {
+			return fmt.Errorf("raft: %w", err)
+		}
+	}
+	return nil
+}
+
+// NeedsSync says that responses wait for a sync and none was begun for them.
+func (n *Node) NeedsSync() bool { return len(n.waiting) > n.told }
+
+// SyncBegun says that a sync of everything written so far has begun.
+func (n *Node) SyncBegun() { n.told = len(n.waiting) }
+
+// Synced says that the sync that began last has ended well.
+func (n *Node) Synced() error {
+	done := n.waiting[:n.told:n.told]
+	n.waiting, n.told = n.waiting[n.told:], 0
+	if len(n.waiting) == 0 {
+		n.waiting = nil
+	}
+	return n.tell(done)
+}
+
+func (n *Node) apply(m *pb.Message, apply func(Committed) error) error {
+	for _, e := range m.Entries {
+		pos, err := n.position(e.GetIndex())
+		if err != nil {
+			return err
+		}
+		if err := apply(Committed{e.GetIndex(), e.GetTerm(), e.GetType(), pos, e.Data}); err != nil {
+			return fmt.Errorf("apply entry %d: %w", e.GetIndex(), err)
+		}
+		n.storage.recent.forget(e.GetIndex())
+	}
+	return n.tell(m.GetResponses())
+}
+
+func (n *Node) position(index uint64) (int64, error) {
+	if p, ok := n.storage.recent.get(index); ok {
+		return p.pos, nil
+	}
+	return n.opts.Log.PositionOf(index)
+}
+
+// ApplyConfChange tells raft of a committed change of members and returns the members then.
+func (n *Node) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {
+	n.storage.conf = n.raw.ApplyConfChange(cc)
+	return n.storage.conf
+}
+
+// raftLogger writes raft's words into the process's log.
+type raftLogger struct{ log *slog.Logger }
+
+func (l raftLogger) Debug(v ...any)                 { l.log.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Debugf(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Info(v ...any)                  { l.log.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Infof(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Warning(v ...any)               { l.log.Warn(fmt.Sprint(v...)) }
+func (l raftLogger) Warningf(format string, v ...any) {
+	l.log.Warn(fmt.Sprintf(format, v...))
+}
+func (l raftLogger) Error(v ...any)                 { l.log.Error(fmt.Sprint(v...)) }
+func (l raftLogger) Errorf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Fatal(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Fatalf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Panic(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Panicf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
