@@ -131,4 +131,6 @@ func (s *storage) LastIndex() (uint64, error) { return s.log.LastIndex(), nil }
 func (s *storage) FirstIndex() (uint64, error) { return s.log.FirstIndex(), nil }
 
 // Snapshot implements raft.Storage. A group of one never needs one.
-func (s *storage) Snapshot() (*pb.Snapshot, error) { return nil, raft.ErrSnapshotTemporarilyUnavailable }
+func (s *storage) Snapshot() (*pb.Snapshot, error) {
+	return nil, raft.ErrSnapshotTemporarilyUnavailable
+}

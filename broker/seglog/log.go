@@ -230,3 +230,18 @@ func (o *Options) defaults() error {
 	}
 	return nil
 }
+
+// ActiveSeq is the number of the segment that is written to. The log's own goroutine may ask.
+func (l *Log) ActiveSeq() uint64 { return l.active.seq }
+
+// SegmentRoom is how many bytes the active segment still takes. The log's own goroutine may ask.
+func (l *Log) SegmentRoom() int64 { return l.opts.SegmentBytes - int64(l.active.mu.end) }
+
+// SeqOf is the number of the segment that holds an entry.
+func (l *Log) SeqOf(index uint64) (uint64, error) {
+	s, err := l.byIndex(index)
+	if err != nil {
+		return 0, err
+	}
+	return s.seq, nil
+}

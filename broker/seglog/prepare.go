@@ -130,15 +130,12 @@ func (l *Log) newSegment(h segmentHeader) (*segment, error) {
 	return s, nil
 }
 
-// Room is how many bytes can be appended without asking the file system for more space.
-func (l *Log) Room() int64 {
-	segs := *l.segments.Load()
-	s := segs[len(segs)-1]
-	s.mu.RLock()
-	room := l.opts.SegmentBytes - int64(s.mu.end)
-	s.mu.RUnlock()
-	if l.prepare.ready.Load() {
-		room += l.opts.SegmentBytes
+// HasRoom says whether an entry of n bytes can be appended: it fits into the active segment, or the next one is prepared,
+// or the file system has space for it and a quarter more. The log's own goroutine may ask.
+func (l *Log) HasRoom(n int64) bool {
+	if l.SegmentRoom() >= n || l.prepare.ready.Load() {
+		return true
 	}
-	return room
+	_, free, err := l.fs.Usage(l.dir)
+	return err != nil || free >= l.opts.SegmentBytes+l.opts.SegmentBytes/4
 }

@@ -1,0 +1,198 @@
+package shard
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
+)
+
+// apply changes the state as a committed entry says, then answers who waits for it.
+func (s *Shard) apply(c consensus.Committed) error {
+	if err := s.enter(c.Index); err != nil {
+		return err
+	}
+	if c.Type == pb.EntryNormal {
+		if err := s.applyPayload(c); err != nil {
+			return err
+		}
+	}
+	s.counters.Entries.Add(1)
+	s.applied.Store(c.Index)
+	s.wakeReaders()
+	if leads, term := s.node.Leader(); leads && c.Term == term && s.leaderTerm != term {
+		s.startLeading(term)
+	}
+	if n := len(s.inflight); n > 0 && s.inflight[0].index == c.Index {
+		p := s.inflight[0]
+		s.inflight = append(s.inflight[:0], s.inflight[1:]...)
+		var err error
+		if p.term != c.Term {
+			err = ErrNotLeader
+		}
+		s.complete(p, err)
+	}
+	return nil
+}
+
+func (s *Shard) complete(p *proposal, err error) {
+	formed, index, n := p.formed, p.index, len(p.batches)
+	s.finish(p, err)
+	if s.opts.Times != nil && n > 0 && err == nil {
+		synced := s.syncedAt
+		if !s.opts.Durable {
+			synced = 0
+		}
+		s.opts.Times(index, formed, synced, time.Now().UnixMicro())
+	}
+}
+
+// enter notices that an entry lies in a later segment than the one before: that one is whole now, its sidecar and the
+// checkpoint are written.
+func (s *Shard) enter(index uint64) error {
+	seq, err := s.log.SeqOf(index)
+	if err != nil {
+		return fmt.Errorf("segment of entry %d: %w", index, err)
+	}
+	if s.writer.Seq() == seq {
+		return nil
+	}
+	if old := s.writer.Seq(); old != 0 {
+		s.seals <- sealJob{old, s.checkpoint(old)}
+	}
+	s.writer = s.index.Writer(seq)
+	return nil
+}
+
+func (s *Shard) applyPayload(c consensus.Committed) error {
+	b, err := entry.Decode(c.Data)
+	if err != nil {
+		return err
+	}
+	s.lastMicros = max(s.lastMicros, b.NowMicros)
+	if err := b.Commands(func(k entry.Kind, body []byte) error { return s.applyCommand(k, body, c.Pos) }); err != nil {
+		return err
+	}
+	a := applier{s: s, dataPos: c.Pos + seglog.RecordHeaderSize}
+	err = b.Messages(a.message)
+	a.flush()
+	return err
+}
+
+// applyCommand: what cannot be understood is an error that stops the member, because others might understand it.
+func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
+	switch k {
+	case entry.KindProducer:
+		return nil
+	case entry.KindOffsets, entry.KindOffsetReset:
+		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.offsets.Apply(o); return nil })
+	case entry.KindTopicPut:
+		e, err := s.catalog.PutTopic(body, pos)
+		if err == nil {
+			s.index.Topic(e.Name, e.CreatedPos)
+		}
+		return err
+	case entry.KindTopicDelete:
+		s.deleteTopic(string(body))
+		return nil
+	case entry.KindGroupPut:
+		_, err := s.catalog.PutGroup(body)
+		return err
+	case entry.KindGroupDelete:
+		s.catalog.DeleteGroup(string(body))
+		s.offsets.DropGroup(string(body))
+		return nil
+	}
+	return fmt.Errorf("entry has command %d, which this version does not know", k)
+}
+
+func (s *Shard) deleteTopic(name string) {
+	if e, ok := s.catalog.Topic(name); ok {
+		for _, q := range s.index.Topic(name, e.CreatedPos).Queues() {
+			q.Dead = true
+		}
+	}
+	s.catalog.DeleteTopic(name)
+	s.index.DropTopic(name)
+	s.offsets.DropTopic(name)
+}
+
+// applier puts the messages of one entry into the index; messages of one queue come together.
+type applier struct {
+	s       *Shard
+	dataPos int64
+	topic   *queue.Topic
+	queue   *queue.Queue
+}
+
+func (a *applier) message(at int, v message.View, _ entry.Origin) error {
+	if !a.find(v) {
+		return nil // its topic was deleted while it was on its way
+	}
+	pos := a.dataPos + int64(at)
+	if v.Position() != pos {
+		return fmt.Errorf("message of %s says position %d and stands at %d", v.Topic(), v.Position(), pos)
+	}
+	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: a.keys(v, pos)}
+	a.topic.Messages.Add(1)
+	a.topic.Bytes.Add(int64(len(v)))
+	a.s.counters.Messages.Add(1)
+	a.s.counters.Bytes.Add(int64(len(v)))
+	return a.s.writer.Add(a.queue, v.QueueOffset(), row)
+}
+
+// find makes a.queue the message's.
+func (a *applier) find(v message.View) bool {
+	topic, id := v.Topic(), v.QueueID()
+	if a.queue != nil && a.queue.ID == id && string(topic) == a.queue.Topic {
+		return true
+	}
+	a.flush()
+	a.topic, a.queue = nil, nil
+	e, ok := a.s.catalog.Topic(string(topic))
+	if !ok {
+		return false
+	}
+	a.topic = a.s.index.Topic(e.Name, e.CreatedPos)
+	a.queue = a.topic.Queue(id)
+	return true
+}
+
+// flush tells who waits for the queue.
+func (a *applier) flush() {
+	if a.queue != nil && a.s.opts.Stored != nil && a.queue.Waiters.Load() > 0 {
+		a.s.opts.Stored(a.queue)
+	}
+}
+
+// keys indexes UNIQ_KEY and KEYS, and gives the tag hash: one walk over the properties.
+func (a *applier) keys(v message.View, pos int64) (tagHash int32) {
+	run := v.Properties()
+	for {
+		name, value, rest, ok := message.NextProperty(run)
+		if !ok {
+			return tagHash
+		}
+		switch run = rest; string(name) {
+		case message.PropTags:
+			tagHash = message.TagHash(value)
+		case message.PropUniqKey:
+			a.s.writer.AddKey(v.Topic(), value, pos)
+		case message.PropKeys:
+			for len(value) > 0 {
+				var key []byte
+				key, value, _ = bytes.Cut(value, []byte{' '})
+				if len(key) > 0 {
+					a.s.writer.AddKey(v.Topic(), key, pos)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package shard
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// checkpoint is the state as of the end of segment Sealed. File: CRC-32C 4, little endian, of the JSON that follows.
+type checkpoint struct {
+	Version    int             `json:"version"`
+	Sealed     uint64          `json:"sealed"`  // segment number; 0: nothing is sealed
+	Applied    uint64          `json:"applied"` // index of its last entry
+	Voters     []uint64        `json:"voters"`
+	LastMicros int64           `json:"lastMicros"`
+	Topics     []catalog.Entry `json:"topics"`
+	Groups     []catalog.Group `json:"groups"`
+	Offsets    []offset.Saved  `json:"offsets"`
+	Queues     []queueEnd      `json:"queues"`
+}
+
+type queueEnd struct {
+	Topic string `json:"topic"`
+	ID    int32  `json:"id"`
+	End   int64  `json:"end"`
+	Last  int64  `json:"last"`
+}
+
+const (
+	checkpointVersion = 1
+	checkpointMax     = 1 << 30
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (s *Shard) checkpointName() string { return filepath.Join(s.opts.Dir, "checkpoint") }
+
+// checkpoint takes the state; the loop calls it between two entries.
+func (s *Shard) checkpoint(sealed uint64) *checkpoint {
+	c := &checkpoint{
+		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Voters: s.conf.GetVoters(),
+		LastMicros: s.lastMicros, Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
+	}
+	for _, t := range s.index.Topics() {
+		for _, q := range t.Queues() {
+			_, end, last := q.Bounds()
+			c.Queues = append(c.Queues, queueEnd{t.Name, q.ID, end, last})
+		}
+	}
+	return c
+}
+
+func (s *Shard) saveCheckpoint(c *checkpoint) error {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	b := binary.LittleEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli))
+	return vfs.WriteFileAtomic(s.opts.FS, s.checkpointName(), append(b, body...))
+}
+
+// loadCheckpoint gives an empty one at the very first start.
+func (s *Shard) loadCheckpoint() (*checkpoint, error) {
+	b, err := vfs.ReadFile(s.opts.FS, s.checkpointName(), checkpointMax)
+	if errors.Is(err, fs.ErrNotExist) && s.log.FirstIndex() <= 1 {
+		c := &checkpoint{Version: checkpointVersion, Voters: []uint64{s.opts.ID}}
+		return c, s.saveCheckpoint(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	if len(b) < 4 || binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:], castagnoli) {
+		return nil, fmt.Errorf("checkpoint %s is damaged", s.checkpointName())
+	}
+	c := &checkpoint{}
+	if err := json.Unmarshal(b[4:], c); err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", s.checkpointName(), err)
+	}
+	if c.Version != checkpointVersion {
+		return nil, fmt.Errorf("checkpoint %s has version %d, this program knows %d", s.checkpointName(), c.Version, checkpointVersion)
+	}
+	return c, nil
+}
+
+// recover restores the state as of the last checkpoint; raft applies what is behind it.
+func (s *Shard) recover() error {
+	c, err := s.loadCheckpoint()
+	if err != nil {
+		return err
+	}
+	if c.Applied > s.log.LastIndex() || c.Applied+1 < s.log.FirstIndex() {
+		return fmt.Errorf("the checkpoint holds entry %d, the log has %d to %d: files of different logs, or some are missing", c.Applied, s.log.FirstIndex(), s.log.LastIndex())
+	}
+	s.index = queue.New(s.opts.FS, s.opts.Dir, s.opts.Log)
+	s.restore(c)
+	for _, seg := range s.log.Segments() {
+		if seg.Seq > c.Sealed {
+			break
+		}
+		if err := s.loadSidecar(seg); err != nil {
+			return err
+		}
+	}
+	s.restoreEnds(c)
+	s.applied.Store(c.Applied)
+	s.sealedSeq.Store(c.Sealed)
+	s.conf = &pb.ConfState{Voters: c.Voters}
+	s.node, err = consensus.New(consensus.Options{
+		ID: s.opts.ID, ConfState: s.conf, Applied: c.Applied, Log: s.log, Logger: s.opts.Log, Durable: s.opts.Durable,
+	})
+	return err
+}
+
+func (s *Shard) restore(c *checkpoint) {
+	s.lastMicros = c.LastMicros
+	s.catalog.Restore(c.Topics, c.Groups)
+	s.offsets.Restore(c.Offsets)
+	for _, t := range c.Topics {
+		s.index.Topic(t.Name, t.CreatedPos)
+	}
+}
+
+// restoreEnds gives queues whose messages are all gone their ends.
+func (s *Shard) restoreEnds(c *checkpoint) {
+	for _, e := range c.Queues {
+		if t, ok := s.catalog.Topic(e.Topic); ok {
+			s.index.Topic(e.Topic, t.CreatedPos).Queue(e.ID).Restore(e.End, e.Last)
+		}
+	}
+}
+
+func (s *Shard) created(topic string) (int64, bool) {
+	e, ok := s.catalog.Topic(topic)
+	return e.CreatedPos, ok
+}
+
+// loadSidecar takes a sealed segment's index from its file, or makes it again from the segment.
+func (s *Shard) loadSidecar(seg seglog.SegmentInfo) error {
+	err := s.index.Load(seg.Seq, s.created)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, queue.ErrSidecar) {
+		return err
+	}
+	s.opts.Log.Warn("sidecar is missing or damaged; it is made again from the log", "segment", seg.Name, "err", err)
+	return s.rebuild(seg)
+}
+
+func (s *Shard) rebuild(seg seglog.SegmentInfo) error {
+	s.writer = s.index.Writer(seg.Seq)
+	for next := seg.FirstIndex; next <= seg.LastIndex; {
+		var err error
+		next, err = s.log.Read(next, EntryBytes, func(r seglog.Record) error {
+			if r.Index > seg.LastIndex || pb.EntryType(r.Type) != pb.EntryNormal {
+				return nil
+			}
+			b, err := entry.Decode(r.Data)
+			if err != nil {
+				return err
+			}
+			a := rebuilder{applier{s: s, dataPos: r.Pos + seglog.RecordHeaderSize}}
+			return b.Messages(a.message)
+		})
+		if err != nil {
+			return fmt.Errorf("rebuild the sidecar of %s: %w", seg.Name, err)
+		}
+	}
+	err := s.index.Seal(seg.Seq)
+	s.writer = queue.Writer{}
+	return err
+}
+
+type sealJob struct {
+	seq   uint64
+	state *checkpoint
+}
+
+// sealer writes sidecars and checkpoints. One that fails is tried again: until then recovery replays more.
+func (s *Shard) sealer() {
+	defer s.others.Done()
+	for job := range s.seals {
+		for {
+			err := s.index.Seal(job.seq)
+			if err == nil {
+				err = s.saveCheckpoint(job.state)
+			}
+			if err == nil {
+				s.sealedSeq.Store(job.seq)
+				break
+			}
+			s.opts.Log.Warn("checkpoint not written; it is tried again", "segment", job.seq, "err", err)
+			select {
+			case <-s.stop:
+			case <-time.After(time.Second):
+				continue
+			}
+			break
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
+)
+
+// proposal is one entry on its way.
+type proposal struct {
+	index    uint64
+	term     uint64
+	payload  []byte
+	batches  []*Batch
+	commands []command
+	formed   int64 // µs
+}
+
+// roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.
+const roomSlack = 256 << 10
+
+// mayPropose says whether something waits that should become an entry now: while a sync runs, only a full entry.
+func (s *Shard) mayPropose() bool {
+	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax {
+		return false
+	}
+	if len(s.commands) == 0 && len(s.pending) == 0 && !(s.offsetsDue.Load() && s.offsetsRipe()) {
+		return false
+	}
+	if s.syncing == nil || !s.opts.Durable {
+		return true
+	}
+	return s.pendingFull()
+}
+
+func (s *Shard) offsetsRipe() bool { return time.Since(s.lastOffsets) >= offsetsEvery }
+
+func (s *Shard) pendingFull() bool {
+	n := 0
+	for _, b := range s.pending {
+		if n += len(b.Buf); n >= EntryBytes {
+			return true
+		}
+	}
+	return false
+}
+
+// propose makes one entry of what waits.
+func (s *Shard) propose() error {
+	if !s.mayPropose() {
+		return nil
+	}
+	batches, bytes := s.cut()
+	if !s.log.HasRoom(int64(bytes)+s.slack) {
+		for _, b := range batches {
+			s.answer(b, ErrNoSpace)
+		}
+		s.refuseCommands(ErrNoSpace)
+		return nil
+	}
+	p := s.newProposal()
+	p.batches = append(p.batches[:0], batches...)
+	p.formed = max(time.Now().UnixMicro(), s.lastMicros)
+	s.gather(p, bytes)
+	s.fill(p, bytes)
+	if err := s.node.Propose(p.payload); err != nil {
+		s.undo(p)
+		s.finish(p, ErrBusy)
+		return nil
+	}
+	s.lastMicros = p.formed
+	p.term, p.index = s.leaderTerm, s.nextIndex()
+	s.nextPos += seglog.RecordSize(len(p.payload))
+	s.inflight = append(s.inflight, p)
+	return nil
+}
+
+func (s *Shard) refuseCommands(err error) {
+	for _, c := range s.commands {
+		c.done <- err
+	}
+	s.commands = nil
+}
+
+// nextIndex is the index of the entry that was proposed just now. Only this loop proposes while it leads.
+func (s *Shard) nextIndex() uint64 {
+	if n := len(s.inflight); n > 0 {
+		return s.inflight[n-1].index + 1
+	}
+	return s.applied.Load() + 1
+}
+
+// cut takes batches from the front of pending, up to about EntryBytes.
+func (s *Shard) cut() (batches []*Batch, bytes int) {
+	n := 0
+	for n < len(s.pending) && (bytes < EntryBytes || n == 0) {
+		bytes += len(s.pending[n].Buf)
+		n++
+	}
+	batches = append([]*Batch(nil), s.pending[:n]...)
+	left := copy(s.pending, s.pending[n:])
+	clear(s.pending[left:])
+	s.pending = s.pending[:left]
+	return batches, bytes
+}
+
+// gather lists the messages by queue, so that each queue's messages lie together, and collects commands.
+func (s *Shard) gather(p *proposal, bytes int) {
+	s.builder.Reset()
+	n := min(len(s.commands), commandsMax)
+	p.commands = append(p.commands[:0], s.commands[:n]...)
+	s.commands = append(s.commands[:0], s.commands[n:]...)
+	for _, c := range p.commands {
+		s.builder.Command(c.kind, c.body)
+	}
+	s.gatherOffsets()
+	seq, near := s.log.ActiveSeq(), s.log.SegmentRoom() < int64(bytes)+s.slack
+	s.items, s.touched = s.items[:0], s.touched[:0]
+	for _, b := range p.batches {
+		for i := range b.Items {
+			it := &b.Items[i]
+			if it.Gone = it.Queue.Dead; it.Gone {
+				continue
+			}
+			it.bytes = b.Buf[it.From:it.To]
+			s.define(it.Producer, seq, near)
+			s.link(it)
+		}
+	}
+}
+
+func (s *Shard) gatherOffsets() {
+	if !s.offsets.Dirty() {
+		return
+	}
+	s.offsetsDue.Store(false)
+	s.lastOffsets = time.Now()
+	if s.scratch = s.offsets.Take(s.scratch[:0], offsetsMax); len(s.scratch) > 0 {
+		s.builder.Command(entry.KindOffsets, s.scratch)
+	}
+}
+
+// define writes down who a producer ref is, once per segment; near a segment's end in every entry, because the entry may
+// come to lie in the next one.
+func (s *Shard) define(p *Producer, seq uint64, near bool) {
+	if p == nil || p.definedIn == seq && !near {
+		return
+	}
+	if p.definedIn = seq; near {
+		p.definedIn = 0
+	}
+	s.scratch = entry.AppendProducer(s.scratch[:0], &p.Producer)
+	s.builder.Command(entry.KindProducer, s.scratch)
+}
+
+// link appends an item to its queue's list.
+func (s *Shard) link(it *Item) {
+	q, at := it.Queue, int32(len(s.items))
+	s.items = append(s.items, it)
+	it.next = -1
+	if q.Tail < 0 {
+		q.Head = at
+		s.touched = append(s.touched, q)
+	} else {
+		s.items[q.Tail].next = at
+	}
+	q.Tail = at
+}
+
+// fill writes the payload: each message gets its offset, position and store time.
+func (s *Shard) fill(p *proposal, bytes int) {
+	n := len(s.items)
+	p.payload = s.builder.Start(s.buffer(s.builder.Size(n)+bytes), p.formed, n)
+	base, millis, i := s.nextPos+seglog.RecordHeaderSize, p.formed/1000, 0
+	for _, q := range s.touched {
+		for at := q.Head; at >= 0; i++ {
+			it := s.items[at]
+			s.builder.SetOrigin(p.payload, i, origin(it, p.formed))
+			start := len(p.payload)
+			p.payload = append(p.payload, it.bytes...)
+			it.Offset, it.Position = q.Next, base+int64(start)
+			message.Place(message.View(p.payload[start:]), q.ID, it.Offset, it.Position, millis)
+			q.Next++
+			at = it.next
+		}
+		q.Head, q.Tail = -1, -1
+	}
+}
+
+func origin(it *Item, formed int64) entry.Origin {
+	o := entry.Origin{WaitedMicros: uint32(min(max(formed-it.ReceivedMicros, 0), 1<<32-1))}
+	if it.Producer != nil {
+		o.ProducerRef = it.Producer.Ref
+	}
+	return o
+}
+
+// undo takes the offsets back that a refused proposal gave.
+func (s *Shard) undo(p *proposal) {
+	back := map[*queue.Queue]int64{}
+	for _, b := range p.batches {
+		for i := range b.Items {
+			if !b.Items[i].Gone {
+				back[b.Items[i].Queue]++
+			}
+		}
+	}
+	for q, n := range back {
+		q.Next -= n
+	}
+}
+
+// finish answers a proposal and takes its memory back.
+func (s *Shard) finish(p *proposal, err error) {
+	for _, b := range p.batches {
+		s.answer(b, err)
+	}
+	for _, c := range p.commands {
+		c.done <- err
+	}
+	clear(p.batches)
+	p.batches = p.batches[:0]
+	if err == nil { // a failed one may still be in raft's hands
+		s.buffers = append(s.buffers, p.payload)
+		p.payload = nil
+		s.proposals = append(s.proposals, p)
+	}
+}
+
+func (s *Shard) newProposal() *proposal {
+	if n := len(s.proposals); n > 0 {
+		p := s.proposals[n-1]
+		s.proposals = s.proposals[:n-1]
+		return p
+	}
+	return &proposal{}
+}
+
+// buffer gives an empty buffer with room for n bytes.
+func (s *Shard) buffer(n int) []byte {
+	for i := len(s.buffers) - 1; i >= 0; i-- {
+		b := s.buffers[i]
+		if cap(b) >= n {
+			s.buffers = append(s.buffers[:i], s.buffers[i+1:]...)
+			return b[:0]
+		}
+	}
+	if len(s.buffers) > inflightMax {
+		s.buffers = s.buffers[:0]
+	}
+	return make([]byte, 0, max(n, 64<<10))
+}

@@ -1,0 +1,157 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/queue"
+)
+
+// Limits.
+const (
+	EntryBytes   = 1 << 20   // messages of one entry, about
+	PendingBytes = 256 << 20 // messages waiting to be proposed or committed; more are refused
+	inflightMax  = 8         // entries proposed and not applied
+	commandsMax  = 1000      // of one entry
+	offsetsMax   = 2000      // offset commits of one entry
+)
+
+// Errors that answer a Batch or a command.
+var (
+	ErrBusy      = errors.New("too much is waiting to be stored")
+	ErrNoSpace   = errors.New("no space left for the log")
+	ErrNotLeader = errors.New("this member does not lead the broker group")
+	ErrStopped   = errors.New("the broker is stopping")
+)
+
+// Producer is one producer group of one connection. The loop owns its unexported part.
+type Producer struct {
+	entry.Producer
+	definedIn uint64 // segment in which the ref was defined last
+}
+
+// Batch is messages to be stored and answered together. After Submit it belongs to the shard until Done is called.
+type Batch struct {
+	Buf   []byte // stored messages, encoded with message.Append
+	Items []Item
+	Err   error // why nothing was stored
+	Done  func(*Batch)
+}
+
+// Item is one message of a batch.
+type Item struct {
+	From, To       int // in Buf
+	Queue          *queue.Queue
+	Producer       *Producer
+	ReceivedMicros int64
+	Offset         int64 // given by the shard
+	Position       int64 // given by the shard
+	Gone           bool  // set by the shard: the topic was deleted meanwhile
+	next           int32
+	bytes          []byte
+}
+
+type command struct {
+	kind entry.Kind
+	body []byte
+	done chan error
+}
+
+// inbox is what other goroutines hand to the loop.
+type inbox struct {
+	mu       sync.Mutex
+	batches  []*Batch
+	bytes    int // of batches here and in the loop's hands
+	commands []command
+	closed   bool
+	wake     chan struct{}
+}
+
+// Submit hands b over; b.Done is called exactly once, perhaps at once.
+func (s *Shard) Submit(b *Batch) {
+	in := &s.inbox
+	in.mu.Lock()
+	switch {
+	case in.closed:
+		b.Err = ErrStopped
+	case in.bytes > PendingBytes:
+		b.Err = ErrBusy
+	default:
+		in.bytes += len(b.Buf)
+		in.batches = append(in.batches, b)
+		first := len(in.batches) == 1
+		in.mu.Unlock()
+		if first {
+			in.kick()
+		}
+		return
+	}
+	in.mu.Unlock()
+	b.Done(b)
+}
+
+func (in *inbox) kick() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Pending is how many bytes of messages wait.
+func (s *Shard) Pending() int {
+	s.inbox.mu.Lock()
+	defer s.inbox.mu.Unlock()
+	return s.inbox.bytes
+}
+
+// Do proposes a command and waits until it is applied.
+func (s *Shard) Do(ctx context.Context, kind entry.Kind, body []byte) error {
+	c := command{kind, body, make(chan error, 1)}
+	in := &s.inbox
+	in.mu.Lock()
+	if in.closed {
+		in.mu.Unlock()
+		return ErrStopped
+	}
+	if len(in.commands) >= 100*commandsMax {
+		in.mu.Unlock()
+		return ErrBusy
+	}
+	in.commands = append(in.commands, c)
+	in.mu.Unlock()
+	in.kick()
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// NoteOffset takes a consumer's commit; it is proposed soon, with others.
+func (s *Shard) NoteOffset(o *entry.Offset) {
+	if s.offsets.Note(o) && !s.offsetsDue.Swap(true) {
+		s.inbox.kick()
+	}
+}
+
+// take moves what came in to the loop's side.
+func (s *Shard) take() {
+	in := &s.inbox
+	in.mu.Lock()
+	s.pending = append(s.pending, in.batches...)
+	clear(in.batches)
+	in.batches = in.batches[:0]
+	s.commands = append(s.commands, in.commands...)
+	clear(in.commands)
+	in.commands = in.commands[:0]
+	in.mu.Unlock()
+}
+
+func (s *Shard) answered(bytes int) {
+	s.inbox.mu.Lock()
+	s.inbox.bytes -= bytes
+	s.inbox.mu.Unlock()
+}

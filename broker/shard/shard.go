@@ -1,0 +1,358 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// Options of a shard.
+type Options struct {
+	FS             vfs.FS
+	Dir            string
+	ID             uint64 // this member
+	SegmentBytes   int64
+	Durable        bool // acknowledge after fdatasync; else after the page cache has it
+	RetentionAge   time.Duration
+	RetentionBytes int64 // 0: no limit
+	Log            *slog.Logger
+	// Stored is called when a queue got new messages.
+	Stored func(*queue.Queue)
+	// Times is told when an entry of this leader was formed, synced and answered (µs).
+	Times func(index uint64, formed, synced, answered int64)
+	// Event is told of what the console shows as happenings.
+	Event func(kind, text string)
+}
+
+const (
+	tickEvery       = 100 * time.Millisecond
+	offsetsEvery    = 200 * time.Millisecond
+	backgroundSync  = 500 * time.Millisecond
+	retentionEvery  = 10 * time.Second
+	DefaultAge      = 72 * time.Hour
+	startUpPatience = 5 * time.Minute
+)
+
+// Shard is one member's state of one broker group.
+type Shard struct {
+	opts    Options
+	log     *seglog.Log
+	node    *consensus.Node
+	index   *queue.Index
+	catalog *catalog.State
+	offsets *offset.Table
+
+	inbox      inbox
+	offsetsDue atomic.Bool
+	nextRef    atomic.Uint32
+
+	// loop's
+	pending     []*Batch
+	commands    []command
+	inflight    []*proposal
+	nextPos     int64
+	slack       int64 // what an entry may need besides its messages
+	lastMicros  int64
+	leaderTerm  uint64 // term in which the no-op was applied; 0: not leading
+	builder     entry.Builder
+	scratch     []byte
+	touched     []*queue.Queue
+	items       []*Item
+	writer      queue.Writer
+	conf        *pb.ConfState
+	syncing     *seglog.Syncing
+	syncBegan   int64
+	syncedAt    int64
+	lastOffsets time.Time
+	lastSync    time.Time
+	buffers     [][]byte
+	proposals   []*proposal
+
+	syncs   chan *seglog.Syncing
+	synced  chan *seglog.Syncing
+	seals   chan sealJob
+	stop    chan struct{}
+	stopped chan struct{}
+	others  sync.WaitGroup
+	ready   chan struct{}
+	failure atomic.Pointer[error]
+
+	applied   atomic.Uint64
+	appliedCh chan struct{} // closed and replaced when applied grows and somebody waits
+	waitMu    sync.Mutex
+	term      atomic.Uint64
+	sealedSeq atomic.Uint64
+	counters  Counters
+}
+
+// Counters are the shard's totals since its start.
+type Counters struct {
+	Entries, Messages, Bytes atomic.Int64
+}
+
+// Open recovers the state and returns when the member leads (a group of one) and can serve.
+func Open(ctx context.Context, o Options) (*Shard, error) {
+	if o.RetentionAge == 0 {
+		o.RetentionAge = DefaultAge
+	}
+	s := &Shard{
+		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
+		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), stop: make(chan struct{}),
+		stopped: make(chan struct{}), ready: make(chan struct{}),
+	}
+	s.inbox.wake = make(chan struct{}, 1)
+	s.slack = roomSlack
+	if o.SegmentBytes > 0 {
+		s.slack = min(roomSlack, o.SegmentBytes/8)
+	}
+	var err error
+	if s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{SegmentBytes: o.SegmentBytes, Log: o.Log}); err != nil {
+		return nil, err
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	if err := s.node.Campaign(); err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	s.others.Add(2)
+	go s.syncer()
+	go s.sealer()
+	go s.loop()
+	s.inbox.kick()
+	return s, s.waitReady(ctx)
+}
+
+func (s *Shard) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startUpPatience)
+	defer cancel()
+	select {
+	case <-s.ready:
+		return nil
+	case <-s.stopped:
+		return errors.Join(fmt.Errorf("the log in %s cannot be served", s.opts.Dir), s.Failed(), s.Close())
+	case <-ctx.Done():
+		return errors.Join(fmt.Errorf("the log in %s was not recovered in time: %w", s.opts.Dir, ctx.Err()), s.Close())
+	}
+}
+
+// Failed is what stopped the shard, or nil.
+func (s *Shard) Failed() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Close stops the loop, seals nothing, and closes the log. What waits is refused.
+func (s *Shard) Close() error {
+	s.inbox.mu.Lock()
+	already := s.inbox.closed
+	s.inbox.closed = true
+	s.inbox.mu.Unlock()
+	if already {
+		<-s.stopped
+		return nil
+	}
+	close(s.stop)
+	<-s.stopped
+	close(s.syncs)
+	close(s.seals)
+	s.others.Wait()
+	return s.log.Close()
+}
+
+func (s *Shard) loop() {
+	defer close(s.stopped)
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	retention := time.Now()
+	for {
+		select {
+		case <-s.inbox.wake:
+		case done := <-s.synced:
+			s.fail(s.endSync(done))
+		case now := <-tick.C:
+			s.node.Tick()
+			s.fail(s.everySoOften(now))
+			if now.Sub(retention) >= retentionEvery {
+				retention = now
+				s.fail(s.retain(now))
+			}
+		case <-s.stop:
+			s.refuseAll(ErrStopped)
+			return
+		}
+		s.take()
+		s.fail(s.pump())
+		if err := s.Failed(); err != nil {
+			s.refuseAll(err)
+		}
+	}
+}
+
+// fail stops all writing for good: a log whose write failed must not be trusted again.
+func (s *Shard) fail(err error) {
+	if err == nil || !s.failure.CompareAndSwap(nil, &err) {
+		return
+	}
+	s.opts.Log.Error("the broker group stops: its log cannot be written or applied", "dir", s.opts.Dir, "err", err)
+	s.event("log-failed", err.Error())
+}
+
+func (s *Shard) event(kind, text string) {
+	if s.opts.Event != nil {
+		s.opts.Event(kind, text)
+	}
+}
+
+// pump proposes, writes and applies until nothing moves without a sync, a message or time.
+func (s *Shard) pump() error {
+	for s.Failed() == nil {
+		if err := s.propose(); err != nil {
+			return err
+		}
+		more, err := s.node.Process(s.apply)
+		if err != nil {
+			return err
+		}
+		if more {
+			s.lead()
+			continue
+		}
+		if err := s.beginSync(); err != nil {
+			return err
+		}
+		if !s.mayPropose() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lead notices that leadership came or went.
+func (s *Shard) lead() {
+	leads, term := s.node.Leader()
+	s.term.Store(term)
+	if !leads && s.leaderTerm != 0 {
+		s.leaderTerm = 0
+		s.refuseAll(ErrNotLeader)
+	}
+}
+
+// startLeading is called when the first entry of the own term was applied: from here on positions are known.
+func (s *Shard) startLeading(term uint64) {
+	s.leaderTerm = term
+	s.nextPos = s.log.EndPos()
+	for _, t := range s.index.Topics() {
+		for _, q := range t.Queues() {
+			_, q.Next, _ = q.Bounds()
+		}
+	}
+	select {
+	case <-s.ready:
+	default:
+		close(s.ready)
+	}
+}
+
+func (s *Shard) beginSync() error {
+	if s.syncing != nil || !s.node.NeedsSync() {
+		return nil
+	}
+	return s.startSync()
+}
+
+func (s *Shard) startSync() error {
+	y, err := s.log.BeginSync()
+	if err != nil {
+		return err
+	}
+	s.node.SyncBegun()
+	s.syncing = y
+	s.syncs <- y
+	return nil
+}
+
+func (s *Shard) endSync(y *seglog.Syncing) error {
+	s.syncing = nil
+	s.syncedAt = time.Now().UnixMicro()
+	if err := s.log.EndSync(y); err != nil {
+		return err
+	}
+	return s.node.Synced()
+}
+
+func (s *Shard) syncer() {
+	defer s.others.Done()
+	for y := range s.syncs {
+		y.Run()
+		s.synced <- y
+	}
+}
+
+// everySoOften proposes offset commits that wait, and syncs in the background when nobody waits for a sync.
+func (s *Shard) everySoOften(now time.Time) error {
+	if s.offsets.Dirty() && now.Sub(s.lastOffsets) >= offsetsEvery {
+		s.offsetsDue.Store(true)
+	}
+	if s.opts.Durable || s.syncing != nil || now.Sub(s.lastSync) < backgroundSync || !s.log.Dirty() {
+		return nil
+	}
+	s.lastSync = now
+	return s.startSync()
+}
+
+// refuseAll answers everything that waits.
+func (s *Shard) refuseAll(err error) {
+	s.take()
+	for _, p := range s.inflight {
+		s.finish(p, err)
+	}
+	s.inflight = s.inflight[:0]
+	for _, b := range s.pending {
+		s.answer(b, err)
+	}
+	clear(s.pending)
+	s.pending = s.pending[:0]
+	for _, c := range s.commands {
+		c.done <- err
+	}
+	s.commands = nil
+}
+
+func (s *Shard) answer(b *Batch, err error) {
+	b.Err = err
+	s.answered(len(b.Buf))
+	b.Done(b)
+}
+
+// Index, Catalog, Offsets and Log are safe for readers.
+func (s *Shard) Index() *queue.Index     { return s.index }
+func (s *Shard) Catalog() *catalog.State { return s.catalog }
+func (s *Shard) Offsets() *offset.Table  { return s.offsets }
+func (s *Shard) Log() *seglog.Log        { return s.log }
+func (s *Shard) Counters() *Counters     { return &s.counters }
+
+// Applied is the index of the newest applied entry; every entry up to it is committed.
+func (s *Shard) Applied() uint64 { return s.applied.Load() }
+
+// Term is the current raft term.
+func (s *Shard) Term() uint64 { return s.term.Load() }
+
+// NewRef gives a producer its number.
+func (s *Shard) NewRef() uint32 { return s.nextRef.Add(1) }
