@@ -121,3 +121,10 @@ func (s *State) Restore(topics []Entry, groups []Group) {
 		s.groups[g.Name] = &g
 	}
 }
+
+// Count is how many topics there are.
+func (s *State) Count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.topics)
+}

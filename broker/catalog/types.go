@@ -1,5 +1,7 @@
 package catalog
 
+import "maps"
+
 // Permissions of a topic (org.apache.rocketmq.common.constant.PermName).
 const (
 	PermInherit = 1
@@ -76,4 +78,10 @@ func NewGroup(name string) Group {
 		Name: name, ConsumeEnable: true, ConsumeFromMinEnable: true, ConsumeBroadcastEnable: true,
 		RetryQueues: 1, RetryMaxTimes: 16, WhichBrokerWhenSlow: 1, NotifyIDsChangedEnable: true, ConsumeTimeoutMinutes: 15,
 	}
+}
+
+// Equal says whether two topics have the same settings.
+func (t Topic) Equal(o Topic) bool {
+	return t.Name == o.Name && t.ReadQueues == o.ReadQueues && t.WriteQueues == o.WriteQueues && t.Perm == o.Perm &&
+		t.FilterType == o.FilterType && t.SysFlag == o.SysFlag && t.Order == o.Order && maps.Equal(t.Attributes, o.Attributes)
 }

@@ -14,6 +14,7 @@ type Draft struct {
 	Topic          []byte
 	Body           []byte
 	Properties     []byte
+	More           []byte // properties appended behind Properties
 	QueueID        int32
 	Flag           int32
 	SysFlag        int32
@@ -25,7 +26,7 @@ type Draft struct {
 }
 
 // Append appends the stored form of d to buf; queue offset, position and store time are zero until Place.
-// Topic must be at most 255 bytes and Properties at most MaxProperties: callers refuse longer ones with their own code.
+// Topic must be at most 255 bytes and Properties with More at most MaxProperties-1: callers refuse longer ones with their own code.
 func Append(buf []byte, d *Draft) []byte {
 	magic, width := uint32(MagicV1), 1
 	if len(d.Topic) > 127 {
@@ -39,7 +40,12 @@ func Append(buf []byte, d *Draft) []byte {
 	if store6 {
 		sys |= FlagStoreHostV6
 	}
-	size := 48 + hostSize(born6) + 8 + hostSize(store6) + 4 + 8 + 4 + len(d.Body) + width + len(d.Topic) + 2 + len(d.Properties)
+	gap := 0
+	if n := len(d.Properties); n > 0 && len(d.More) > 0 && d.Properties[n-1] != ValueEnd {
+		gap = 1
+	}
+	properties := len(d.Properties) + gap + len(d.More)
+	size := 48 + hostSize(born6) + 8 + hostSize(store6) + 4 + 8 + 4 + len(d.Body) + width + len(d.Topic) + 2 + properties
 	at := len(buf)
 	buf = grow(buf, size)
 	b := buf[at:]
@@ -69,8 +75,13 @@ func Append(buf []byte, d *Draft) []byte {
 	}
 	n += width
 	n += copy(b[n:], d.Topic)
-	be.PutUint16(b[n:], uint16(len(d.Properties)))
-	copy(b[n+2:], d.Properties)
+	be.PutUint16(b[n:], uint16(properties))
+	n += 2 + copy(b[n+2:], d.Properties)
+	if gap > 0 {
+		b[n] = ValueEnd
+		n++
+	}
+	copy(b[n:], d.More)
 	return buf
 }
 

@@ -211,3 +211,19 @@ func (t *Table) Groups() []string {
 	sort.Strings(out)
 	return out
 }
+
+// OfTopic lists the groups with commits in a topic.
+func (t *Table) OfTopic(topic string) []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var out []string
+	for g, keys := range t.groups {
+		for k := range keys {
+			if k.Topic == topic {
+				out = append(out, g)
+				break
+			}
+		}
+	}
+	return out
+}

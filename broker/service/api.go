@@ -127,14 +127,14 @@ type PullResult struct {
 	Messages      int
 	Body          []byte
 	WaitedMicros  int64 // how long the request was held by long polling
-	release       func()
+	buffer        *[]byte
 }
 
 // Release gives the body's memory back. The result must not be used after it.
 func (r *PullResult) Release() {
-	if f := r.release; f != nil {
-		r.release, r.Body = nil, nil
-		f()
+	if b := r.buffer; b != nil {
+		r.buffer, r.Body = nil, nil
+		putBody(b)
 	}
 }
 

@@ -3,6 +3,8 @@ package service
 import (
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
 // Identity is what a client said of itself in its heartbeat or request headers.
@@ -20,12 +22,22 @@ type Client struct {
 	Push func(code int, fields map[string]string, body []byte)
 
 	identity  atomic.Pointer[Identity]
-	producers map[string]*Producer // by group; used by the connection's reading goroutine only
+	closed    atomic.Bool
+	producers map[string]*producer // by group; used by the connection's reading goroutine only
+	last      *target              // of the last message sent
 }
+
+// producer is one producer group of a connection; it is defined anew when the client tells another identity.
+type producer struct {
+	shard.Producer
+	identity *Identity
+}
+
+const producersMax = 1000 // groups of one connection
 
 // NewClient is a connection that has not said who it is.
 func NewClient(addr netip.AddrPort, protocol string) *Client {
-	c := &Client{Addr: addr, Protocol: protocol, producers: map[string]*Producer{}}
+	c := &Client{Addr: addr, Protocol: protocol, producers: map[string]*producer{}}
 	c.identity.Store(&Identity{})
 	return c
 }
@@ -34,4 +46,24 @@ func NewClient(addr netip.AddrPort, protocol string) *Client {
 func (c *Client) Identity() Identity { return *c.identity.Load() }
 
 // SetIdentity stores what the client said of itself.
-func (c *Client) SetIdentity(id Identity) { c.identity.Store(&id) }
+func (c *Client) SetIdentity(id Identity) {
+	if *c.identity.Load() != id {
+		c.identity.Store(&id)
+	}
+}
+
+// producer finds or makes the trail's name of a producer group of this connection.
+func (s *Service) producer(c *Client, group []byte) *shard.Producer {
+	id := c.identity.Load()
+	if p := c.producers[string(group)]; p != nil && p.identity == id {
+		return &p.Producer
+	}
+	if len(c.producers) >= producersMax {
+		clear(c.producers)
+	}
+	p := &producer{identity: id}
+	p.Ref, p.Group, p.ClientID = s.shard.NewRef(), string(group), id.ClientID
+	p.Addr, p.Language, p.Version, p.Protocol = c.Addr.String(), id.Language, id.Version, c.Protocol
+	c.producers[p.Group] = p
+	return &p.Producer
+}

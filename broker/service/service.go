@@ -2,92 +2,178 @@ package service
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/contrailmq/contrail/broker/catalog"
-	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/inspect"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/vfs"
 )
 
-// Producer is one producer group of one connection, as the trail names it.
-type Producer struct {
-	entry.Producer
-	definedEpoch int64 // shard's: epoch of the log in which the ref was defined last; -1 never
+// Options of a broker.
+type Options struct {
+	Cluster, Broker, NodeID, Version string
+	Roles                            []string
+	NameServer                       string // what the console shows
+	StoreHost                        netip.AddrPort
+	FS                               vfs.FS
+	Dir                              string // of the log
+	SegmentBytes                     int64
+	Durable                          bool
+	RetentionAge                     time.Duration
+	RetentionBytes                   int64
+	MaxMessage                       int  // longest body; default MaxMessageDefault
+	AutoCreateTopic                  bool // through TBW102
+	AutoCreateGroup                  bool
+	TraceTopic                       bool // RMQ_SYS_TRACE_TOPIC is there
+	Log                              *slog.Logger
+
+	// Delivered is told of each answer with messages; it must not block.
+	Delivered func(*Delivery)
+	// Times is told when an entry was formed, synced (0: not recorded) and answered, µs.
+	Times func(index uint64, formed, synced, answered int64)
+	// Happened is told of what the console shows as happenings.
+	Happened func(kind, topic, group, text string)
+}
+
+// Delivery is what one answer to a pull handed out.
+type Delivery struct {
+	Client          *Client
+	Identity        Identity
+	Group, Topic    string
+	Subscription    string
+	QueueID         int32
+	From, To        int64 // queue offsets; To is one behind the last
+	Messages        int
+	Filtered        int
+	Skipped         []int64 // offsets in the range that were filtered out, at most skippedMax
+	Bytes           int
+	RequestedMicros int64
+	SentMicros      int64
+	WaitedMicros    int64
+}
+
+// Limits.
+const (
+	MaxMessageDefault = 4 << 20
+	TopicMax          = 127 // bytes of a topic's name
+	GroupMax          = 255
+	QueuesMax         = 1024 // of one topic
+	TopicsMax         = 200_000
+	skippedMax        = 64
+)
+
+// Membership is what the fronts know of clients; the console's views join it.
+type Membership interface {
+	// Group gives Online, Model, ConsumeType, Members, LastSeen, Subscriptions and Consistent.
+	Group(name string) (inspect.Group, bool)
+	Groups() []string
+	TopicGroups(topic string) []string
+	Clients() []inspect.Client
 }
 
 // Service is one broker group's operations.
-type Service struct{}
-
-// Parcel is the messages of one read of one connection. Use: Add or AddBatch for each request, then Submit once; after
-// done was called read Results, then Release. Not safe for concurrent use.
-type Parcel struct {
-	Results []Result
+type Service struct {
+	opts       Options
+	shard      *shard.Shard
+	more       []byte // properties that every stored message gets
+	version    atomic.Uint64
+	parcels    sync.Pool
+	polls      polls
+	filters    sync.Map // expression → *filter
+	nfilters   atomic.Int64
+	topicMu    sync.Mutex // one change of topics at a time, so that listeners see them in order
+	onTopic    func([]catalog.Topic)
+	members    atomic.Pointer[Membership]
+	started    time.Time
+	groupStats sync.Map // group → *groupStats
+	lastPulls  sync.Map // offset.Key → *pulled
+	messageOut atomic.Int64
+	bytesOut   atomic.Int64
 }
 
-// Parcel takes an empty parcel from the pool.
-func (s *Service) Parcel(c *Client) *Parcel { panic("contract") }
-
-// Add appends one message (or, with h.Batch, a batch). It never fails: what is refused gets its Result at once.
-func (p *Parcel) Add(h *SendHeader, body []byte, token Token) { panic("contract") }
-
-// Submit hands the parcel over. done is called exactly once, perhaps before Submit returns, from another goroutine;
-// it must not block.
-func (p *Parcel) Submit(done func(*Parcel)) { panic("contract") }
-
-// Release returns the parcel to the pool.
-func (p *Parcel) Release() { panic("contract") }
-
-// Pull answers through done, at once or after long polling; done is called exactly once and must not block for long.
-// The request must not be changed after the call.
-func (s *Service) Pull(req *PullRequest, done func(*PullResult)) { panic("contract") }
-
-// CancelPulls answers nothing: it forgets the long polls of a closed connection.
-func (s *Service) CancelPulls(c *Client) { panic("contract") }
-
-// QueryOffset is a group's committed offset (code 14); CodeQueryNotFound when there is none (rocketmq.md 6.3, 12.31).
-func (s *Service) QueryOffset(group, topic string, queueID int32, setZeroIfNotFound bool) (int64, *Error) {
-	panic("contract")
+// Open recovers the broker's state and makes sure that the system topics exist.
+func Open(ctx context.Context, o Options) (*Service, error) {
+	if o.MaxMessage == 0 {
+		o.MaxMessage = MaxMessageDefault
+	}
+	s := &Service{opts: o, started: time.Now()}
+	s.more = message.AppendProperty(s.more, "CLUSTER", o.Cluster)
+	s.more = message.AppendProperty(s.more, message.PropMsgRegion, "DefaultRegion")
+	s.more = message.AppendProperty(s.more, message.PropTraceOn, "true")
+	s.parcels.New = func() any { return &Parcel{s: s} }
+	s.polls.init(s)
+	var err error
+	s.shard, err = shard.Open(ctx, shard.Options{
+		FS: o.FS, Dir: o.Dir, ID: 1, SegmentBytes: o.SegmentBytes, Durable: o.Durable, RetentionAge: o.RetentionAge,
+		RetentionBytes: o.RetentionBytes, Log: o.Log, Stored: s.polls.stored, Times: o.Times,
+		Event: func(kind, text string) { s.happened(kind, "", "", text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.polls.start()
+	if err := s.systemTopics(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-// CommitOffset stores a group's offset (code 15, or a pull's piggy-back). done may be nil (one-way).
-func (s *Service) CommitOffset(o entry.Offset, done func(*Error)) { panic("contract") }
-
-// MaxOffset, MinOffset, OffsetByTime, EarliestStoreTime: codes 30, 31, 29, 32. boundary is LOWER or UPPER.
-func (s *Service) MaxOffset(topic string, queueID int32) (int64, *Error) { panic("contract") }
-func (s *Service) MinOffset(topic string, queueID int32) (int64, *Error) { panic("contract") }
-func (s *Service) OffsetByTime(topic string, queueID int32, millis int64, boundary string) (int64, *Error) {
-	panic("contract")
-}
-func (s *Service) EarliestStoreTime(topic string, queueID int32) (int64, *Error) { panic("contract") }
-
-// ViewByPosition returns one stored message (code 33); topic, when not empty, must be the message's.
-func (s *Service) ViewByPosition(topic string, position int64) ([]byte, *Error) { panic("contract") }
-
-// Query returns concatenated stored messages by key (code 12), with the index's last update (ms, position).
-func (s *Service) Query(ctx context.Context, q QueryRequest) (body []byte, lastMillis, lastPosition int64, err *Error) {
-	panic("contract")
+// Close refuses what waits and closes the log.
+func (s *Service) Close() error {
+	s.polls.close()
+	return s.shard.Close()
 }
 
-// PutTopic creates or changes a topic and returns when it is applied; DeleteTopic removes it.
-func (s *Service) PutTopic(ctx context.Context, t catalog.Topic) *Error { panic("contract") }
-func (s *Service) DeleteTopic(ctx context.Context, name string) *Error  { panic("contract") }
-func (s *Service) PutGroup(ctx context.Context, g catalog.Group) *Error { panic("contract") }
-func (s *Service) DeleteGroup(ctx context.Context, name string) *Error  { panic("contract") }
-func (s *Service) Topic(name string) (catalog.Topic, bool)              { panic("contract") }
-func (s *Service) Topics() []catalog.Topic                              { panic("contract") }
-func (s *Service) Group(name string) (catalog.Group, bool)              { panic("contract") }
-func (s *Service) Groups() []catalog.Group                              { panic("contract") }
+// SetMembership tells who knows the clients.
+func (s *Service) SetMembership(m Membership) { s.members.Store(&m) }
 
-// OnTopicChange registers f to be called (in the caller's goroutine of PutTopic, before it returns) with the changed
-// topics; the broker's registration with name servers hangs on it. deleted topics have Perm 0 and no queues.
-func (s *Service) OnTopicChange(f func(changed []catalog.Topic)) { panic("contract") }
+// Shard is the state, for the trail.
+func (s *Service) Shard() *shard.Shard { return s.shard }
 
-// TopicGroups are the groups that are online for the topic or have offsets in it (code 300).
-func (s *Service) TopicGroups(topic string) []string { panic("contract") }
+// MaxMessage is the longest body, bytes.
+func (s *Service) MaxMessage() int { return s.opts.MaxMessage }
 
-// Inspect gives the state for the console.
-func (s *Service) InspectNode() inspect.Node                      { panic("contract") }
-func (s *Service) InspectTopics() []inspect.Topic                 { panic("contract") }
-func (s *Service) InspectTopic(name string) (inspect.Topic, bool) { panic("contract") }
-func (s *Service) InspectGroups() []inspect.Group                 { panic("contract") }
-func (s *Service) InspectGroup(name string) (inspect.Group, bool) { panic("contract") }
-func (s *Service) InspectClients() []inspect.Client               { panic("contract") }
+func (s *Service) happened(kind, topic, group, text string) {
+	if s.opts.Happened != nil {
+		s.opts.Happened(kind, topic, group, text)
+	}
+}
+
+// refuse gives the answer for what the shard says.
+func (s *Service) refuse(err error) *Error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, shard.ErrBusy):
+		return &Error{CodeSystemBusy, "[TOO MANY MESSAGES WAIT] the broker's limit of waiting bytes is reached, try again", err}
+	case errors.Is(err, shard.ErrNoSpace):
+		return &Error{CodeServiceNotAvailable, "service not available now: no space left on the disk of the log; reads go on", err}
+	case errors.Is(err, shard.ErrNotLeader), errors.Is(err, shard.ErrStopped):
+		return &Error{CodeServiceNotAvailable, "service not available now: " + err.Error(), err}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &Error{CodeSystemError, "the request was given up before it was done", err}
+	}
+	return &Error{CodeServiceNotAvailable, "service not available now: the log failed, see the broker's log", err}
+}
+
+// topicQueues is the index of an existing topic.
+func (s *Service) topicQueues(e catalog.Entry) *queue.Topic {
+	return s.shard.Index().Topic(e.Name, e.CreatedPos)
+}
+
+// IsSystemTopic says whether a topic belongs to the broker rather than to a user.
+func (s *Service) IsSystemTopic(name string) bool {
+	if systemTopics[name] || name == s.opts.Cluster || name == s.opts.Broker {
+		return true
+	}
+	return strings.HasPrefix(name, "rmq_sys_") || name == s.opts.Cluster+"_REPLY_TOPIC"
+}

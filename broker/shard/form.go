@@ -54,7 +54,7 @@ func (s *Shard) propose() error {
 		return nil
 	}
 	batches, bytes := s.cut()
-	if !s.log.HasRoom(int64(bytes)+s.slack) {
+	if !s.log.HasRoom(int64(bytes) + s.slack) {
 		for _, b := range batches {
 			s.answer(b, ErrNoSpace)
 		}

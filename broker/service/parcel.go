@@ -1,0 +1,309 @@
+package service
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/shard"
+)
+
+// Parcel is the messages of one read of one connection. Use: Add for each request, then Submit once; after done was called
+// read Results, then Release. Not safe for concurrent use.
+type Parcel struct {
+	Results []Result
+
+	s      *Service
+	client *Client
+	batch  shard.Batch
+	spans  []span // of each result
+	late   []late // messages of topics that do not exist yet
+	done   func(*Parcel)
+}
+
+// span is the items of one result; none when it was refused.
+type span struct{ from, n int }
+
+// late is a request whose topic must be made first.
+type late struct {
+	h      SendHeader
+	body   []byte
+	who    *shard.Producer
+	result int
+}
+
+// target is a topic as sending needs it.
+type target struct {
+	version uint64
+	topic   catalog.Topic
+	queues  *queue.Topic
+	byID    []*queue.Queue
+}
+
+const parcelKeep = 1 << 20 // larger buffers are not kept for the next parcel
+
+// Parcel takes an empty parcel from the pool.
+func (s *Service) Parcel(c *Client) *Parcel {
+	p := s.parcels.Get().(*Parcel)
+	p.client = c
+	return p
+}
+
+// Release returns the parcel to the pool.
+func (p *Parcel) Release() {
+	if cap(p.batch.Buf) > parcelKeep {
+		p.batch.Buf = nil
+	}
+	clear(p.Results)
+	clear(p.batch.Items)
+	clear(p.late)
+	p.Results, p.spans, p.late, p.client, p.done = p.Results[:0], p.spans[:0], p.late[:0], nil, nil
+	p.batch.Buf, p.batch.Items, p.batch.Err = p.batch.Buf[:0], p.batch.Items[:0], nil
+	p.s.parcels.Put(p)
+}
+
+// Add appends one message (or, with h.Batch, a batch). It never fails: what is refused gets its Result at once.
+func (p *Parcel) Add(h *SendHeader, body []byte, token Token) {
+	at := len(p.Results)
+	p.Results = append(p.Results, Result{Token: token, StoreHost: p.s.opts.StoreHost})
+	p.spans = append(p.spans, span{len(p.batch.Items), 0})
+	t, err := p.s.target(p.client, h)
+	if err == nil {
+		who := p.s.producer(p.client, h.ProducerGroup)
+		if t == nil {
+			p.late = append(p.late, late{h.clone(), append([]byte(nil), body...), who, at})
+			return
+		}
+		err = p.put(at, t, h, body, who)
+	}
+	p.refused(at, err)
+}
+
+func (p *Parcel) refused(at int, err *Error) {
+	if err != nil {
+		p.Results[at].Code, p.Results[at].Remark = err.Code, err.Text
+	}
+}
+
+// clone keeps a header beyond its frame.
+func (h *SendHeader) clone() SendHeader {
+	c := *h
+	for _, b := range []*[]byte{&c.ProducerGroup, &c.Topic, &c.DefaultTopic, &c.Properties} {
+		*b = append([]byte(nil), *b...)
+	}
+	return c
+}
+
+// target finds the topic of a message; nil without error: it must be created first.
+func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
+	version := s.version.Load()
+	if t := c.last; t != nil && t.version == version && string(h.Topic) == t.topic.Name {
+		return t, nil
+	}
+	if err := s.checkSendTopic(string(h.Topic)); err != nil {
+		return nil, err
+	}
+	e, ok := s.shard.Catalog().Topic(string(h.Topic))
+	if !ok {
+		return nil, nil
+	}
+	if e.Perm&catalog.PermWrite == 0 {
+		return nil, Refuse(CodeNoPermission, "the topic[%s] sending message is forbidden: its permission is %d", e.Name, e.Perm)
+	}
+	t := &target{version: version, topic: e.Topic, queues: s.topicQueues(e)}
+	for id := range max(e.WriteQueues, e.ReadQueues) {
+		t.byID = append(t.byID, t.queues.Queue(id))
+	}
+	c.last = t
+	return t, nil
+}
+
+func (t *target) queue(id int32) (*queue.Queue, *Error) {
+	if id < 0 {
+		return t.byID[rand.IntN(max(1, int(min(t.topic.WriteQueues, int32(len(t.byID))))))], nil
+	}
+	if int(id) >= len(t.byID) {
+		return nil, Refuse(CodeInvalidParameter, "request queueId[%d] is illegal, topic:[%s] has %d queues", id, t.topic.Name, len(t.byID))
+	}
+	return t.byID[id], nil
+}
+
+// put encodes the message or messages of one request.
+func (p *Parcel) put(at int, t *target, h *SendHeader, body []byte, who *shard.Producer) *Error {
+	if len(body) > p.s.opts.MaxMessage {
+		return Refuse(CodeMessageIllegal, "the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, this one has %dB", p.s.opts.MaxMessage, len(body))
+	}
+	if len(t.byID) == 0 {
+		return Refuse(CodeNoPermission, "the topic[%s] has no queues to write to", t.topic.Name)
+	}
+	q, err := t.queue(h.QueueID)
+	if err != nil {
+		return err
+	}
+	d := message.Draft{
+		Topic: h.Topic, Body: body, Properties: h.Properties, More: p.s.more, QueueID: q.ID, Flag: h.Flag, BornTime: h.BornTime,
+		SysFlag: h.SysFlag &^ (message.FlagTxMask | message.FlagInnerBatch | message.FlagNeedUnwrap), BornHost: p.client.Addr,
+		StoreHost: p.s.opts.StoreHost, ReconsumeTimes: h.ReconsumeTimes,
+	}
+	from, bytes := len(p.batch.Items), len(p.batch.Buf)
+	if h.Batch {
+		err = p.putBatch(&d, q, who, h.ReceivedMicros, body)
+	} else {
+		err = p.putOne(&d, q, who, h.ReceivedMicros)
+	}
+	if err != nil {
+		p.batch.Items, p.batch.Buf = p.batch.Items[:from], p.batch.Buf[:bytes]
+		return err
+	}
+	p.spans[at] = span{from, len(p.batch.Items) - from}
+	return nil
+}
+
+func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, received int64) *Error {
+	if err := checkProperties(d.Properties, len(d.More)); err != nil {
+		return err
+	}
+	from := len(p.batch.Buf)
+	p.batch.Buf = message.Append(p.batch.Buf, d)
+	p.batch.Items = append(p.batch.Items, shard.Item{From: from, To: len(p.batch.Buf), Queue: q, Producer: who, ReceivedMicros: received})
+	return nil
+}
+
+// putBatch takes RocketMQ's batch body apart (rocketmq MessageDecoder.decodeMessages): per message total 4, magic 4, CRC 4,
+// flag 4, body length 4, body, properties length 2, properties.
+func (p *Parcel) putBatch(d *message.Draft, q *queue.Queue, who *shard.Producer, received int64, body []byte) *Error {
+	be := binary.BigEndian
+	if len(body) == 0 {
+		return Refuse(CodeMessageIllegal, "the message is illegal: an empty batch")
+	}
+	for n := 0; len(body) > 0; n++ {
+		if len(body) < 22 {
+			return Refuse(CodeMessageIllegal, "the message is illegal: message %d of the batch is cut", n)
+		}
+		total, size := int64(int32(be.Uint32(body))), int64(int32(be.Uint32(body[16:])))
+		if size < 0 || total < 22+size || total > int64(len(body)) {
+			return Refuse(CodeMessageIllegal, "the message is illegal: message %d of the batch says %d bytes with a body of %d, %d are left", n, total, size, len(body))
+		}
+		props := int64(be.Uint16(body[20+size:]))
+		if 22+size+props != total {
+			return Refuse(CodeMessageIllegal, "the message is illegal: message %d of the batch has %d bytes of properties, its size says %d", n, props, total-22-size)
+		}
+		d.Flag, d.Body, d.Properties = int32(be.Uint32(body[12:])), body[20:20+size], body[22+size:total]
+		if err := p.putOne(d, q, who, received); err != nil {
+			return err
+		}
+		body = body[total:]
+	}
+	return nil
+}
+
+// checkProperties refuses what the broker sets itself and what this version does not serve.
+func checkProperties(run []byte, more int) *Error {
+	if len(run)+more+1 > message.MaxProperties {
+		return Refuse(CodeMessageIllegal, "the message is illegal, maybe msg body or properties length not matched. msg properties length limit %dB, these have %dB", message.MaxProperties-more-1, len(run))
+	}
+	for {
+		name, value, rest, ok := message.NextProperty(run)
+		if !ok {
+			return nil
+		}
+		run = rest
+		switch string(name) {
+		case message.PropTranMsg:
+			if strings.EqualFold(string(value), "true") {
+				return Refuse(CodeNoPermission, "sending transaction messages is forbidden: this version does not serve them")
+			}
+		case message.PropDelay:
+			if string(value) != "0" {
+				return Refuse(CodeMessageIllegal, "the message is illegal: delay level %.20s: this version does not serve delayed messages", value)
+			}
+		case "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS":
+			return Refuse(CodeMessageIllegal, "the message is illegal: %s %.20s: this version does not serve delayed messages", name, value)
+		case message.PropRealTopic, message.PropRealQueueID, "TIMER_OUT_MS", "POP_CK":
+			return Refuse(CodeMessageIllegal, "the message is illegal: property %s belongs to the broker", name)
+		}
+	}
+}
+
+// Submit hands the parcel over. done is called exactly once, perhaps before Submit returns, from another goroutine; it must
+// not block.
+func (p *Parcel) Submit(done func(*Parcel)) {
+	p.done = done
+	if len(p.late) > 0 {
+		go p.submitLate()
+		return
+	}
+	p.submit()
+}
+
+func (p *Parcel) submit() {
+	if len(p.batch.Items) == 0 {
+		p.done(p)
+		return
+	}
+	p.batch.Done = p.finish
+	p.s.shard.Submit(&p.batch)
+}
+
+// submitLate makes the topics that are missing, then goes on.
+func (p *Parcel) submitLate() {
+	for i := range p.late {
+		l := &p.late[i]
+		err := p.s.createFor(&l.h)
+		var t *target
+		if err == nil {
+			t, err = p.s.target(&Client{}, &l.h)
+		}
+		if err == nil && t == nil {
+			err = topicMissing(string(l.h.Topic))
+		}
+		if err == nil {
+			err = p.put(l.result, t, &l.h, l.body, l.who)
+		}
+		p.refused(l.result, err)
+	}
+	p.submit()
+}
+
+// finish is called by the shard's goroutine.
+func (p *Parcel) finish(b *shard.Batch) {
+	if b.Err != nil {
+		err := p.s.refuse(b.Err)
+		for i := range p.Results {
+			if p.spans[i].n > 0 {
+				p.refused(i, err)
+			}
+		}
+		p.done(p)
+		return
+	}
+	for i := range p.Results {
+		if n := p.spans[i].n; n > 0 {
+			p.fill(&p.Results[i], b.Items[p.spans[i].from:p.spans[i].from+n])
+		}
+	}
+	p.done(p)
+}
+
+func (p *Parcel) fill(r *Result, items []shard.Item) {
+	first := &items[0]
+	if first.Gone {
+		r.Code, r.Remark = CodeTopicNotExist, topicMissing(first.Queue.Topic).Text
+		return
+	}
+	r.QueueID, r.QueueOffset, r.Position = first.Queue.ID, first.Offset, first.Position
+	if len(items) > 1 {
+		r.Positions = make([]int64, len(items))
+		for i := range items {
+			r.Positions[i] = items[i].Position
+		}
+		return
+	}
+	r.TransactionID = message.Property(message.View(p.batch.Buf[first.From:first.To]).Properties(), message.PropUniqKey)
+}
+
+func nowMicros() int64 { return time.Now().UnixMicro() }

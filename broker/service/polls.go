@@ -1,0 +1,205 @@
+package service
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/queue"
+)
+
+// Limits of long polling.
+const (
+	pollsMax       = 200_000 // of all connections; more are answered at once
+	pollsPerClient = 10_000  // of one connection
+	sweepEvery     = 100 * time.Millisecond
+	pollWorkers    = 2
+)
+
+// polls holds requests that wait for messages.
+type polls struct {
+	s  *Service
+	mu sync.Mutex
+	// byQueue and byClient find the same requests.
+	byQueue  map[*queue.Queue]map[*pull]struct{}
+	byClient map[*Client]map[*pull]struct{}
+	heap     pollHeap
+	ready    []*pull
+	cond     sync.Cond
+	closed   bool
+	workers  sync.WaitGroup
+}
+
+func (p *polls) init(s *Service) {
+	p.s, p.byQueue, p.byClient = s, map[*queue.Queue]map[*pull]struct{}{}, map[*Client]map[*pull]struct{}{}
+	p.cond.L = &p.mu
+}
+
+func (p *polls) start() {
+	p.workers.Add(pollWorkers + 1)
+	for range pollWorkers {
+		go p.work()
+	}
+	go p.sweep()
+}
+
+func (p *polls) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.cond.Broadcast()
+	p.workers.Wait()
+}
+
+// Held is how many requests wait.
+func (s *Service) Held() int {
+	s.polls.mu.Lock()
+	defer s.polls.mu.Unlock()
+	return len(s.polls.heap)
+}
+
+// hold keeps r until its queue gets a message or its time is up.
+func (p *polls) hold(r *pull) {
+	if r.heldSince == 0 {
+		r.heldSince = nowMicros()
+		r.deadline = r.heldSince/1000 + r.req.SuspendMillis
+	}
+	c := r.req.Client
+	p.mu.Lock()
+	if p.closed || len(p.heap) >= pollsMax || len(p.byClient[c]) >= pollsPerClient || (c != nil && c.closed.Load()) {
+		r.due = true
+		p.readyLocked(r)
+		p.mu.Unlock()
+		return
+	}
+	add(p.byQueue, r.queue, r)
+	add(p.byClient, c, r)
+	heap.Push(&p.heap, r)
+	r.queue.Waiters.Add(1)
+	// A message may have come before the waiter was counted.
+	if _, end, _ := r.queue.Bounds(); end > r.next {
+		p.removeLocked(r)
+		p.readyLocked(r)
+	}
+	p.mu.Unlock()
+}
+
+func add[K comparable](m map[K]map[*pull]struct{}, k K, r *pull) {
+	set := m[k]
+	if set == nil {
+		set = map[*pull]struct{}{}
+		m[k] = set
+	}
+	set[r] = struct{}{}
+}
+
+func remove[K comparable](m map[K]map[*pull]struct{}, k K, r *pull) {
+	delete(m[k], r)
+	if len(m[k]) == 0 {
+		delete(m, k)
+	}
+}
+
+func (p *polls) removeLocked(r *pull) {
+	remove(p.byQueue, r.queue, r)
+	remove(p.byClient, r.req.Client, r)
+	heap.Remove(&p.heap, r.at)
+	r.queue.Waiters.Add(-1)
+}
+
+func (p *polls) readyLocked(r *pull) {
+	p.ready = append(p.ready, r)
+	p.cond.Signal()
+}
+
+// stored is called by the shard's goroutine when a queue got messages that somebody waits for.
+func (p *polls) stored(q *queue.Queue) {
+	p.mu.Lock()
+	for r := range p.byQueue[q] {
+		p.removeLocked(r)
+		p.readyLocked(r)
+	}
+	p.mu.Unlock()
+}
+
+func (p *polls) work() {
+	defer p.workers.Done()
+	for {
+		p.mu.Lock()
+		for len(p.ready) == 0 && !p.closed {
+			p.cond.Wait()
+		}
+		if len(p.ready) == 0 {
+			p.mu.Unlock()
+			return
+		}
+		batch := p.ready
+		if len(batch) > 1 { // leave half for the other worker
+			batch = batch[:(len(batch)+1)/2]
+		}
+		batch = append([]*pull(nil), batch...)
+		p.ready = append(p.ready[:0], p.ready[len(batch):]...)
+		p.mu.Unlock()
+		for _, r := range batch {
+			p.again(r)
+		}
+	}
+}
+
+func (p *polls) again(r *pull) {
+	if answer := p.s.try(r); answer != nil {
+		r.done(answer)
+		return
+	}
+	p.hold(r)
+}
+
+// sweep answers those whose time is up.
+func (p *polls) sweep() {
+	defer p.workers.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for now := range tick.C {
+		p.mu.Lock()
+		for len(p.heap) > 0 && (p.heap[0].deadline <= now.UnixMilli() || p.closed) {
+			r := p.heap[0]
+			p.removeLocked(r)
+			r.due = true
+			p.readyLocked(r)
+		}
+		closed := p.closed
+		p.mu.Unlock()
+		if closed {
+			return
+		}
+	}
+}
+
+// CancelPulls forgets the long polls of a closed connection; they are never answered.
+func (s *Service) CancelPulls(c *Client) {
+	c.closed.Store(true)
+	p := &s.polls
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for r := range p.byClient[c] {
+		p.removeLocked(r)
+	}
+}
+
+// pollHeap is ordered by deadline.
+type pollHeap []*pull
+
+func (h pollHeap) Len() int           { return len(h) }
+func (h pollHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
+func (h pollHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at = i, j }
+
+// Push and Pop implement heap.Interface.
+func (h *pollHeap) Push(x any) { r := x.(*pull); r.at = len(*h); *h = append(*h, r) }
+func (h *pollHeap) Pop() any {
+	old := *h
+	r := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	r.at = -1
+	return r
+}

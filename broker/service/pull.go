@@ -1,0 +1,287 @@
+package service
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
+)
+
+// Limits of one answer.
+const (
+	pullMessages = 32        // default of MaxMessages
+	pullMax      = 160       // RocketMQ's pullBatchMaxMessageCount
+	pullBytes    = 256 << 10 // a first message may be larger
+	pullScan     = 16_000    // rows looked at when a filter lets little through
+	rowsAtATime  = 64
+	bodyKeep     = 1 << 20
+	suspendMax   = 120_000 // ms
+)
+
+// pull is one request on its way; it may be held and tried again.
+type pull struct {
+	req      *PullRequest
+	done     func(*PullResult)
+	filter   *filter
+	queue    *queue.Queue
+	identity Identity
+	next     int64 // first offset not looked at
+	filtered int
+	skipped  []int64
+	rows     []queue.Row
+
+	heldSince int64 // µs; 0 not held
+	deadline  int64 // ms
+	at        int   // place in the polls' heap
+	due       bool  // time is up
+}
+
+var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
+
+func putBody(b *[]byte) {
+	if cap(*b) <= bodyKeep {
+		*b = (*b)[:0]
+		bodies.Put(b)
+	}
+}
+
+// Pull answers through done, at once or after long polling; done is called exactly once and must not block for long. The
+// request must not be changed after the call.
+func (s *Service) Pull(req *PullRequest, done func(*PullResult)) {
+	p, err := s.checkPull(req)
+	if err != nil {
+		done(&PullResult{Code: err.Code, Remark: err.Text})
+		return
+	}
+	p.done = done
+	if req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
+		s.shard.NoteOffset(&entry.Offset{
+			Group: req.Group, Topic: req.Topic, QueueID: req.QueueID, Offset: req.CommitOffset, Client: p.identity.ClientID, AtMicros: nowMicros(),
+		})
+	}
+	s.pulled(p)
+	if r := s.try(p); r != nil {
+		done(r)
+		return
+	}
+	s.polls.hold(p)
+}
+
+// checkPull is RocketMQ's order of checks (rocketmq.md 6.2).
+func (s *Service) checkPull(req *PullRequest) (*pull, *Error) {
+	if !req.Peek {
+		g, err := s.EnsureGroup(context.Background(), req.Group)
+		if err != nil {
+			return nil, err
+		}
+		if !g.ConsumeEnable {
+			return nil, Refuse(CodeNoPermission, "subscription group no permission, %s", req.Group)
+		}
+	}
+	e, ok := s.shard.Catalog().Topic(req.Topic)
+	if !ok {
+		return nil, Refuse(CodeTopicNotExist, "topic[%s] not exist, apply first please! See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.", req.Topic)
+	}
+	if e.Perm&catalog.PermRead == 0 {
+		return nil, Refuse(CodeNoPermission, "the topic[%s] pulling message is forbidden", req.Topic)
+	}
+	if req.QueueID < 0 || req.QueueID >= e.ReadQueues {
+		return nil, Refuse(CodeInvalidParameter, "queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[%s]", req.QueueID, req.Topic, e.ReadQueues, req.Group)
+	}
+	f, err := s.filterOf(req.ExpressionType, req.Subscription)
+	if err != nil {
+		return nil, err
+	}
+	if req.MaxMessages <= 0 {
+		req.MaxMessages = pullMessages
+	}
+	req.MaxMessages = min(req.MaxMessages, pullMax)
+	if req.MaxBytes <= 0 || req.MaxBytes > pullBytes {
+		req.MaxBytes = pullBytes
+	}
+	req.SuspendMillis = min(max(req.SuspendMillis, 0), suspendMax)
+	p := &pull{req: req, filter: f, queue: s.topicQueues(e).Queue(req.QueueID), next: req.Offset, at: -1}
+	if req.Client != nil {
+		p.identity = req.Client.Identity()
+	}
+	return p, nil
+}
+
+// try gives the answer, or nil when the request is to be held.
+func (s *Service) try(p *pull) *PullResult {
+	from, end, _ := p.queue.Bounds()
+	r := &PullResult{MinOffset: from, MaxOffset: end, NextBegin: p.next}
+	if p.heldSince > 0 {
+		r.WaitedMicros = nowMicros() - p.heldSince
+	}
+	switch {
+	case p.next < from:
+		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, from, "the offset is too small: messages before the first one kept are gone"
+		return r
+	case p.next > end:
+		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, end, "the offset is beyond the end of the queue"
+		return r
+	}
+	if p.next < end {
+		if err := s.collect(p, r); err != nil {
+			s.opts.Log.Error("pull failed", "topic", p.req.Topic, "queue", p.req.QueueID, "offset", p.next, "err", err)
+			r.Release()
+			return &PullResult{Code: CodeSystemError, Remark: "the broker could not read the messages, see its log", MinOffset: from, MaxOffset: end, NextBegin: p.req.Offset}
+		}
+		if r.Messages > 0 {
+			r.Code = CodeSuccess
+			s.delivered(p, r)
+			return r
+		}
+	}
+	r.NextBegin = p.next
+	if p.mayWait() {
+		return nil
+	}
+	r.Code = CodePullNotFound
+	if p.next > p.req.Offset {
+		r.Code = CodePullRetryImmediately // the client goes on behind what was filtered out
+	}
+	return r
+}
+
+func (p *pull) mayWait() bool {
+	return !p.due && p.req.SysFlag&PullSuspend != 0 && p.req.SuspendMillis > 0
+}
+
+// collect reads matching messages from p.next on.
+func (s *Service) collect(p *pull, r *PullResult) error {
+	body := bodies.Get().(*[]byte)
+	r.buffer = body
+	scanned := 0
+	for scanned < pullScan && r.Messages < int(p.req.MaxMessages) {
+		var err error
+		if p.rows, err = p.queue.Rows(p.rows[:0], p.next, rowsAtATime); err != nil {
+			return err
+		}
+		if len(p.rows) == 0 {
+			break
+		}
+		scanned += len(p.rows)
+		full, err := s.copyRows(p, r, body)
+		if err != nil {
+			return err
+		}
+		if full {
+			break
+		}
+	}
+	r.Body, r.NextBegin = *body, p.next
+	if r.Messages == 0 {
+		r.Release()
+	}
+	return nil
+}
+
+// copyRows appends the matching ones of p.rows to the body; messages that lie side by side in the log are read in one go.
+func (s *Service) copyRows(p *pull, r *PullResult, body *[]byte) (full bool, err error) {
+	rows := p.rows
+	for i := 0; i < len(rows); {
+		if !p.filter.matches(rows[i].TagHash) {
+			p.skip()
+			i++
+			continue
+		}
+		j, size := i, 0
+		for j < len(rows) && p.filter.matches(rows[j].TagHash) && r.Messages+j-i < int(p.req.MaxMessages) {
+			if j > i && rows[j].Pos != rows[j-1].Pos+int64(rows[j-1].Size) {
+				break
+			}
+			if n := len(*body) + size + int(rows[j].Size); n > int(p.req.MaxBytes) && (len(*body) > 0 || j > i) {
+				full = true
+				break
+			}
+			size += int(rows[j].Size)
+			j++
+		}
+		if j == i {
+			return true, nil
+		}
+		if err := s.readRun(rows[i:j], size, body); err != nil {
+			return false, err
+		}
+		r.Messages += j - i
+		p.next += int64(j - i)
+		i = j
+		if full || r.Messages >= int(p.req.MaxMessages) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (p *pull) skip() {
+	p.filtered++
+	if len(p.skipped) < skippedMax {
+		p.skipped = append(p.skipped, p.next)
+	}
+	p.next++
+}
+
+var errMoved = errors.New("what lies at the position is not the message")
+
+// readRun appends consecutive messages to the body and checks that each is where its row says.
+func (s *Service) readRun(rows []queue.Row, size int, body *[]byte) error {
+	b := *body
+	at := len(b)
+	if cap(b)-at < size {
+		b = append(make([]byte, 0, max(2*cap(b), at+size)), b...)
+	}
+	b = b[:at+size]
+	*body = b
+	if err := s.shard.Log().ReadAt(b[at:], rows[0].Pos); err != nil {
+		*body = b[:at]
+		return err
+	}
+	for _, row := range rows {
+		m := b[at:]
+		if binary.BigEndian.Uint32(m) != row.Size || int64(binary.BigEndian.Uint64(m[28:])) != row.Pos {
+			return &seglog.CorruptError{Segment: s.opts.Dir, Offset: row.Pos, Reason: errMoved.Error()}
+		}
+		at += int(row.Size)
+	}
+	return nil
+}
+
+func (s *Service) delivered(p *pull, r *PullResult) {
+	s.messageOut.Add(int64(r.Messages))
+	s.bytesOut.Add(int64(len(r.Body)))
+	if p.req.Peek {
+		return
+	}
+	s.countOut(p.req.Group, r.Messages)
+	if s.opts.Delivered == nil {
+		return
+	}
+	s.opts.Delivered(&Delivery{
+		Client: p.req.Client, Identity: p.identity, Group: p.req.Group, Topic: p.req.Topic, Subscription: p.req.Subscription,
+		QueueID: p.req.QueueID, From: p.req.Offset, To: p.next, Messages: r.Messages, Filtered: p.filtered, Skipped: p.skipped,
+		Bytes: len(r.Body), RequestedMicros: p.req.ReceivedMicros, SentMicros: nowMicros(), WaitedMicros: r.WaitedMicros,
+	})
+}
+
+// pulled is who asked last for a queue of a group, for the console.
+type pulled struct {
+	Client string
+	Offset int64
+	Millis int64
+}
+
+func (s *Service) pulled(p *pull) {
+	if p.req.Peek {
+		return
+	}
+	k := offset.Key{Group: p.req.Group, Topic: p.req.Topic, QueueID: p.req.QueueID}
+	s.lastPulls.Store(k, pulled{p.identity.ClientID, p.req.Offset, nowMicros() / 1000})
+}
