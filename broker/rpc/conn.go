@@ -1,0 +1,248 @@
+package rpc
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+// Conn is one connection.
+type Conn struct {
+	Addr netip.AddrPort
+	Data any // the handler's
+
+	s    *Server
+	conn net.Conn
+
+	mu       sync.Mutex
+	cond     sync.Cond // out has something, or room, or the connection ended
+	out      []byte
+	spare    []byte
+	delivery bool
+	ended    bool
+	writing  bool
+
+	reserved int64 // of the inbound budget
+	deadline time.Time
+}
+
+// Reply appends an answer: f appends whole frames to its argument. It never blocks; false: the connection is gone.
+func (c *Conn) Reply(f func(dst []byte) []byte) bool { return c.reply(f, false) }
+
+// Delivery is Reply for answers before whose write Options.BeforeWrite must have been called.
+func (c *Conn) Delivery(f func(dst []byte) []byte) bool { return c.reply(f, true) }
+
+func (c *Conn) reply(f func(dst []byte) []byte, delivery bool) bool {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return false
+	}
+	first := len(c.out) == 0
+	c.out = f(c.out)
+	c.delivery = c.delivery || delivery
+	if first && !c.writing {
+		c.cond.Broadcast()
+	}
+	c.mu.Unlock()
+	return true
+}
+
+func (c *Conn) pending() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.ended && (len(c.out) > 0 || c.writing)
+}
+
+// End closes the connection.
+func (c *Conn) End() {
+	c.mu.Lock()
+	c.ended = true
+	c.cond.Broadcast()
+	c.mu.Unlock()
+	c.conn.Close()
+}
+
+// write sends what was answered, all that waits with one write.
+func (c *Conn) write() {
+	defer c.s.wg.Done()
+	for {
+		c.mu.Lock()
+		c.writing = false
+		for len(c.out) == 0 && !c.ended {
+			c.cond.Wait()
+		}
+		if c.ended {
+			c.mu.Unlock()
+			return
+		}
+		b, delivery := c.out, c.delivery
+		c.out, c.spare, c.delivery, c.writing = c.spare[:0], nil, false, true
+		c.cond.Broadcast() // a reader may wait for room
+		c.mu.Unlock()
+		if delivery && c.s.opts.BeforeWrite != nil {
+			c.s.opts.BeforeWrite()
+		}
+		if !c.send(b) {
+			c.End()
+			return
+		}
+		c.mu.Lock()
+		if cap(b) <= keepOut {
+			c.spare = b[:0]
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *Conn) send(b []byte) bool {
+	_ = c.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
+	n, err := c.conn.Write(b)
+	c.s.stats.Writes.Add(1)
+	c.s.stats.BytesOut.Add(int64(n))
+	return err == nil
+}
+
+// read takes frames until the connection ends.
+func (c *Conn) read() {
+	defer c.s.wg.Done()
+	defer c.finish()
+	c.s.opts.Handler.Open(c)
+	var (
+		f     wire.Frame
+		buf   = make([]byte, readBytes)
+		n     int
+		since time.Time // when the unfinished frame began
+	)
+	for c.room() {
+		if err := c.expect(since); err != nil {
+			return
+		}
+		m, err := c.conn.Read(buf[n:])
+		n += m
+		c.s.stats.BytesIn.Add(int64(m))
+		if err != nil {
+			c.readEnded(err, n > 0)
+			return
+		}
+		rest, need, err := c.frames(&f, buf[:n])
+		if err != nil {
+			c.s.stats.Malformed.Add(1)
+			c.s.complain("connection closed", "peer", c.Addr, "err", err)
+			return
+		}
+		if len(rest) == n && !since.IsZero() {
+			// nothing was finished: the frame's time goes on
+		} else if since = time.Now(); len(rest) == 0 {
+			since = time.Time{}
+		}
+		if buf, n = c.keep(buf, rest, need); buf == nil {
+			c.s.stats.OverBudget.Add(1)
+			c.s.complain("connection closed: unfinished frames of all connections exceed the budget", "peer", c.Addr, "limit", InboundMax)
+			return
+		}
+	}
+}
+
+// frames handles the whole frames of b.
+func (c *Conn) frames(f *wire.Frame, b []byte) (rest []byte, need int, err error) {
+	handled := false
+	for {
+		frame, after, need, err := wire.Split(b)
+		if err == nil && frame != nil {
+			err = f.Decode(frame)
+		}
+		if err != nil || frame == nil {
+			if handled {
+				c.s.opts.Handler.Flush(c)
+			}
+			return after, need, err
+		}
+		c.s.stats.Frames.Add(1)
+		c.s.opts.Handler.Frame(c, f)
+		handled = true
+		b = after
+	}
+}
+
+// keep moves an unfinished frame to the front. The buffer grows only as bytes arrive, and only within the budget.
+func (c *Conn) keep(buf, rest []byte, need int) ([]byte, int) {
+	if len(rest) == 0 && len(buf) > readBytes {
+		c.reserve(0)
+		return make([]byte, readBytes), 0
+	}
+	if len(rest) < len(buf) {
+		n := copy(buf, rest)
+		if n < len(buf) {
+			return buf, n
+		}
+	}
+	size := min(max(2*len(buf), readBytes), max(need, readBytes))
+	if size <= len(rest) {
+		size = len(rest) + readBytes
+	}
+	if !c.reserve(int64(size)) {
+		return nil, 0
+	}
+	bigger := make([]byte, size)
+	return bigger, copy(bigger, rest)
+}
+
+// reserve sets how much of the inbound budget the connection holds.
+func (c *Conn) reserve(n int64) bool {
+	if c.s.stats.Inbound.Add(n-c.reserved) > InboundMax && n > c.reserved {
+		c.s.stats.Inbound.Add(c.reserved - n)
+		return false
+	}
+	c.reserved = n
+	return true
+}
+
+// expect sets the read deadline: a started frame has FrameTimeout, a silent connection IdleTimeout. Setting it costs, so it
+// is moved only when it is more than a second off.
+func (c *Conn) expect(since time.Time) error {
+	want := time.Now().Add(IdleTimeout)
+	if !since.IsZero() {
+		want = since.Add(FrameTimeout)
+	}
+	if d := want.Sub(c.deadline); d > -time.Second && d < time.Second {
+		return nil
+	}
+	c.deadline = want
+	return c.conn.SetReadDeadline(want)
+}
+
+func (c *Conn) readEnded(err error, unfinished bool) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.s.stats.TimedOut.Add(1)
+		c.s.complain("connection closed: silent for too long", "peer", c.Addr, "insideFrame", unfinished)
+		return
+	}
+	if unfinished && errors.Is(err, io.EOF) {
+		c.s.stats.Malformed.Add(1)
+	}
+}
+
+// room waits while too many answers wait to be read by the peer.
+func (c *Conn) room() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.out) > OutboundMax && !c.ended {
+		c.s.stats.Stalled.Add(1)
+		c.cond.Wait()
+	}
+	return !c.ended
+}
+
+func (c *Conn) finish() {
+	c.End()
+	c.reserve(0)
+	c.s.gone(c)
+	c.s.opts.Handler.Close(c)
+}

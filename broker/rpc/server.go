@@ -1,0 +1,176 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+// Limits (perf-reliability.md 13.3).
+const (
+	IdleTimeout  = 120 * time.Second
+	FrameTimeout = 30 * time.Second
+	WriteTimeout = 30 * time.Second
+	ConnsMax     = 20_000
+	InboundMax   = 256 << 20 // bytes of unfinished frames of all connections
+	OutboundMax  = 64 << 20  // answers of one connection that wait; then it is not read
+	readBytes    = 64 << 10
+	keepOut      = 1 << 20
+)
+
+// Handler gives frames their meaning. Its methods are called by the connection's reading goroutine.
+type Handler interface {
+	Open(c *Conn)
+	// Frame handles one frame; it and its slices are gone when Frame returns.
+	Frame(c *Conn, f *wire.Frame)
+	// Flush is called when all frames of one read were handled.
+	Flush(c *Conn)
+	Close(c *Conn)
+}
+
+// Options of a server.
+type Options struct {
+	Name    string // for the log
+	Listen  string
+	Handler Handler
+	Log     *slog.Logger
+	// BeforeWrite is called before each write that carries an answer given with Delivery.
+	BeforeWrite func()
+}
+
+// Stats are a server's counters.
+type Stats struct {
+	Conns, Accepted, Refused, Malformed, TimedOut, OverBudget atomic.Int64
+	Frames, BytesIn, BytesOut, Writes, Inbound, Stalled       atomic.Int64
+}
+
+// Server is one port.
+type Server struct {
+	opts     Options
+	listener net.Listener
+	stats    Stats
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	closed   bool
+	wg       sync.WaitGroup
+	lastLog  atomic.Int64
+}
+
+// Listen opens the port and begins to serve.
+func Listen(o Options) (*Server, error) {
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Name, err)
+	}
+	s := &Server{opts: o, listener: l, conns: map[*Conn]struct{}{}}
+	s.wg.Add(1)
+	go s.accept()
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Stats gives the counters.
+func (s *Server) Stats() *Stats { return &s.stats }
+
+// Close ends all connections.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.conn.Close()
+	}
+	s.mu.Unlock()
+	err := s.listener.Close()
+	s.wg.Wait()
+	return err
+}
+
+// Shutdown stops accepting, waits until connections wrote what they were answered or ctx ends, and closes.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.listener.Close()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !s.quiet() {
+		select {
+		case <-ctx.Done():
+			return s.Close()
+		case <-tick.C:
+		}
+	}
+	err := s.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	return err
+}
+
+func (s *Server) quiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.pending() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) accept() {
+	defer s.wg.Done()
+	for {
+		nc, err := s.listener.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.complain("accept failed", "err", err)
+			time.Sleep(50 * time.Millisecond) // out of descriptors: others must end first
+			continue
+		}
+		s.start(nc)
+	}
+}
+
+func (s *Server) start(nc net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.conns) >= ConnsMax {
+		s.stats.Refused.Add(1)
+		nc.Close()
+		return
+	}
+	addr, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
+	c := &Conn{s: s, conn: nc, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
+	c.cond.L = &c.mu
+	s.conns[c] = struct{}{}
+	s.stats.Conns.Add(1)
+	s.stats.Accepted.Add(1)
+	s.wg.Add(2)
+	go c.read()
+	go c.write()
+}
+
+func (s *Server) gone(c *Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.stats.Conns.Add(-1)
+}
+
+// complain logs at most once a second: a flood of bad peers must not become a flood of lines.
+func (s *Server) complain(msg string, args ...any) {
+	now := time.Now().Unix()
+	if last := s.lastLog.Load(); last != now && s.lastLog.CompareAndSwap(last, now) {
+		s.opts.Log.Warn(s.opts.Name+": "+msg, args...)
+	}
+}
