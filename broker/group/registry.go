@@ -48,15 +48,14 @@ type ConsumerData struct {
 	Subscriptions []Subscription `json:"subscriptionDataSet"`
 }
 
-// Subscription is RocketMQ's SubscriptionData.
+// Subscription is RocketMQ's SubscriptionData. Its tagsSet and codeSet are not read: clients write them in different forms, and the
+// expression says the same.
 type Subscription struct {
-	ClassFilter bool     `json:"classFilterMode"`
-	Topic       string   `json:"topic"`
-	Expression  string   `json:"subString"`
-	Tags        []string `json:"tagsSet"`
-	Codes       []int32  `json:"codeSet"`
-	Version     int64    `json:"subVersion"`
-	Type        string   `json:"expressionType"`
+	ClassFilter bool   `json:"classFilterMode"`
+	Topic       string `json:"topic"`
+	Expression  string `json:"subString"`
+	Version     int64  `json:"subVersion"`
+	Type        string `json:"expressionType"`
 }
 
 // Happening is a change worth a row in the trail.

@@ -44,6 +44,8 @@ type Options struct {
 	Log     *slog.Logger
 	// BeforeWrite is called before each write that carries an answer given with Delivery.
 	BeforeWrite func()
+	// Answered is told of each request: its code, the answer's, how long it took, and whether it was held by long polling.
+	Answered func(code, response int32, micros int64, held bool)
 }
 
 // Stats are a server's counters.

@@ -16,11 +16,9 @@ type Identity struct {
 
 // Client is one connection as a front knows it. The front creates it at accept and closes it once.
 type Client struct {
-	Addr     netip.AddrPort
-	Protocol string // remoting or grpc
-	// Push sends a request of the server to the client, one-way; it must not block and may drop. Set by the front.
-	Push func(code int, fields map[string]string, body []byte)
-
+	Addr      netip.AddrPort
+	Protocol  string // remoting or grpc
+	addrText  string
 	identity  atomic.Pointer[Identity]
 	closed    atomic.Bool
 	producers map[string]*producer // by group; used by the connection's reading goroutine only
@@ -37,10 +35,13 @@ const producersMax = 1000 // groups of one connection
 
 // NewClient is a connection that has not said who it is.
 func NewClient(addr netip.AddrPort, protocol string) *Client {
-	c := &Client{Addr: addr, Protocol: protocol, producers: map[string]*producer{}}
+	c := &Client{Addr: addr, addrText: addr.String(), Protocol: protocol, producers: map[string]*producer{}}
 	c.identity.Store(&Identity{})
 	return c
 }
+
+// AddrText is the client's ip:port.
+func (c *Client) AddrText() string { return c.addrText }
 
 // Identity is the latest one told.
 func (c *Client) Identity() Identity { return *c.identity.Load() }
@@ -63,7 +64,7 @@ func (s *Service) producer(c *Client, group []byte) *shard.Producer {
 	}
 	p := &producer{identity: id}
 	p.Ref, p.Group, p.ClientID = s.shard.NewRef(), string(group), id.ClientID
-	p.Addr, p.Language, p.Version, p.Protocol = c.Addr.String(), id.Language, id.Version, c.Protocol
+	p.Addr, p.Language, p.Version, p.Protocol = c.addrText, id.Language, id.Version, c.Protocol
 	c.producers[p.Group] = p
 	return &p.Producer
 }

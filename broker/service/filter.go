@@ -58,3 +58,9 @@ func parseTags(expression string) *filter {
 	}
 	return f
 }
+
+// CheckSubscription says whether an expression can be used.
+func (s *Service) CheckSubscription(kind, expression string) *Error {
+	_, err := s.filterOf(kind, expression)
+	return err
+}

@@ -307,3 +307,6 @@ func (p *Parcel) fill(r *Result, items []shard.Item) {
 }
 
 func nowMicros() int64 { return time.Now().UnixMicro() }
+
+// Bytes is how much the parcel holds.
+func (p *Parcel) Bytes() int { return len(p.batch.Buf) }

@@ -160,6 +160,7 @@ func (p *polls) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for now := range tick.C {
+		p.s.rates.sample(now, p.s.shard.Counters().Messages.Load(), p.s.messageOut.Load())
 		p.mu.Lock()
 		for len(p.heap) > 0 && (p.heap[0].deadline <= now.UnixMilli() || p.closed) {
 			r := p.heap[0]

@@ -98,10 +98,14 @@ type Service struct {
 	lastPulls  sync.Map // offset.Key → *pulled
 	messageOut atomic.Int64
 	bytesOut   atomic.Int64
+	rates      rates
 }
 
 // Open recovers the broker's state and makes sure that the system topics exist.
 func Open(ctx context.Context, o Options) (*Service, error) {
+	if o.RetentionAge == 0 {
+		o.RetentionAge = shard.DefaultAge
+	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = MaxMessageDefault
 	}

@@ -276,3 +276,14 @@ func isSystemGroup(name string) bool {
 	}
 	return strings.HasPrefix(name, "CID_RMQ_SYS_")
 }
+
+// EnsureRetryTopic makes a group's retry topic.
+func (s *Service) EnsureRetryTopic(ctx context.Context, g catalog.Group) *Error {
+	name := RetryPrefix + g.Name
+	if _, ok := s.shard.Catalog().Topic(name); ok {
+		return nil
+	}
+	s.topicMu.Lock()
+	defer s.topicMu.Unlock()
+	return s.putTopicLocked(ctx, catalog.NewTopic(name, g.RetryQueues))
+}

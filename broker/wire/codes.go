@@ -41,6 +41,7 @@ const (
 	ConsumeStats            = 208
 	DeleteTopicInBroker     = 215
 	DeleteTopicInNameServer = 216
+	RegisterTopic           = 217
 	KVList                  = 219
 	TopicsByCluster         = 224
 	TopicConsumeByWho       = 300

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 var languages = []string{"JAVA", "CPP", "DOTNET", "PYTHON", "DELPHI", "ERLANG", "RUBY", "OTHER", "HTTP", "GO", "PHP", "OMS", "RUST", "NODE_JS"}
@@ -41,4 +42,18 @@ func VersionName(ordinal int32) string {
 	}
 	r := releases[i]
 	return fmt.Sprintf("V%d_%d_%d", r.major, r.minor, r.patch+int(ordinal+1-r.ordinal)/2)
+}
+
+// VersionOrdinal is the ordinal that VersionName named; 0 for a name that it does not give.
+func VersionOrdinal(name string) int32 {
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(name, "V%d_%d_%d", &major, &minor, &patch); err == nil {
+		for _, r := range releases {
+			if r.major == major && r.minor == minor {
+				return r.ordinal + int32(2*(patch-r.patch))
+			}
+		}
+	}
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "V"))
+	return int32(n)
 }

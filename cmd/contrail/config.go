@@ -27,6 +27,8 @@ type config struct {
 	NameServer struct {
 		Listen    string   `yaml:"listen"`
 		Addresses []string `yaml:"addresses"` // where the broker registers; empty: the own one
+		// AcceptBrokers lets brokers of other processes register; by default only where no broker runs beside it.
+		AcceptBrokers *bool `yaml:"acceptBrokers"`
 	} `yaml:"nameServer"`
 
 	Remoting struct {

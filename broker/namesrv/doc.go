@@ -1,0 +1,14 @@
+// Package namesrv is RocketMQ's name server: which brokers there are, which topics they serve, and the route answers that
+// clients read (org.apache.rocketmq.namesrv.routeinfo.RouteInfoManager).
+//
+// Words: a registration is a broker member with all its topics; a route is a topic's queues and the members that serve them;
+// KV configuration is text by namespace and key.
+//
+// Invariants: a member that was not heard of for ExpireAfter, or whose connection closed, is in no route. A topic that was
+// registered is in the route answer of the next request. Everything is in memory and bounded; brokers say it again every 30 s.
+//
+// Goroutines: one that expires silent members; Table is safe for concurrent use and takes now. Requests are handled by the
+// connections' reading goroutines.
+//
+// Files: table.go (state), server.go (port and dispatch), one file per request numbered by its code.
+package namesrv

@@ -1,0 +1,10 @@
+// Package registrar keeps a broker known to its name servers: all topics every 30 s, changed ones at once, so that a topic is
+// in the route answers when its creation is answered.
+//
+// Words: a NameServer is one of them, in this process (package namesrv) or at an address (Remote).
+//
+// Invariants: a name server that is away does not hold up the broker for longer than its request time-out, and is told
+// everything when it is back.
+//
+// Goroutines: one that registers again; Changed may be called from anywhere.
+package registrar

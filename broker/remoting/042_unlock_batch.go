@@ -1,0 +1,16 @@
+package remoting
+
+import (
+	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+// unlockBatch: UNLOCK_BATCH_MQ, usually one-way. Body: lockRequest. Answers 0.
+func (c *conn) unlockBatch(call *rpc.Call, f *wire.Frame) {
+	r, ok := c.lockRequest(call, f)
+	if !ok {
+		return
+	}
+	c.s.clients.Unlock(r.Group, r.ClientID, r.Queues)
+	call.OK(nil)
+}

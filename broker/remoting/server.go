@@ -1,0 +1,157 @@
+package remoting
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/service"
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+// Options of the front.
+type Options struct {
+	Cluster, Broker string
+	Listen          string
+	Log             *slog.Logger
+	// BeforeWrite is called before an answer with messages goes out: what was delivered must be noted by then.
+	BeforeWrite func()
+	Answered    func(code, response int32, micros int64, held bool)
+	// Happened is told of changes of groups and connections.
+	Happened func(group.Happening)
+	// Refused is told of requests that were refused.
+	Refused func(code int, client, addr, text string)
+}
+
+// Server is the broker's port.
+type Server struct {
+	opts    Options
+	svc     *service.Service
+	clients *group.Registry
+	rpc     *rpc.Server
+	stop    chan struct{}
+	ended   chan struct{}
+}
+
+const expireEvery = 5 * time.Second
+
+// Start opens the port.
+func Start(svc *service.Service, o Options) (*Server, error) {
+	s := &Server{opts: o, svc: svc, clients: group.New(), stop: make(chan struct{}), ended: make(chan struct{})}
+	s.clients.Happened = o.Happened
+	svc.SetMembership(s.clients)
+	var err error
+	s.rpc, err = rpc.Listen(rpc.Options{
+		Name: "broker", Listen: o.Listen, Handler: s, Log: o.Log, BeforeWrite: o.BeforeWrite, Answered: o.Answered,
+	})
+	if err != nil {
+		return nil, err
+	}
+	go s.expire()
+	return s, nil
+}
+
+func (s *Server) expire() {
+	defer close(s.ended)
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			s.clients.Expire(now.UnixMilli())
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.rpc.Addr() }
+
+// Stats are the port's counters.
+func (s *Server) Stats() *rpc.Stats { return s.rpc.Stats() }
+
+// Clients is who is connected.
+func (s *Server) Clients() *group.Registry { return s.clients }
+
+// Shutdown answers what was asked and closes.
+func (s *Server) Shutdown(ctx context.Context) error {
+	close(s.stop)
+	<-s.ended
+	return s.rpc.Shutdown(ctx)
+}
+
+// handlers answer requests that are not about sending or pulling messages.
+var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
+	wire.QueryMessage: (*conn).queryMessage, wire.QueryConsumerOffset: (*conn).queryOffset,
+	wire.UpdateConsumerOffset: (*conn).updateOffset, wire.UpdateTopic: (*conn).updateTopic,
+	wire.AllTopicConfig: (*conn).allTopicConfig, wire.BrokerConfig: (*conn).brokerConfig,
+	wire.BrokerRuntimeInfo: (*conn).runtimeInfo, wire.OffsetByTimestamp: (*conn).offsetByTime,
+	wire.MaxOffset: (*conn).maxOffset, wire.MinOffset: (*conn).minOffset, wire.EarliestStoreTime: (*conn).earliestStoreTime,
+	wire.ViewMessage: (*conn).viewMessage, wire.Heartbeat: (*conn).heartbeat, wire.Unregister: (*conn).unregister,
+	wire.ConsumerList: (*conn).consumerList, wire.LockBatch: (*conn).lockBatch, wire.UnlockBatch: (*conn).unlockBatch,
+	wire.CheckClientConfig: (*conn).checkClientConfig, wire.UpdateGroup: (*conn).updateGroup,
+	wire.AllGroupConfig: (*conn).allGroupConfig, wire.TopicStats: (*conn).topicStats,
+	wire.ConsumerConnections: (*conn).consumerConnections, wire.ProducerConnections: (*conn).producerConnections,
+	wire.DeleteGroup: (*conn).deleteGroup, wire.ConsumeStats: (*conn).consumeStats,
+	wire.DeleteTopicInBroker: (*conn).deleteTopic, wire.TopicConsumeByWho: (*conn).topicConsumeByWho,
+	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
+}
+
+// Open implements rpc.Handler.
+func (s *Server) Open(c *rpc.Conn) {
+	k := &conn{s: s, rpc: c, client: service.NewClient(c.Addr, "remoting"), names: map[string]string{}}
+	c.Data = k
+	s.clients.Connected(time.Now().UnixMilli(), k, group.Identity{Addr: c.Addr.String(), Protocol: "remoting"})
+}
+
+// Frame handles one frame; messages are gathered until Flush.
+func (s *Server) Frame(c *rpc.Conn, f *wire.Frame) {
+	k := c.Data.(*conn)
+	if f.Response() {
+		return
+	}
+	k.introduce(f)
+	switch f.Code {
+	case wire.SendMessage:
+		k.sendMessage(f)
+	case wire.SendMessageV2:
+		k.sendMessageV2(f)
+	case wire.SendBatch:
+		k.sendBatch(f)
+	case wire.PullMessage:
+		k.pullMessage(f)
+	case wire.LitePull:
+		k.litePull(f)
+	default:
+		k.call(f)
+	}
+}
+
+func (c *conn) call(f *wire.Frame) {
+	call := c.rpc.Call(f)
+	h := handlers[f.Code]
+	if h == nil {
+		c.refuse(&call, service.Refuse(service.CodeNotSupported, " request type %d not supported", f.Code))
+		return
+	}
+	c.submit() // what was sent before is stored before what is asked now
+	h(c, &call, f)
+}
+
+// Flush seals what one read brought.
+func (s *Server) Flush(c *rpc.Conn) {
+	k := c.Data.(*conn)
+	k.submit()
+	k.readAt = 0
+}
+
+// Close implements rpc.Handler.
+func (s *Server) Close(c *rpc.Conn) {
+	k := c.Data.(*conn)
+	s.svc.CancelPulls(k.client)
+	s.clients.Close(time.Now().UnixMilli(), k)
+}

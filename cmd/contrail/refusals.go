@@ -1,0 +1,62 @@
+package main
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/notes"
+)
+
+// refusals folds refused requests into at most one happening a second for each request code and client, so that a client
+// that repeats its mistake does not flood the trail.
+type refusals struct {
+	notes *notes.Log
+	mu    sync.Mutex
+	rows  map[refusalKey]*refusal
+}
+
+type refusalKey struct {
+	code   int
+	client string
+}
+
+type refusal struct {
+	since time.Time
+	count uint32
+}
+
+const refusalKeysMax = 10_000
+
+func newRefusals(l *notes.Log) *refusals {
+	return &refusals{notes: l, rows: map[refusalKey]*refusal{}}
+}
+
+func (r *refusals) refused(code int, client, addr, text string) {
+	now, k := time.Now(), refusalKey{code, client}
+	if client == "" {
+		k.client = addr
+	}
+	r.mu.Lock()
+	row := r.rows[k]
+	if row == nil {
+		if len(r.rows) >= refusalKeysMax {
+			clear(r.rows)
+		}
+		row = &refusal{}
+		r.rows[k] = row
+	}
+	row.count++
+	count := row.count
+	told := now.Sub(row.since) >= time.Second
+	if told {
+		row.since, row.count = now, 0
+	}
+	r.mu.Unlock()
+	if told {
+		r.notes.NoteHappening(&notes.Happening{
+			AtMicros: now.UnixMicro(), Kind: "refusal", Client: client, Addr: addr, Text: text, Count: count,
+			Detail: map[string]string{"requestCode": strconv.Itoa(code)},
+		})
+	}
+}
