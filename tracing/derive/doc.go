@@ -1,0 +1,20 @@
+// Package derive turns what the broker wrote down anyway into the trail's rows: records of the replicated log and notes of
+// the node go in, messages, deliveries, settlements, steps and happenings come out. It is pure: no clock, goroutine, file.
+//
+// Words: a record is one committed entry; a note is one line of the node-local notes log; a loss is a run of queue offsets
+// that is known to have existed and was not seen; a report is one record of a client's own trace (RMQ_SYS_TRACE_TOPIC).
+//
+// What is known without any record of its own: the range that a commit settles begins at the commit before it, and the
+// first one of a group at the first offset that was handed to the group; a delivery that goes over offsets a second time is
+// told apart from the first; a queue whose offsets jump has lost what lies between. All this is state, it survives restarts
+// through Save and Restore, and it is the same whoever derives it from the same records and notes.
+//
+// Invariants: what cannot be known is -1 or empty, never guessed. A row is given to the Sink exactly once per record or
+// note; rows and their strings are valid only within the Sink's call. A message costs no allocation. A damaged message,
+// command or report is counted, and the rest of its entry is derived as far as lengths allow.
+//
+// Goroutines: none; a Deriver belongs to one goroutine.
+//
+// Files: deriver.go (records and notes), messages.go (message rows), commits.go (settlements), clienttrace.go (parser of
+// reports, fuzzed), reports.go (reports to steps), inflate.go, state.go (Save, Restore).
+package derive
