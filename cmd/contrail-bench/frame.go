@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+// template is one send request as bytes; each message is a copy with its own opaque and UNIQ_KEY.
+type template struct {
+	bytes    []byte
+	opaqueAt int
+	keyAt    int // of the last 16 hex digits of UNIQ_KEY
+}
+
+const keyPrefix = "7F00000100002A9F" // the rest is a counter
+
+// newTemplate is SEND_MESSAGE_V2 to one queue, as the Java client's benchmark writes it (binary header) or in JSON.
+func newTemplate(topic string, queue, size int, json bool) template {
+	typ := uint8(wire.Binary)
+	if json {
+		typ = wire.JSON
+	}
+	const opaqueMark = 0x7a7a7a7a
+	w := wire.Request(nil, typ, opaqueMark, wire.SendMessageV2)
+	mark := "0123456789ABCDEF"
+	for _, f := range [][2]string{
+		{"a", "bench_producer"}, {"b", topic}, {"c", "TBW102"}, {"d", "4"}, {"e", strconv.Itoa(queue)}, {"f", "0"},
+		{"g", strconv.FormatInt(time.Now().UnixMilli(), 10)}, {"h", "0"},
+		{"i", "UNIQ_KEY\x01" + keyPrefix + mark + "\x02WAIT\x01true\x02TAGS\x01TagA\x02"}, {"j", "0"}, {"k", "false"}, {"m", "false"},
+	} {
+		w.String(f[0], f[1])
+	}
+	b := w.End(size)
+	for i := range size {
+		b = append(b, byte('a'+i%26))
+	}
+	t := template{bytes: b, keyAt: index(b, keyPrefix+mark) + len(keyPrefix)}
+	if json {
+		t.opaqueAt = index(b, strconv.Itoa(opaqueMark))
+	} else {
+		t.opaqueAt = 8 + 5
+	}
+	return t
+}
+
+func index(b []byte, s string) int {
+	for i := range b {
+		if len(b)-i >= len(s) && string(b[i:i+len(s)]) == s {
+			return i
+		}
+	}
+	panic("bench: template lacks " + s)
+}
+
+// append adds one request.
+func (t *template) append(dst []byte, opaque uint32, key uint64, json bool) []byte {
+	at := len(dst)
+	dst = append(dst, t.bytes...)
+	m := dst[at:]
+	if json {
+		copy(m[t.opaqueAt:t.opaqueAt+10], fmt.Sprintf("%10d", opaque))
+	} else {
+		binary.BigEndian.PutUint32(m[t.opaqueAt:], opaque)
+	}
+	const digits = "0123456789ABCDEF"
+	for i := 15; i >= 0; i-- {
+		m[t.keyAt+i] = digits[key&15]
+		key >>= 4
+	}
+	return dst
+}
+
+// answers splits responses off a stream.
+type answers struct {
+	conn net.Conn
+	buf  []byte
+	n    int
+	f    wire.Frame
+}
+
+// next reads once and calls f for each whole answer.
+func (a *answers) next(f func(*wire.Frame) error) error {
+	if a.buf == nil {
+		a.buf = make([]byte, 256<<10)
+	}
+	n, err := a.conn.Read(a.buf[a.n:])
+	if err != nil {
+		return err
+	}
+	a.n += n
+	b := a.buf[:a.n]
+	for {
+		frame, rest, need, err := wire.Split(b)
+		if err != nil {
+			return err
+		}
+		if frame == nil {
+			a.n = copy(a.buf, rest)
+			if need > len(a.buf) {
+				a.buf = append(a.buf, make([]byte, need-len(a.buf))...)
+			}
+			return nil
+		}
+		if err := a.f.Decode(frame); err != nil {
+			return err
+		}
+		if err := f(&a.f); err != nil {
+			return err
+		}
+		b = rest
+	}
+}
+
+// createTopic makes the topic before anything is measured.
+func createTopic(addr, topic string, queues int) error {
+	c := rpc.Client{Addr: addr, Timeout: 10 * time.Second}
+	defer c.Close()
+	n := strconv.Itoa(queues)
+	f, err := c.Do(wire.UpdateTopic, []rpc.Field{
+		{Name: "topic", Value: topic}, {Name: "defaultTopic", Value: "TBW102"}, {Name: "readQueueNums", Value: n},
+		{Name: "writeQueueNums", Value: n}, {Name: "perm", Value: "6"}, {Name: "topicFilterType", Value: "SINGLE_TAG"},
+		{Name: "topicSysFlag", Value: "0"}, {Name: "order", Value: "false"},
+	}, nil)
+	if err == nil && f.Code != 0 {
+		err = fmt.Errorf("create topic %s at %s: code %d %s", topic, addr, f.Code, f.Remark)
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// scenario is one row of the table in docs/performance.md.
+type scenario struct {
+	name string
+	text string
+	mode mode
+	load load // producing
+	pull int  // > 0: pull batches of so many instead, after a backlog was sent
+}
+
+const topic, queues = "contrail_bench", 4
+
+func produceLoad(conns, inFlight, size int) load {
+	return load{topic: topic, queues: queues, conns: conns, inFlight: inFlight, size: size}
+}
+
+func openLoad(rate int) load {
+	return load{topic: topic, queues: queues, conns: 16, rate: rate, size: 1024}
+}
+
+var scenarios = []scenario{
+	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0},
+	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0},
+	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0},
+	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0},
+	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0},
+	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0},
+	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0},
+	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0},
+	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0},
+	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0},
+	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32},
+	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512},
+}
+
+// window is what one target did in one measured stretch.
+type window struct {
+	Target      string  `json:"target"`
+	PerSecond   float64 `json:"messagesPerSecond"`
+	CPUMicros   float64 `json:"serverCPUMicrosPerMessage"`
+	OwnMicros   float64 `json:"generatorCPUMicrosPerMessage"`
+	Steal       float64 `json:"stealPercent"`
+	P50         float64 `json:"p50Millis"`
+	P99         float64 `json:"p99Millis"`
+	P999        float64 `json:"p999Millis"`
+	Max         float64 `json:"maxMillis"`
+	MemoryBytes int64   `json:"residentBytes"`
+	Refused     uint64  `json:"refused"`
+	Refusal     string  `json:"refusal,omitempty"`
+}
+
+// measure loads one target: first unmeasured, then for a window.
+func (s *scenario) measure(t *target, warm, length time.Duration) (window, error) {
+	var measuring atomic.Bool
+	stop, done := make(chan struct{}), make(chan error, 1)
+	var r *result
+	go func() {
+		var err error
+		if s.pull > 0 {
+			r, err = consume(t.addr, topic, queues, s.pull, &measuring, stop)
+		} else {
+			r, err = produce(t.addr, s.load, &measuring, stop)
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return window{}, fmt.Errorf("%s: ended before it was measured: %w", t.name, err)
+	case <-time.After(warm):
+	}
+	before, err := read(t.pid)
+	if err != nil {
+		return window{}, err
+	}
+	measuring.Store(true)
+	time.Sleep(length)
+	measuring.Store(false)
+	after, err := read(t.pid)
+	close(stop)
+	if e := <-done; e != nil {
+		return window{}, e
+	}
+	if err != nil {
+		return window{}, err
+	}
+	return newWindow(t.name, r, before, after), nil
+}
+
+func newWindow(name string, r *result, before, after usage) window {
+	n := float64(max(r.messages, 1))
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return window{
+		Target: name, PerSecond: float64(r.messages) / after.at.Sub(before.at).Seconds(),
+		CPUMicros: float64((after.cpu - before.cpu).Microseconds()) / n, OwnMicros: float64((after.own - before.own).Microseconds()) / n,
+		Steal: stealPercent(before, after), P50: ms(r.latencies.quantile(0.5)), P99: ms(r.latencies.quantile(0.99)),
+		P999: ms(r.latencies.quantile(0.999)), Max: ms(r.latencies.max), MemoryBytes: after.rss, Refused: r.refused, Refusal: r.refusal,
+	}
+}
+
+// prepare makes the topic and, for pulls, a backlog of about n messages in each queue.
+func (s *scenario) prepare(t *target, n uint64) error {
+	if t.name == "floor" {
+		return nil
+	}
+	if err := createTopic(t.addr, topic, queues); err != nil || s.pull == 0 {
+		return err
+	}
+	var on atomic.Bool
+	on.Store(true)
+	for sent := uint64(0); sent < n*queues; {
+		stop := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(stop) })
+		r, err := produce(t.addr, s.load, &on, stop)
+		if err != nil {
+			return err
+		}
+		sent += r.messages
+	}
+	return nil
+}
