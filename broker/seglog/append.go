@@ -108,7 +108,7 @@ func (l *Log) Flush() error {
 	if len(l.stage) == 0 {
 		return nil
 	}
-	if _, err := l.active.file.WriteAt(l.stage, int64(l.stageAt)); err != nil {
+	if _, err := l.active.file.WriteAt(l.padded(), int64(l.stageAt)); err != nil {
 		return l.fail("write "+l.active.name, err)
 	}
 	l.stageAt += uint32(len(l.stage))
@@ -117,6 +117,21 @@ func (l *Log) Flush() error {
 	}
 	l.stage = l.stage[:0]
 	return nil
+}
+
+const page = 4096
+
+// padded is the stage with zeros up to the end of its last page: a page that is written as a whole need not be read from the
+// disk first. What lies there is zeros anyway.
+func (l *Log) padded() []byte {
+	end := int64(l.stageAt) + int64(len(l.stage))
+	pad := min(-end&(page-1), max(l.opts.SegmentBytes-end, 0))
+	var zero [page]byte
+	n := len(l.stage)
+	l.stage = append(l.stage, zero[:pad]...)
+	b := l.stage
+	l.stage = l.stage[:n]
+	return b
 }
 
 // Sync makes everything appended so far durable.

@@ -20,8 +20,6 @@ type preparer struct {
 	file  vfs.File
 }
 
-const zeroChunk = 1 << 20
-
 func (l *Log) preparedName() string { return filepath.Join(l.dir, "next.prepared") }
 
 func (l *Log) startPreparer() {
@@ -85,7 +83,7 @@ func (l *Log) makePrepared(zeros bool) error {
 		return err
 	}
 	if err = f.Allocate(l.opts.SegmentBytes); err == nil && zeros {
-		err = fillZeros(f, l.opts.SegmentBytes)
+		err = f.Zero(l.opts.SegmentBytes)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -97,16 +95,6 @@ func (l *Log) makePrepared(zeros bool) error {
 	}
 	l.prepare.file = f
 	l.prepare.ready.Store(true)
-	return nil
-}
-
-func fillZeros(f vfs.File, size int64) error {
-	zeros := make([]byte, zeroChunk)
-	for at := int64(0); at < size; at += zeroChunk {
-		if _, err := f.WriteAt(zeros[:min(zeroChunk, size-at)], at); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

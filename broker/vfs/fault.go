@@ -108,3 +108,10 @@ func (f *faultFile) Allocate(size int64) error {
 	}
 	return f.File.Allocate(size)
 }
+
+func (f *faultFile) Zero(size int64) error {
+	if err := f.fault.ask(OpWrite, f.name); err != nil {
+		return err
+	}
+	return f.File.Zero(size)
+}

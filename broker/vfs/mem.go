@@ -313,3 +313,6 @@ func (f *memFile) Allocate(size int64) error {
 	defer f.m.mu.Unlock()
 	return f.growLocked(size)
 }
+
+// Zero is Allocate: new space is zeros here.
+func (f *memFile) Zero(size int64) error { return f.Allocate(size) }

@@ -61,7 +61,7 @@ func runCommand() *cobra.Command {
 		Use: "run [SCENARIO ...]", Short: "Measure: all scenarios, or the named ones (1 means 1a and 1b)",
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args) },
 	}
-	c.Flags().StringVar(&s.contrail, "contrail", "bin/contrail", "the program to measure")
+	c.Flags().StringVar(&s.contrail, "contrail", "bin/contrail", "the program to measure; empty: none")
 	c.Flags().StringVar(&s.peer, "peer", "", "address of another broker, Apache RocketMQ say, that is running already")
 	c.Flags().IntVar(&s.peerPID, "peer-pid", 0, "its process")
 	c.Flags().StringVar(&s.peerMode, "peer-mode", "page-cache", "how it acknowledges: page-cache or fdatasync; it is left out of the other scenarios")
@@ -130,11 +130,13 @@ func (s *settings) scenario(sc *scenario) (*row, error) {
 }
 
 func (s *settings) targets(sc *scenario, dir string) (out []*target, err error) {
-	t, err := startContrail(s.contrail, dir, "contrail", sc.mode, "off")
-	if err != nil {
-		return nil, err
+	var t *target
+	if s.contrail != "" {
+		if t, err = startContrail(s.contrail, dir, "contrail", sc.mode, "off"); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
 	}
-	out = append(out, t)
 	if sc.pull == 0 && !s.noFloor {
 		if t, err = startFloor(dir, sc.mode); err != nil {
 			return out, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,11 +33,9 @@ func (n *node) startBroker(ctx context.Context) error {
 	if b.store, err = n.conf.advertised(); err != nil {
 		return err
 	}
-	unlock, err := lockDir(n.conf.Dir)
-	if err != nil {
+	if err := n.lockDir(); err != nil {
 		return err
 	}
-	n.onStop(func(context.Context) error { return unlock() })
 	if b.notes, err = notes.Open(notes.Options{FS: vfs.OS{}, Dir: n.conf.notesDir()}); err != nil {
 		return err
 	}
@@ -48,6 +47,19 @@ func (n *node) startBroker(ctx context.Context) error {
 	n.onStop(func(context.Context) error { return b.svc.Close() })
 	n.log.Info("log recovered", "dir", n.conf.logDir(), "took", time.Since(began).Round(time.Millisecond), "entry", b.svc.Shard().Applied())
 	return n.startFront()
+}
+
+// lockDir makes sure that no second process uses the data folder.
+func (n *node) lockDir() error {
+	if err := (vfs.OS{}).MkdirAll(n.conf.Dir); err != nil {
+		return fmt.Errorf("dir: %w", err)
+	}
+	lock, err := vfs.OS{}.Lock(filepath.Join(n.conf.Dir, "LOCK"))
+	if err != nil {
+		return fmt.Errorf("dir: %s: %w", n.conf.Dir, err)
+	}
+	n.onStop(func(context.Context) error { return lock.Close() })
+	return nil
 }
 
 func (n *node) serviceOptions() service.Options {

@@ -40,6 +40,10 @@ type config struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"console"`
 
+	Debug struct {
+		Listen string `yaml:"listen"` // pprof, loopback only; empty: off
+	} `yaml:"debug"`
+
 	Log struct {
 		SegmentBytes int64    `yaml:"segmentBytes"`
 		Ack          string   `yaml:"ack"` // fdatasync or page-cache

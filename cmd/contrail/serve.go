@@ -91,6 +91,9 @@ func serve(ctx context.Context, c config) error {
 }
 
 func (n *node) start(ctx context.Context) error {
+	if err := n.startDebug(); err != nil {
+		return err
+	}
 	if n.conf.is(roleNamesrv) {
 		if err := n.startNameServer(); err != nil {
 			return err
