@@ -7,7 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/contrailmq/contrail/broker/wire"
 )
@@ -19,6 +22,7 @@ type Conn struct {
 
 	s    *Server
 	conn net.Conn
+	raw  syscall.RawConn // nil: answers are only written by the writer
 
 	mu       sync.Mutex
 	cond     sync.Cond // out has something, or room, or the connection ended
@@ -27,6 +31,7 @@ type Conn struct {
 	delivery bool
 	ended    bool
 	writing  bool
+	corked   bool // the reader is at work and will write what it answered itself
 
 	reserved int64 // of the inbound budget
 	deadline time.Time
@@ -47,11 +52,53 @@ func (c *Conn) reply(f func(dst []byte) []byte, delivery bool) bool {
 	first := len(c.out) == 0
 	c.out = f(c.out)
 	c.delivery = c.delivery || delivery
-	if first && !c.writing {
-		c.cond.Broadcast()
+	if first && !c.writing && !c.corked {
+		c.writeNow()
 	}
 	c.mu.Unlock()
 	return true
+}
+
+// cork makes answers wait until uncork, so that all that one read brought is answered with one write.
+func (c *Conn) cork() {
+	c.mu.Lock()
+	c.corked = true
+	c.mu.Unlock()
+}
+
+func (c *Conn) uncork() {
+	c.mu.Lock()
+	if c.corked = false; len(c.out) > 0 && !c.writing && !c.ended {
+		c.writeNow()
+	}
+	c.mu.Unlock()
+}
+
+// writeNow writes what waits without blocking, which saves waking the writer; the writer does what the socket does not take.
+// mu is held, the writer waits.
+func (c *Conn) writeNow() {
+	if c.raw == nil || len(c.out) > directMax {
+		c.cond.Broadcast()
+		return
+	}
+	if c.delivery && c.s.opts.BeforeWrite != nil {
+		c.s.opts.BeforeWrite()
+	}
+	var n int
+	var err error
+	if e := c.raw.Write(func(fd uintptr) bool { n, err = unix.Write(int(fd), c.out); return true }); e != nil || n < 0 || err != nil {
+		n = 0 // the writer meets the error, or waits for room
+	}
+	c.s.stats.Writes.Add(1)
+	c.s.stats.BytesOut.Add(int64(n))
+	left := copy(c.out, c.out[n:])
+	if c.out = c.out[:left]; left > 0 {
+		c.cond.Broadcast()
+		return
+	}
+	if c.delivery = false; cap(c.out) > keepOut {
+		c.out = nil
+	}
 }
 
 func (c *Conn) pending() bool {
@@ -75,7 +122,7 @@ func (c *Conn) write() {
 	for {
 		c.mu.Lock()
 		c.writing = false
-		for len(c.out) == 0 && !c.ended {
+		for (len(c.out) == 0 || c.corked) && !c.ended {
 			c.cond.Wait()
 		}
 		if c.ended {
@@ -152,6 +199,8 @@ func (c *Conn) read() {
 
 // frames handles the whole frames of b.
 func (c *Conn) frames(f *wire.Frame, b []byte) (rest []byte, need int, err error) {
+	c.cork()
+	defer c.uncork()
 	handled := false
 	for {
 		frame, after, need, err := wire.Split(b)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/wire"
@@ -24,6 +25,7 @@ const (
 	OutboundMax  = 64 << 20  // answers of one connection that wait; then it is not read
 	readBytes    = 64 << 10
 	keepOut      = 1 << 20
+	directMax    = 1 << 20 // answers that are tried to be written without the writer
 )
 
 // Handler gives frames their meaning. Its methods are called by the connection's reading goroutine.
@@ -154,6 +156,9 @@ func (s *Server) start(nc net.Conn) {
 	addr, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
 	c := &Conn{s: s, conn: nc, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}
 	c.cond.L = &c.mu
+	if sc, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = sc.SyscallConn()
+	}
 	s.conns[c] = struct{}{}
 	s.stats.Conns.Add(1)
 	s.stats.Accepted.Add(1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,6 +185,7 @@ func (s *Shard) loop() {
 	for {
 		select {
 		case <-s.inbox.wake:
+			runtime.Gosched() // who is ready to submit does so first: the entry becomes larger, and cheaper for each message
 		case done := <-s.synced:
 			s.fail(s.endSync(done))
 		case now := <-tick.C:

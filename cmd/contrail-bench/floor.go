@@ -7,18 +7,14 @@ import (
 	"os"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
-func fdatasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
-
 // floor is a server that does only what no broker can avoid: read with a large buffer, walk the header, checksum the body,
-// append it to one file by group commit (with fdatasync when sync is set), and answer all that a commit covers with one write
-// for each connection. No topics, no index, no offsets: nothing could be consumed from it.
+// append it by group commit to a log that is kept (with fdatasync when sync is set), and answer all that a commit covers with
+// one write for each connection. No topics, no index, no offsets: nothing could be consumed from it.
 type floor struct {
-	file *os.File
+	log  *floorLog
 	sync bool
 
 	mu      sync.Mutex
@@ -29,10 +25,7 @@ type floor struct {
 	at      int64
 }
 
-const (
-	floorRead = 128 << 10
-	floorWrap = 512 << 20 // the file is written before anything is measured, then again and again: it does not grow
-)
+const floorRead = 128 << 10
 
 type floorConn struct {
 	conn    net.Conn
@@ -40,25 +33,16 @@ type floorConn struct {
 	sending []byte
 }
 
-func serveFloor(listen, file string, sync bool) error {
-	f, err := os.Create(file)
+func serveFloor(listen, dir string, sync bool) error {
+	log, err := newFloorLog(dir)
 	if err != nil {
-		return err
-	}
-	zero := make([]byte, 1<<20)
-	for at := int64(0); at < floorWrap; at += int64(len(zero)) {
-		if _, err := f.WriteAt(zero, at); err != nil {
-			return err
-		}
-	}
-	if err := fdatasync(f); err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
 	}
-	s := &floor{file: f, sync: sync}
+	s := &floor{log: log, sync: sync}
 	s.cond.L = &s.mu
 	go s.commit()
 	for {
@@ -129,18 +113,11 @@ func (s *floor) commit() {
 		for _, c := range conns {
 			c.sending, c.answers = c.answers, c.sending[:0]
 		}
-		at := s.at
 		s.at += int64(len(b))
 		s.mu.Unlock()
-		if _, err := s.file.WriteAt(b, at%floorWrap); err != nil {
+		if err := s.log.append(b, s.sync); err != nil {
 			_, _ = io.WriteString(os.Stderr, "floor: "+err.Error()+"\n")
 			os.Exit(1)
-		}
-		if s.sync {
-			if err := fdatasync(s.file); err != nil {
-				_, _ = io.WriteString(os.Stderr, "floor: "+err.Error()+"\n")
-				os.Exit(1)
-			}
 		}
 		s.spare = b
 		for _, c := range conns {

@@ -26,13 +26,13 @@ func root() *cobra.Command {
 }
 
 func floorCommand() *cobra.Command {
-	var listen, file string
+	var listen, dir string
 	var sync bool
 	c := &cobra.Command{Use: "floor", Short: "Serve as the floor", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		return serveFloor(listen, file, sync)
+		return serveFloor(listen, dir, sync)
 	}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address")
-	c.Flags().StringVar(&file, "file", "floor.data", "file that bodies are appended to")
+	c.Flags().StringVar(&dir, "dir", "floor", "where bodies are appended")
 	c.Flags().BoolVar(&sync, "sync", false, "fdatasync before an answer")
 	return c
 }

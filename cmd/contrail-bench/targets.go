@@ -85,7 +85,7 @@ func startFloor(dir string, m mode) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return spawn("floor", dir, addr, self, "floor", "--listen", addr, "--file", filepath.Join(dir, "floor.log-data"), fmt.Sprintf("--sync=%t", m == synced))
+	return spawn("floor", dir, addr, self, "floor", "--listen", addr, "--dir", filepath.Join(dir, "floor"), fmt.Sprintf("--sync=%t", m == synced))
 }
 
 // startContrail runs the given binary as a single node without console; trail is its --trail setting.
