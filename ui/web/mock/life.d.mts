@@ -1,0 +1,1 @@
+export function makeLife(m: object, i: number, now: number, state: object, happenings: object[]): unknown

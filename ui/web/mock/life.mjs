@@ -1,0 +1,100 @@
+// The life of a message of the demo shop, group by group, with the verdicts the broker would give.
+import { makeGroup, reads } from './data.mjs'
+
+const fact = (code, atMicros, values, text) => ({ code, atMicros, values: Object.fromEntries(Object.entries(values).map(([k, v]) => [k, String(v)])), text: text ?? code })
+
+function delivery(m, g, client, sent, extra = {}) {
+  return {
+    topic: m.topic, queueId: m.queueId, from: Math.max(0, m.queueOffset - 3), to: m.queueOffset + 5, group: g, client, addr: client.split('@')[0] + ':42001', language: 'JAVA', version: 'V5_3_2', protocol: 'remoting', node: 'node-1',
+    requestedMicros: sent - 8_400_000, sentMicros: sent, waitedMicros: 8_390_000, messages: 8, filtered: 0, skipped: [], bytes: 9211, attempt: 1, subscription: '*', ...extra,
+  }
+}
+
+const settlement = (m, g, client, at, outcome = 'acknowledged') => ({ topic: m.topic, queueId: m.queueId, from: m.queueOffset - 3, to: m.queueOffset + 5, group: g, outcome, client, node: 'node-1', atMicros: at, position: m.position + 4096 })
+
+const step = (m, g, client, at, dur, attempt, status, error = '') => ({ id: m.id, name: 'process', topic: m.topic, group: g, client, addr: client.split('@')[0], atMicros: at, durationMicros: dur, attempt, status, error, source: 'client', detail: 'C0A80001', position: m.position + 9000 })
+
+const toldDelivery = (m, client, at) => fact('delivered', at, { client, from: m.queueOffset - 3, to: m.queueOffset + 4, queue: m.queueId }, `delivered to ${client}`)
+
+function consumed(m, g, out, ready, work) {
+  const client = `10.0.1.20@900#${g}`
+  const sent = m.ackedMicros + ready
+  const done = sent + work
+  out.deliveries.push(delivery(m, g, client, sent))
+  out.steps.push(step(m, g, client, sent + 900, work - 1800, 1, 'Ok'))
+  out.settlements.push(settlement(m, g, client, done))
+  return { group: g, state: 'consumed', ahead: 0, client, attempts: 1, sinceMicros: done, tookMicros: done - m.appendedMicros, evidence: [toldDelivery(m, client, sent), fact('acknowledged', done, { client, from: m.queueOffset - 3, to: m.queueOffset + 4 })] }
+}
+
+function retried(m, g, out) {
+  const [a, b] = [`10.0.1.20@900#${g}`, `10.0.1.21@901#${g}`]
+  const first = m.ackedMicros + 11_000
+  const copy = { ...m, topic: `%RETRY%${g}`, queueId: 0, queueOffset: 911, position: m.position + 8192, reconsumeTimes: 1, offsetId: m.offsetId.slice(0, 16) + (m.position + 8192).toString(16).toUpperCase().padStart(16, '0'), receivedMicros: first + 12_500, appendedMicros: first + 10_012_900, syncedMicros: first + 10_014_000, ackedMicros: first + 10_014_400 }
+  const second = copy.ackedMicros + 3100
+  out.messages.push(copy)
+  out.deliveries.push(delivery(m, g, a, first), delivery(copy, g, b, second, { attempt: 2, from: 911, to: 912, messages: 1, waitedMicros: 2_000_000, requestedMicros: second - 2_000_100 }))
+  out.steps.push(step(m, g, a, first + 400, 11_600, 1, 'Error', 'java.lang.IllegalStateException: card service timed out'), step(copy, g, b, second + 300, 17_900, 2, 'Ok'))
+  out.settlements.push(settlement(copy, g, b, second + 19_000))
+  const done = second + 19_000
+  return { group: g, state: 'consumed', ahead: 0, client: b, attempts: 2, sinceMicros: done, tookMicros: done - m.appendedMicros, evidence: [toldDelivery(m, a, first), toldDelivery(copy, b, second), fact('client-failed', first + 400, { client: a, error: 'java.lang.IllegalStateException: card service timed out' }), fact('acknowledged', done, { client: b, from: 911, to: 911 })] }
+}
+
+function held(m, g, out) {
+  const client = `10.0.1.21@901#${g}`
+  const sent = m.ackedMicros + 7000
+  out.deliveries.push(delivery(m, g, client, sent))
+  return { group: g, state: 'delivered', ahead: 0, client, attempts: 1, sinceMicros: sent, tookMicros: 0, evidence: [toldDelivery(m, client, sent), fact('committed', 0, { queue: m.queueId, committed: m.queueOffset - 3, offset: m.queueOffset })] }
+}
+
+function waiting(m, g, ahead) {
+  return { group: g, state: 'waiting', ahead, client: '', attempts: 0, sinceMicros: m.appendedMicros, tookMicros: 0, evidence: [fact('committed', m.ackedMicros, { queue: m.queueId, committed: m.queueOffset - ahead, offset: m.queueOffset }), fact('last-pull', m.ackedMicros + 90_000, { client: `10.0.1.20@900#${g}`, offset: m.queueOffset - ahead })] }
+}
+
+function filtered(m, g, out) {
+  const client = `10.0.1.22@902#${g}`
+  out.deliveries.push(delivery(m, g, client, m.ackedMicros + 5200, { filtered: 1, skipped: [m.queueOffset], messages: 7, subscription: 'created' }))
+  return { group: g, state: 'filtered', ahead: 0, client: '', attempts: 0, sinceMicros: m.ackedMicros + 5200, tookMicros: 0, evidence: [fact('filtered', m.ackedMicros + 5200, { client, expression: 'created', tag: m.tag })] }
+}
+
+function verdictOf(m, g, i, out, now, state) {
+  if (!reads[g].includes(m.topic)) return { group: g, state: 'not-subscribed', ahead: 0, client: '', attempts: 0, sinceMicros: 0, tookMicros: 0, evidence: [fact('no-subscription', 0, { group: g, topic: m.topic })] }
+  const age = now * 1000 - m.appendedMicros
+  if (g === 'audit') {
+    const last = makeGroup('audit', state, now).lastSeenAt * 1000
+    return age < (now * 1000 - last) ? { group: g, state: 'offline', ahead: 5220, client: '', attempts: 0, sinceMicros: Math.max(last, m.appendedMicros), tookMicros: 0, evidence: [fact('last-seen', last, {}), fact('committed', last, { queue: m.queueId, committed: m.queueOffset - 5220, offset: m.queueOffset })] } : consumed(m, g, out, 9000, 20_000)
+  }
+  if (g === 'shipping' && age < 4 * 60e6) return waiting(m, g, 1204)
+  if (g === 'fraud' && m.tag !== 'created') return filtered(m, g, out)
+  if (g === 'billing' && m.topic === 'orders' && !/paid|refunded/.test(m.tag)) return filtered(m, g, out)
+  if (g === 'billing' && i % 3 === 0 && age > 11e6) return retried(m, g, out)
+  if (g === 'mailer' && i % 2 === 0) return held(m, g, out)
+  return consumed(m, g, out, 4000 + (i % 7) * 2000, 9000 + (i % 5) * 7000)
+}
+
+const order = ['delivered', 'offline', 'waiting', 'expired', 'unknown', 'skipped', 'filtered', 'consumed', 'not-subscribed']
+
+export function makeLife(m, i, now, state, happenings) {
+  const out = { messages: [m], deliveries: [], settlements: [], steps: [] }
+  if (i % 2 === 0) out.steps.push({ ...step(m, '', m.producerClient, m.receivedMicros - 700, 3100, 1, 'Ok'), name: 'send', group: m.producerGroup, addr: m.producerAddr })
+  const verdicts = Object.keys(reads).map((g) => verdictOf(m, i % 97 === 5 ? g : g, i, out, now, state))
+  verdicts.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || a.group.localeCompare(b.group))
+  const lost = i % 41 === 8
+  if (lost) m = out.messages[0] = { ...m, syncedMicros: 0 }
+  const life = {
+    answer: 'found', ...out, traceId: m.traceIn || 'c1c6a2f0e04d7b7d39bb8a5c7d1f0a11', shippedToMicros: (now - 1100) * 1000,
+    happenings: happenings.filter((h) => h.group && h.atMicros > m.appendedMicros).slice(0, 3),
+    notRecorded: lost ? [{ atMicros: m.appendedMicros + 30_000, node: 'node-1', source: 'notes', from: 1, to: 2, fromMicros: m.appendedMicros + 20_000, toMicros: m.appendedMicros + 60_000, rows: 0, notRecorded: 14, reason: 'the notes log was removed before it was shipped', topic: m.topic }] : [],
+  }
+  const recorded = 4 * out.messages.length + out.deliveries.length + out.settlements.length + 1 - (lost ? 2 : 0)
+  return { life, stored: m, stepsExpected: recorded + (lost ? 2 : 0), stepsRecorded: recorded, verdicts, records: records(life), now }
+}
+
+function records(life) {
+  const m = life.messages[0]
+  const base = { success: true, trace_type: 'Pub', timestamp: Math.floor(m.bornMicros / 1000), group_name: m.producerGroup, cost_time: 3, request_id: '', consume_status: -1, topic: m.topic, msg_id: m.id, offset_msg_id: m.offsetId, tags: m.tag, keys: m.keys.join(' '), store_host: '10.0.0.5:10911', client_host: m.producerAddr, retry_times: 0, body_length: m.bodyBytes, msg_type: { fifo: 'Order_Msg', delay: 'Delay_Msg', transaction: 'Trans_msg_Commit' }[m.type] ?? 'Normal_Msg', transaction_state: '', transaction_id: '', from_transaction_check: false }
+  const out = [base, { ...base, trace_type: 'Receive', timestamp: Math.floor(m.receivedMicros / 1000), cost_time: 1 }]
+  for (const d of life.deliveries) if (d.skipped.length === 0) out.push({ ...base, trace_type: 'SubBefore', timestamp: Math.floor(d.sentMicros / 1000), group_name: d.group, client_host: d.addr, cost_time: Math.floor(d.waitedMicros / 1000), retry_times: d.attempt - 1 })
+  for (const s of life.steps) if (s.name === 'process') out.push({ ...base, trace_type: 'SubAfter', success: s.status !== 'Error', timestamp: Math.floor(s.atMicros / 1000), group_name: s.group, client_host: s.addr, cost_time: Math.floor(s.durationMicros / 1000), request_id: s.detail, consume_status: s.status === 'Error' ? 2 : 0, retry_times: s.attempt - 1 })
+  for (const s of life.settlements) out.push({ ...base, trace_type: 'Ack', timestamp: Math.floor(s.atMicros / 1000), group_name: s.group, client_host: s.client, cost_time: 0 })
+  return out
+}

@@ -1,0 +1,154 @@
+// The console's server without a broker: `node mock/server.mjs [--port 8090] [--mode demo|empty|error|many] [--dist dist]`.
+// A cookie `mock=MODE` changes the mode for one browser, so that a test needs one process.
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { hostile, makeClients, makeGroups, makeHappenings, makeMessage, makeMessages, makeNode, makePoint, makeRates, makeTopics, makeTrail, minute } from './data.mjs'
+import { makeLife } from './life.mjs'
+
+const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8090' }, mode: { type: 'string', default: 'demo' }, dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) } } })
+const started = Date.now() - 27 * 3600e3
+const worlds = { demo: world(4000, 24 * 3600e3, 0), many: world(12_000, 14 * minute, 10_000), empty: { messages: [], next: {}, many: 0, byId: new Map() } }
+
+function world(n, span, many) {
+  const recent = makeMessages(Date.now(), n, span)
+  const byId = new Map()
+  recent.messages.forEach((m, i) => (byId.set(m.id, i), byId.set(m.offsetId, i)))
+  return { ...recent, many, byId }
+}
+
+setInterval(() => {
+  const w = worlds.demo
+  const m = makeMessage(w.messages.length, Date.now() - 900, w.r, w.next)
+  w.byId.set(m.id, w.messages.length).set(m.offsetId, w.messages.length)
+  w.messages.push(m)
+}, 700)
+
+const problem = (status, title, detail, next) => ({ status, problem: { type: 'about:blank', title, status, detail, next, id: 'r-' + (started % 100000) } })
+
+function search(w, q) {
+  const from = Number(q.get('from') ?? 0)
+  const to = Number(q.get('to') ?? 9e18)
+  const before = Number(q.get('before') || 9e15)
+  const limit = Math.min(1000, Number(q.get('limit') || 100))
+  const is = (name, value) => !q.get(name) || q.get(name) === value
+  const all = w.messages.filter((m) => m.appendedMicros >= from && m.appendedMicros < to && is('topic', m.topic) && is('tag', m.tag) && is('producerGroup', m.producerGroup) && (!q.get('id') || m.id === q.get('id') || m.offsetId === q.get('id')) && (!q.get('key') || m.keys.includes(q.get('key'))) && (!q.get('client') || m.producerClient === q.get('client'))).reverse()
+  const page = all.filter((m) => m.index < before).slice(0, limit)
+  const oldest = started * 1000
+  const answer = q.get('key') === 'fail' ? 'failed' : all.length ? 'found' : from < oldest ? 'not-recorded' : 'nothing'
+  const reason = answer === 'failed' ? 'code 241: memory limit of 512 MiB exceeded' : answer === 'not-recorded' ? `the trail begins at ${new Date(started).toISOString()}: older rows have expired` : undefined
+  return { answer, reason, messages: page, next: all.filter((m) => m.index < before).length > limit ? String(page.at(-1).index) : undefined, rowsRead: w.messages.length * 11, bytesRead: w.messages.length * 1431, elapsedMicros: 38_200, histogram: histogram(all, from, to) }
+}
+
+function histogram(all, from, to) {
+  const step = Math.max(1, Math.ceil((to - from) / 60))
+  const counts = new Map()
+  for (const m of all) {
+    const at = from + Math.floor((m.appendedMicros - from) / step) * step
+    counts.set(at, (counts.get(at) ?? 0) + 1)
+  }
+  return [...counts].map(([atMicros, count]) => ({ atMicros, count })).sort((a, b) => a.atMicros - b.atMicros)
+}
+
+function body(m) {
+  const properties = { UNIQ_KEY: m.id, KEYS: m.keys.join(' '), TAGS: m.tag, WAIT: 'true', CLUSTER: 'contrail', MSG_REGION: 'DefaultRegion', TRACE_ON: 'true', shop: hostile.key }
+  const text = m.bodyBytes > 200_000 ? 'x'.repeat(1000) + hostile.body : JSON.stringify({ order: m.keys[0] ?? null, note: hostile.body, amount: { value: 41.9, currency: 'EUR' }, items: [{ sku: 'A-1', count: 2 }, { sku: '手套', count: 1 }], paid: true })
+  const hexed = Buffer.from(text).toString('hex')
+  return { storedBytes: m.bodyBytes, bytes: text.length, compression: '', truncated: m.bodyBytes > 200_000, kind: m.bodyBytes > 200_000 ? 'text' : 'json', text, hex: hexed.slice(0, 8192), properties, error: '' }
+}
+
+function overview(w, now) {
+  const groups = makeGroups(w, now).filter((g) => !g.system)
+  const topics = makeTopics(w, now).filter((t) => !t.system)
+  const empty = w.messages.length === 0
+  return {
+    node: { ...makeNode(now, started), ...(empty ? { messagesInTotal: 0, messagesOutTotal: 0, startedAt: now - 61_000 } : {}) }, trail: makeTrail(now), topics: empty ? 0 : topics.length, groups: empty ? 0 : groups.length, clients: empty ? 0 : makeClients(w, now).length,
+    lagMessages: empty ? 0 : groups.reduce((n, g) => n + g.lagMessages, 0), worst: empty ? [] : groups.filter((g) => g.lagMessages > 0).sort((a, b) => b.lagMessages - a.lagMessages).slice(0, 10).map((g) => ({ ...g, queues: undefined })),
+    unread: empty ? [] : ['audit-log'], series: Array.from({ length: 180 }, (_, i) => (empty ? { at: now - (180 - i) * 5000, in: 0, out: 0, bytesIn: 0, bytesOut: 0, lag: 0 } : makePoint(now - (180 - i) * 5000))), happened: empty ? [] : makeHappenings(now), answer: empty ? 'nothing' : 'found', reason: '',
+  }
+}
+
+function answer(url, w, now) {
+  const q = url.searchParams
+  const [name, arg, part] = url.pathname.slice('/api/v1/'.length).split('/').map(decodeURIComponent)
+  const empty = w.messages.length === 0
+  const one = (list, key) => list.find((x) => x[key] === arg)
+  if (name === 'overview') return overview(w, now)
+  if (name === 'node') return makeNode(now, started)
+  if (name === 'trail') return makeTrail(now)
+  if (name === 'topics' && arg) return (!empty && one(makeTopics(w, now), 'name')) || problem(404, 'No such topic', `there is no topic ${arg}`, 'look at the list of topics')
+  if (name === 'topics') return { topics: empty ? [] : makeTopics(w, now).map((t) => ({ ...t, queues: undefined })) }
+  if (name === 'groups' && arg) return (!empty && one(makeGroups(w, now), 'name')) || problem(404, 'No such consumer group', `there is no group ${arg}`, 'look at the list of groups')
+  if (name === 'groups') return { groups: empty ? [] : makeGroups(w, now).map((g) => ({ ...g, queues: undefined })) }
+  if (name === 'clients') return { clients: empty ? [] : makeClients(w, now) }
+  if (name === 'happenings') return { happenings: empty ? [] : makeHappenings(now) }
+  if (name === 'rates') return { rates: empty ? [] : makeRates(Number(q.get('from')), Math.min(now * 1000, Number(q.get('to'))), Number(q.get('step')) || 60e6, q.get('topic'), q.get('group')) }
+  if (name === 'messages' && !arg) return search(w, q)
+  if (name === 'messages') return message(w, arg, part, now)
+  return problem(404, 'No such endpoint', url.pathname, 'see /api/v1/openapi.json')
+}
+
+function message(w, id, part, now) {
+  const i = w.byId.get(id)
+  if (i === undefined && part) return problem(404, 'No such message', `no message has the ID ${id}`, 'check that the whole ID was copied')
+  if (i === undefined) return { life: { answer: 'nothing', reason: '', messages: [], deliveries: [], settlements: [], steps: [], happenings: [], notRecorded: [], traceId: '', shippedToMicros: (now - 1100) * 1000 }, stored: null, stepsExpected: 0, stepsRecorded: 0, verdicts: [], records: [], now }
+  const m = w.messages[i]
+  if (part === 'body') return body(m)
+  return makeLife(m, i, now, w, makeHappenings(now))
+}
+
+function sendStream(res, w, url) {
+  res.writeHead(200, { 'content-type': 'application/x-ndjson' })
+  const found = search(w, url.searchParams)
+  const parts = []
+  for (let i = 0; i < found.messages.length; i += 100) parts.push(found.messages.slice(i, i + 100))
+  const next = () => {
+    const part = parts.shift()
+    if (!part) return res.end(JSON.stringify({ done: { ...found, messages: [] } }) + '\n')
+    res.write(JSON.stringify({ messages: part }) + '\n')
+    res.write(JSON.stringify({ scannedToMicros: part.at(-1).appendedMicros }) + '\n')
+    setTimeout(next, 25)
+  }
+  next()
+}
+
+function sendLive(req, res, w) {
+  res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  const tick = () => {
+    const now = Date.now()
+    const point = w.messages.length ? makePoint(now) : { at: now, in: 0, out: 0, bytesIn: 0, bytesOut: 0, lag: 0 }
+    res.write(`data: ${JSON.stringify({ point, trail: makeTrail(now), stopped: '' })}\n\n`)
+  }
+  tick()
+  const id = setInterval(tick, 1000)
+  req.on('close', () => clearInterval(id))
+}
+
+const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' }
+
+function sendFile(res, pathname) {
+  const wanted = join(args.dist, normalize(pathname))
+  const file = wanted.startsWith(args.dist) && existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(args.dist, 'index.html')
+  res.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream', 'content-security-policy': "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'" })
+  createReadStream(file).pipe(res)
+}
+
+function sendJson(res, value) {
+  const status = value.problem ? value.status : 200
+  res.writeHead(status, { 'content-type': value.problem ? 'application/problem+json' : 'application/json' })
+  res.end(JSON.stringify(value.problem ?? value))
+}
+
+createServer((req, res) => {
+  const url = new URL(req.url, 'http://mock')
+  if (!url.pathname.startsWith('/api/')) return sendFile(res, url.pathname)
+  const mode = /(?:^|; )mock=(\w+)/.exec(req.headers.cookie ?? '')?.[1] ?? args.mode
+  if (mode === 'error') return sendJson(res, problem(503, 'The trail’s store does not answer', 'dial unix clickhouse.sock: connection refused', 'see the log of the embedded engine; the broker itself is not affected'))
+  const w = worlds[mode] ?? worlds.demo
+  if (url.pathname === '/api/v1/live') return sendLive(req, res, w)
+  if (url.pathname === '/api/v1/messages/stream') return sendStream(res, w, url)
+  if (url.pathname.endsWith('/raw')) return res.writeHead(200, { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment' }).end(hostile.body)
+  sendJson(res, answer(url, w, Date.now()))
+}).listen(Number(args.port), '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${args.port} (${args.mode})`))

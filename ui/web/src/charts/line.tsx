@@ -1,0 +1,126 @@
+// uPlot in React: one cross-hair for all charts of a page, drag narrows the page's range.
+import { useComputedColorScheme } from '@mantine/core'
+import { useEffect, useMemo, useRef, useState } from 'react'
+import uPlot from 'uplot'
+import { useZone } from '../app/prefs'
+import { useT } from '../i18n'
+import { clock, date, type Zone } from '../lib/time'
+
+export type Line = { id: string; label: string; color: string; fill?: boolean; dash?: number[] }
+export type LineChartProps = {
+  title: string
+  note?: string
+  x: number[]
+  lines: Line[]
+  values: Record<string, (number | null)[]>
+  from: number
+  to: number
+  format: (v: number) => string
+  height?: number
+  onRange?: (from: number, to: number) => void
+  missing?: string
+}
+
+const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+export function LineChart(p: LineChartProps) {
+  const zone = useZone()
+  const [at, setAt] = useState<number | null>(null)
+  const i = at ?? p.x.length - 1
+  return (
+    <section>
+      <div className="sect-head wrap">
+        <h2>{p.title}</h2>
+        {p.note && <span className="dim">{p.note}</span>}
+        <span className="grow" />
+        {p.lines.map((l) => (
+          <span key={l.id} className="mark">
+            <i className="swatch" style={{ background: `var(${l.color})` }} />
+            <span className="dim">{l.label}</span>
+            <b style={{ fontWeight: 600 }}>{p.values[l.id]?.[i] == null ? '–' : p.format(p.values[l.id][i]!)}</b>
+          </span>
+        ))}
+        <span className="dim mono" style={{ visibility: at === null ? 'hidden' : undefined }}>{p.x[i] ? clock(p.x[i], zone, 's') : ''}</span>
+      </div>
+      {p.missing ? <p className="dim" style={{ height: p.height ?? 150, margin: 0 }}>{p.missing}</p> : <Plot {...p} zone={zone} cursor={setAt} />}
+    </section>
+  )
+}
+
+function axisTime(zone: Zone) {
+  return (_: uPlot, splits: number[], _i: number, _s: number, step: number) => {
+    const words = splits.map((v) => (step >= 86400e3 ? date(v, zone).slice(5) : clock(v, zone, step < 60e3 ? 's' : 'min')))
+    return words
+  }
+}
+
+function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: number | null) => void, select: (u: uPlot) => void): uPlot.Options {
+  const grid = { stroke: css('--line'), width: 1 }
+  const axis = { stroke: css('--dim'), grid, ticks: { show: false }, font: `11px ${css('--sans')}` }
+  return {
+    width,
+    height: p.height ?? 150,
+    ms: 1,
+    legend: { show: false },
+    padding: [6, 8, 0, 0],
+    tzDate: (ts) => (zone === 'utc' ? uPlot.tzDate(new Date(ts), 'Etc/UTC') : new Date(ts)),
+    cursor: { sync: { key: 'page', scales: ['x', null] }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false },
+    scales: { x: { time: true, range: () => [p.from, p.to] }, y: { range: (_u, _lo, hi) => [0, hi > 0 ? hi * 1.12 : 1] } },
+    axes: [
+      { ...axis, values: axisTime(zone), space: 70, size: 24 },
+      { ...axis, values: (_u, splits) => splits.map((v) => (v === 0 ? '0' : p.format(v))), size: 66, space: 34 },
+    ],
+    series: [
+      {},
+      ...p.lines.map((l) => ({ label: l.label, stroke: css(l.color), width: 1.5, dash: l.dash, fill: l.fill ? css(l.color) + '1c' : undefined, points: { show: false }, spanGaps: false })),
+    ],
+    hooks: { setCursor: [(u) => cursor(u.cursor.idx ?? null)], setSelect: [select] },
+  }
+}
+
+function Plot(p: LineChartProps & { zone: Zone; cursor: (i: number | null) => void }) {
+  const t = useT()
+  const box = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot | null>(null)
+  const scheme = useComputedColorScheme('light')
+  const [width, setWidth] = useState(0)
+  const latest = useRef(p)
+  useEffect(() => {
+    latest.current = p
+  })
+  const data = useMemo(() => [p.x, ...p.lines.map((l) => p.values[l.id] ?? [])] as uPlot.AlignedData, [p.x, p.lines, p.values])
+  const shape = p.lines.map((l) => l.id + l.label).join()
+
+  useEffect(() => {
+    const watch = new ResizeObserver(([e]) => setWidth(Math.floor(e.contentRect.width)))
+    watch.observe(box.current!)
+    return () => watch.disconnect()
+  }, [])
+
+  useEffect(() => {
+    if (!width || !box.current) return
+    const select = (u: uPlot) => {
+      if (u.select.width < 4) return
+      latest.current.onRange?.(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'))
+      u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false)
+    }
+    const o = options(latest.current, p.zone, width, (i) => latest.current.cursor(i), select)
+    o.scales!.x!.range = () => [latest.current.from, latest.current.to]
+    const u = new uPlot(o, data, box.current)
+    plot.current = u
+    return () => u.destroy()
+    // the data is set below; a new chart is made only when its form changes
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [width, p.zone, scheme, shape])
+
+  useEffect(() => {
+    plot.current?.setData(data)
+  }, [data, p.from, p.to])
+
+  return <div ref={box} role="img" aria-label={`${p.title}: ${p.lines.map((l) => `${l.label} ${last(p.values[l.id], p.format)}`).join(', ') || t.none}`} style={{ height: p.height ?? 150 }} />
+}
+
+function last(values: (number | null)[] | undefined, format: (v: number) => string): string {
+  const v = values?.findLast((x) => x !== null)
+  return v == null ? '–' : format(v)
+}

@@ -1,0 +1,6 @@
+import type { en } from '../en'
+import { common } from './common'
+import { life, messages } from './messages'
+import { clients, groups, kinds, overview, topics } from './pages'
+
+export const zh: typeof en = { ...common, overview, kinds, topics, groups, clients, messages, life }

@@ -1,0 +1,187 @@
+// From a message's life to lanes of items. Pure: no words, no pixels. Times in µs.
+import type { Delivery, Message, MessageLife, Settlement, Step, Verdict } from '../../api/types'
+
+export type Source = 'broker' | 'client' | 'inferred' | 'producer'
+export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
+export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
+export type What =
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled'
+
+export type Item = {
+  id: string
+  lane: string
+  what: What
+  arg?: string
+  shape: Shape
+  tone: Tone
+  from: number
+  to: number
+  open?: boolean // goes on now
+  row: number // within its lane
+  source: Source
+  client?: string
+  attempt?: number
+  where?: string // queue : offset
+  error?: string
+  raw: object
+}
+
+export type Lane = { id: string; kind: 'producer' | 'broker' | 'group'; name: string; items: Item[]; rows: number; verdict?: Verdict }
+export type Hole = { from: number; to: number; count: number; reason: string; raw: object }
+export type Model = { lanes: Lane[]; from: number; to: number; holes: Hole[]; skew: number; shippedTo: number; elsewhere: string[] }
+
+const waitWorthShowing = 1_000_000
+
+export function copiesOf(m: MessageLife): Message[] {
+  return m.life.messages.length ? m.life.messages : m.stored ? [m.stored] : []
+}
+
+export function build(m: MessageLife): Model {
+  const copies = copiesOf(m)
+  const nowMicros = m.now * 1000
+  const shown = m.verdicts.filter((v) => v.state !== 'not-subscribed')
+  const lanes: Lane[] = []
+  if (copies.length) {
+    lanes.push({ id: 'producer', kind: 'producer', name: '', rows: 1, items: sends(copies[0], m.life.steps) })
+    lanes.push({ id: 'broker', kind: 'broker', name: '', rows: 1, items: copies.flatMap(stored) })
+    for (const v of shown) lanes.push(groupLane(v, copies, m, nowMicros))
+  }
+  const all = lanes.flatMap((l) => l.items)
+  const from = Math.min(...all.map((i) => i.from))
+  const to = Math.max(...all.map((i) => i.to), from + 1)
+  return {
+    lanes,
+    from: all.length ? from : 0,
+    to: all.length ? to : 1,
+    holes: m.life.notRecorded.filter((h) => h.toMicros >= from && h.fromMicros <= to).map((h) => ({ from: Math.max(from, h.fromMicros), to: Math.min(to, h.toMicros), count: h.notRecorded, reason: h.reason, raw: h })),
+    skew: copies.length ? Math.max(0, copies[0].bornMicros - copies[0].receivedMicros) : 0,
+    shippedTo: m.life.shippedToMicros,
+    elsewhere: m.verdicts.filter((v) => v.state === 'not-subscribed').map((v) => v.group),
+  }
+}
+
+const place = (m: Message) => `${m.queueId} : ${m.queueOffset}`
+const end = (m: Message) => m.ackedMicros || m.syncedMicros || m.appendedMicros
+
+function sends(m: Message, steps: Step[]): Item[] {
+  const base = { lane: 'producer', row: 0, tone: 'send' as Tone, client: m.producerClient || m.producerAddr }
+  const reported = steps.filter((s) => s.name === 'send')
+  if (reported.length) {
+    return reported.map((s, i) => ({
+      ...base, id: `send${i}`, what: 'send', shape: 'bar', from: s.atMicros, to: s.atMicros + s.durationMicros, source: 'client', raw: s,
+      ...(s.status === 'Error' ? { tone: 'bad' as Tone, error: s.error } : {}),
+    }))
+  }
+  const from = Math.min(m.bornMicros || m.receivedMicros, m.receivedMicros)
+  return [{ ...base, id: 'send', what: 'sendInferred', shape: 'outline', from, to: end(m), source: 'producer', raw: m }]
+}
+
+function stored(m: Message, n: number): Item[] {
+  const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: n ? m.topic : undefined, raw: m }
+  const waits = m.appendedMicros - m.receivedMicros > waitWorthShowing
+  const items: Item[] = [{ ...base, id: `receive${n}`, what: waits ? 'scheduled' : 'receive', shape: waits ? 'hatch' : 'thin', from: m.receivedMicros, to: m.appendedMicros }]
+  if (m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'sync', from: m.appendedMicros, to: m.syncedMicros })
+  if (m.ackedMicros && m.syncedMicros) items.push({ ...base, id: `answer${n}`, what: 'answer', from: m.syncedMicros, to: m.ackedMicros })
+  if (m.ackedMicros && !m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', source: 'inferred', from: m.appendedMicros, to: m.ackedMicros })
+  return items
+}
+
+type Given = { delivery: Delivery; copy: Message; skipped: boolean }
+
+function given(group: string, copies: Message[], deliveries: Delivery[]): Given[] {
+  const out: Given[] = []
+  for (const delivery of deliveries) {
+    if (delivery.group !== group) continue
+    const copy = copies.find((c) => c.topic === delivery.topic && c.queueId === delivery.queueId && delivery.from <= c.queueOffset && c.queueOffset < delivery.to)
+    if (copy) out.push({ delivery, copy, skipped: delivery.skipped.includes(copy.queueOffset) })
+  }
+  return out.sort((a, b) => a.delivery.sentMicros - b.delivery.sentMicros)
+}
+
+const holds = (s: Settlement, group: string, c: Message) => s.group === group && s.topic === c.topic && s.queueId === c.queueId && s.from <= c.queueOffset && c.queueOffset < s.to
+
+function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): Lane {
+  const all = given(v.group, copies, m.life.deliveries)
+  const handed = all.filter((g) => !g.skipped)
+  const used = new Set<object>()
+  const items: Item[] = []
+  let ready = copies.length ? end(copies[0]) : 0
+  const rows: number[] = []
+  handed.forEach((g, n) => {
+    const until = handed[n + 1]?.delivery.sentMicros ?? Infinity
+    const made = attempt(v, g, n, until, m, now, used)
+    const row = firstFree(rows, g.delivery.sentMicros)
+    rows[row] = made.end
+    const wait: Item = { id: `${v.group}/wait${n}`, lane: v.group, what: n ? 'retry' : 'ready', shape: 'hatch', tone: 'work', from: Math.min(ready, g.delivery.sentMicros), to: g.delivery.sentMicros, row, source: 'broker', where: place(g.copy), attempt: n + 1, raw: g.delivery }
+    if (wait.to > wait.from) items.push(wait)
+    items.push(...made.items.map((i) => ({ ...i, row })))
+    ready = Math.min(made.end, until)
+  })
+  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, copies, m, used))
+  if (!handed.length && (v.state === 'waiting' || v.state === 'offline') && copies.length) {
+    items.push({ id: `${v.group}/waiting`, lane: v.group, what: 'waiting', shape: 'hatch', tone: v.state === 'offline' ? 'warn' : 'work', from: ready, to: Math.max(now, ready + 1), open: true, row: 0, source: 'broker', where: place(copies[0]), raw: v })
+  }
+  return { id: v.group, kind: 'group', name: v.group, items, rows: Math.max(1, rows.length), verdict: v }
+}
+
+function firstFree(rows: number[], from: number): number {
+  const free = rows.findIndex((end) => end <= from)
+  return free < 0 ? rows.length : free
+}
+
+function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife, now: number, used: Set<object>): { items: Item[]; end: number } {
+  const { delivery: d, copy } = g
+  const base = { lane: v.group, row: 0, client: d.client, attempt: d.attempt || n + 1, where: place(copy) }
+  const settlement = m.life.settlements.find((s) => !used.has(s) && holds(s, v.group, copy) && s.atMicros >= d.sentMicros && s.atMicros < until)
+  const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
+  const worked = Math.max(0, ...work.map((s) => s.atMicros + s.durationMicros))
+  const open = !settlement && !worked && until === Infinity && v.state === 'delivered'
+  const known = settlement?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
+  const stop = Math.max(known, d.sentMicros)
+  const items: Item[] = []
+  if (stop > d.sentMicros) items.push({ ...base, id: `${v.group}/held${n}`, what: open ? 'unanswered' : 'held', shape: 'outline', tone: 'work', from: d.sentMicros, to: stop, open, source: 'inferred', raw: d })
+  items.push({ ...base, id: `${v.group}/sent${n}`, what: 'delivered', shape: 'diamond', tone: 'work', from: d.sentMicros, to: d.sentMicros, source: 'broker', raw: d })
+  work.forEach((s, k) => {
+    used.add(s)
+    items.push({ ...base, id: `${v.group}/work${n}.${k}`, what: 'process', shape: 'bar', tone: s.status === 'Error' ? 'bad' : 'work', from: s.atMicros, to: s.atMicros + s.durationMicros, source: 'client', error: s.error || undefined, raw: s })
+  })
+  if (settlement) {
+    used.add(settlement)
+    items.push(settled(settlement, v.group, `${v.group}/ack${n}`, place(copy)))
+  }
+  return { items, end: stop }
+}
+
+function settled(s: Settlement, lane: string, id: string, where: string): Item {
+  const what: What = s.outcome === 'acknowledged' ? 'ack' : s.outcome === 'reset' ? 'reset' : 'settled'
+  return { id, lane, what, arg: s.outcome, shape: 'diamond', tone: what === 'ack' ? 'ok' : 'warn', from: s.atMicros, to: s.atMicros, row: 0, source: 'broker', client: s.client, where, raw: s }
+}
+
+function passedOver(v: Verdict, skipped: Given[]): Item[] {
+  return skipped.map((g, n) => ({
+    id: `${v.group}/filtered${n}`, lane: v.group, what: 'filtered', arg: g.delivery.subscription, shape: 'diamond', tone: 'none', from: g.delivery.sentMicros, to: g.delivery.sentMicros, row: 0, source: 'broker', client: g.delivery.client, where: place(g.copy), raw: g.delivery,
+  }))
+}
+
+/** Settlements and reports that belong to no recorded delivery. */
+function loose(v: Verdict, copies: Message[], m: MessageLife, used: Set<object>): Item[] {
+  const items: Item[] = []
+  for (const c of copies) {
+    for (const s of m.life.settlements) {
+      if (used.has(s) || !holds(s, v.group, c)) continue
+      used.add(s)
+      items.push(settled(s, v.group, `${v.group}/settled${items.length}`, place(c)))
+    }
+  }
+  for (const s of m.life.steps) {
+    if (used.has(s) || s.group !== v.group || s.name === 'send') continue
+    used.add(s)
+    items.push({ id: `${v.group}/step${items.length}`, lane: v.group, what: 'process', shape: s.durationMicros ? 'bar' : 'diamond', tone: s.status === 'Error' ? 'bad' : 'work', from: s.atMicros, to: s.atMicros + s.durationMicros, row: 0, source: s.source === 'client' ? 'client' : 'broker', client: s.client, attempt: s.attempt || undefined, error: s.error || undefined, raw: s })
+  }
+  return items
+}
+
+/** All items as steps in the order of time, waits left out where they say nothing of their own. */
+export function steps(model: Model): Item[] {
+  return model.lanes.flatMap((l) => l.items).sort((a, b) => a.from - b.from || a.to - b.to)
+}

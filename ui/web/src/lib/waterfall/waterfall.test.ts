@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest'
+import { hostile, makeHappenings, makeMessages } from '../../../mock/data.mjs'
+import { makeLife } from '../../../mock/life.mjs'
+import type { MessageLife } from '../../api/types'
+import { layout } from './layout'
+import { build, steps, type Model } from './model'
+import { merge, scale } from './scale'
+
+const now = 1_795_561_200_000
+const world = { ...makeMessages(now, 1200, 3600e3), many: 0 }
+const lifeOf = (i: number) => makeLife(world.messages[i], i, now, world, makeHappenings(now)) as MessageLife
+const find = (test: (m: MessageLife) => boolean) => world.messages.map((_: unknown, i: number) => lifeOf(i)).find(test)!
+const plain = { item: () => 'some words', lane: () => '' }
+
+describe('model', () => {
+  it('tells a retried consumption as two attempts with a wait between', () => {
+    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2))
+    const lane = build(m).lanes.find((l) => l.id === 'billing')!
+    expect(lane.items.map((i) => i.what)).toEqual(['ready', 'held', 'delivered', 'process', 'retry', 'held', 'delivered', 'process', 'ack'])
+    expect(lane.items.find((i) => i.what === 'process')!.tone).toBe('bad')
+    expect(lane.rows).toBe(1)
+  })
+  it('an offline group waits until now and says so', () => {
+    const m = find((l) => l.verdicts.some((v) => v.state === 'offline'))
+    const item = build(m).lanes.find((l) => l.id === 'audit')!.items[0]
+    expect(item).toMatchObject({ what: 'waiting', shape: 'hatch', open: true, to: now * 1000 })
+  })
+  it('a filtered message is an instant, not a delivery', () => {
+    const m = find((l) => l.verdicts.some((v) => v.state === 'filtered'))
+    const group = m.verdicts.find((v) => v.state === 'filtered')!.group
+    expect(build(m).lanes.find((l) => l.id === group)!.items.map((i) => i.what)).toEqual(['filtered'])
+  })
+  it('groups that do not subscribe get no lane but are named', () => {
+    const m = find((l) => l.verdicts.some((v) => v.state === 'not-subscribed'))
+    const model = build(m)
+    for (const name of model.elsewhere) expect(model.lanes.some((l) => l.id === name)).toBe(false)
+    expect(model.elsewhere.length).toBeGreaterThan(0)
+  })
+  it('an unrecorded sync is dashed, a hole is kept', () => {
+    const m = find((l) => l.life.notRecorded.length > 0)
+    const model = build(m)
+    expect(model.lanes[1].items.some((i) => i.what === 'notRecorded' && i.shape === 'outline')).toBe(true)
+    expect(model.holes.length).toBe(1)
+  })
+  it('without a client report the send is inferred, with one it is solid', () => {
+    expect(build(lifeOf(1)).lanes[0].items[0].shape).toBe('outline')
+    expect(build(lifeOf(2)).lanes[0].items[0].shape).toBe('bar')
+  })
+  it('a producer clock that is ahead does not bend the picture', () => {
+    const m = lifeOf(1)
+    const first = { ...m.life.messages[0] }
+    first.bornMicros = first.receivedMicros + 5_000_000
+    const model = build({ ...m, life: { ...m.life, messages: [first] } })
+    expect(model.skew).toBe(5_000_000)
+    expect(model.from).toBe(first.receivedMicros)
+  })
+  it('nothing known gives an empty picture', () => {
+    const m = lifeOf(1)
+    expect(build({ ...m, stored: null, life: { ...m.life, messages: [] } }).lanes).toEqual([])
+  })
+  it('keeps text as it is', () => expect(world.messages.some((m: { keys: string[] }) => m.keys[0] === hostile.key)).toBe(true))
+})
+
+describe('scale', () => {
+  it('merges what overlaps', () => expect(merge([{ from: 5, to: 9 }, { from: 1, to: 6 }, { from: 20, to: 21 }])).toEqual([{ from: 1, to: 9 }, { from: 20, to: 21 }]))
+  const busy = [{ from: 0, to: 30_000 }, { from: 10_000_000, to: 10_020_000 }]
+  it('folds a gap longer than the work and keeps order', () => {
+    const s = scale('fold', 0, 10_020_000, 1000, busy)
+    expect(s.segments.map((x) => x.folded)).toEqual([false, true, false])
+    expect(s.x(30_000)).toBeGreaterThan(400)
+    expect(s.segments.at(-1)!.x1).toBeCloseTo(1000)
+  })
+  it('does not fold what is short', () => expect(scale('fold', 0, 60_000, 1000, [{ from: 0, to: 30_000 }, { from: 40_000, to: 60_000 }]).segments.length).toBe(1))
+  for (const mode of ['linear', 'log', 'fold'] as const) {
+    it(`${mode} is monotonous, inside the width, and inverts`, () => {
+      const s = scale(mode, 0, 10_020_000, 1000, busy)
+      let before = -1
+      for (let t = 0; t <= 10_020_000; t += 3340) {
+        const x = s.x(t)
+        expect(x).toBeGreaterThanOrEqual(before)
+        expect(x).toBeLessThanOrEqual(1000.001)
+        expect(Math.abs(s.x(s.invert(x)) - x)).toBeLessThan(0.01)
+        before = x
+      }
+    })
+    it(`${mode} keeps ticks apart`, () => {
+      const xs = scale(mode, 0, 10_020_000, 1000, busy).ticks.map((t) => t.x)
+      for (let i = 1; i < xs.length; i++) expect(xs[i] - xs[i - 1]).toBeGreaterThan(50)
+    })
+  }
+})
+
+describe('layout', () => {
+  it('keeps boxes in the picture and labels apart', () => {
+    for (let i = 0; i < 300; i++) {
+      for (const mode of ['linear', 'log', 'fold'] as const) {
+        const l = layout(build(lifeOf(i)), mode, 900, plain)
+        for (const b of l.lanes.flatMap((x) => x.boxes)) {
+          expect(b.x).toBeGreaterThanOrEqual(0)
+          expect(b.x + Math.max(0, b.w - 2)).toBeLessThanOrEqual(901)
+        }
+      }
+    }
+  })
+  it('200 events in less than 50 ms', () => {
+    const model = crowd(build(lifeOf(3)), 200)
+    layout(model, 'fold', 1200, plain)
+    const start = performance.now()
+    layout(model, 'fold', 1200, plain)
+    expect(performance.now() - start).toBeLessThan(50)
+  })
+})
+
+function crowd(model: Model, n: number): Model {
+  const lane = model.lanes.at(-1)!
+  const first = lane.items[0] ?? model.lanes[1].items[0]
+  const items = Array.from({ length: n }, (_, i) => ({ ...first, id: `x${i}`, shape: i % 2 ? ('bar' as const) : ('hatch' as const), from: model.from + i * 2_000_000, to: model.from + i * 2_000_000 + (i % 2 ? 90_000 : 1_800_000) }))
+  const out = { ...model, to: model.from + n * 2_000_000, lanes: [...model.lanes.slice(0, -1), { ...lane, items }] }
+  expect(steps(out).length).toBeGreaterThan(n)
+  return out
+}

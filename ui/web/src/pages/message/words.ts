@@ -1,0 +1,70 @@
+// Verdicts and items as sentences.
+import type { Evidence, Verdict } from '../../api/types'
+import type { Dictionary } from '../../i18n'
+import { count, duration } from '../../lib/format'
+import { stamp, type Zone } from '../../lib/time'
+import type { Item } from '../../lib/waterfall/model'
+
+export type Tone = 'ok' | 'warn' | 'bad' | 'none' | ''
+
+const tones: Record<string, { tone: Tone; sign: string }> = {
+  delivered: { tone: 'warn', sign: '↻' },
+  offline: { tone: 'bad', sign: '✕' },
+  waiting: { tone: 'warn', sign: '◔' },
+  expired: { tone: 'bad', sign: '✕' },
+  unknown: { tone: 'none', sign: '?' },
+  skipped: { tone: 'warn', sign: '↷' },
+  filtered: { tone: 'none', sign: '○' },
+  consumed: { tone: 'ok', sign: '✓' },
+  'not-subscribed': { tone: 'none', sign: '–' },
+}
+
+export const toneOf = (v: Verdict) => tones[v.state] ?? { tone: 'none' as Tone, sign: '?' }
+
+/** Where the message is for one group. Now is the broker's, ms. */
+export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): string {
+  const s = t.life.state
+  const since = (precision: 's' | 'ms') => stamp(v.sinceMicros / 1000, zone, now, precision)
+  switch (v.state) {
+    case 'delivered':
+      return s.delivered(v.client, since('ms'))
+    case 'waiting': {
+      const waited = duration(Math.max(0, Math.round(now - v.sinceMicros / 1000)) * 1000)
+      return v.ahead ? s.waiting(waited, count(v.ahead)) : s.waitingNext(waited)
+    }
+    case 'offline':
+      return v.evidence.some((e) => e.code === 'never-seen') ? s.offlineNever : s.offline(since('s'))
+    case 'skipped':
+      return s.skipped(since('s'))
+    case 'consumed':
+      return v.tookMicros ? s.consumed(duration(v.tookMicros)) : s.consumedSometime
+    case 'expired':
+    case 'unknown':
+    case 'filtered':
+    case 'not-subscribed':
+      return s[v.state]
+  }
+  return v.state
+}
+
+/** A fact in the person's language; the server's own English where the code is new. */
+export function fact(e: Evidence, t: Dictionary): string {
+  return t.life.codes[e.code]?.(e.values) ?? e.text
+}
+
+export function what(i: Item, t: Dictionary): string {
+  const words = t.life.item[i.what]
+  const text = typeof words === 'function' ? words(i.arg ?? '') : words
+  return i.lane === 'broker' && i.arg ? `${text} · ${i.arg}` : text
+}
+
+/** The short words that stand in the picture. */
+export function label(i: Item, t: Dictionary): string {
+  const took = duration(i.to - i.from)
+  const text = what(i, t)
+  if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
+  if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' ' : ''}${took}`
+  if (i.what === 'held') return took
+  if (i.what === 'send') return `${text} ${took}`
+  return `${text} ${took}`
+}

@@ -1,0 +1,29 @@
+// The table of messages, here and embedded on a topic's page.
+import { useMemo } from 'react'
+import type { Message } from '../../api/types'
+import { useT } from '../../i18n'
+import { bytes, count, duration, middle } from '../../lib/format'
+import { Swatch, Time, TopicName } from '../../parts/small'
+import type { Column } from '../../parts/table'
+
+export function useMessageColumns(withTopic = true): Column<Message>[] {
+  const t = useT()
+  return useMemo(() => {
+    const c = t.messages.columns
+    const columns: Column<Message>[] = [
+      { id: 'time', label: c.time, width: 118, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> },
+      { id: 'topic', label: c.topic, width: 110, grow: 1, fixed: true, value: (m) => m.topic, render: (m) => <span className="cut"><Swatch name={m.topic} /> <TopicName name={m.topic} /></span> },
+      { id: 'tag', label: c.tag, width: 84, grow: 0.6, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
+      { id: 'keys', label: c.keys, width: 130, grow: 1.4, fixed: true, value: (m) => m.keys.join(' '), render: (m) => <span className="mono" title={m.keys.join('\n')}>{m.keys.join(' ')}</span> },
+      { id: 'size', label: c.size, width: 74, right: true, fixed: true, value: (m) => m.bodyBytes, render: (m) => <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span> },
+      { id: 'type', label: c.type, width: 78, fixed: true, value: (m) => m.type, render: (m) => <span className="dim">{t.messages.types[m.type] ?? m.type}</span> },
+      { id: 'queue', label: c.queue, width: 106, right: true, fixed: true, value: (m) => `${m.queueId}:${m.queueOffset}`, render: (m) => <>{m.queueId} : {count(m.queueOffset)}</> },
+      { id: 'accepted', label: c.accepted, width: 88, right: true, fixed: true, value: (m) => (m.ackedMicros ? m.ackedMicros - m.receivedMicros : ''), render: (m) => (m.ackedMicros ? duration(m.ackedMicros - m.receivedMicros) : <span className="none" title={t.life.item.notRecorded}>?</span>) },
+      { id: 'producer', label: c.producer, width: 110, grow: 1, fixed: true, value: (m) => m.producerGroup, render: (m) => <span title={m.producerClient}>{m.producerGroup}</span> },
+      { id: 'client', label: c.client, width: 150, grow: 1, fixed: true, hidden: true, value: (m) => m.producerClient, render: (m) => <span className="mono">{m.producerClient}</span> },
+      { id: 'retries', label: c.retries, width: 60, right: true, fixed: true, hidden: true, value: (m) => m.reconsumeTimes },
+      { id: 'id', label: c.id, width: 132, fixed: true, value: (m) => m.id, render: (m) => <span className="mono" title={m.id}>{middle(m.id)}</span> },
+    ]
+    return withTopic ? columns : columns.filter((x) => x.id !== 'topic')
+  }, [t, withTopic])
+}

@@ -1,0 +1,32 @@
+// The picked row beside the table: its facts and where it is now.
+import type { Message } from '../../api/types'
+import { useLife } from '../../api/queries'
+import { useT } from '../../i18n'
+import { bytes, count } from '../../lib/format'
+import { Fact, Failure } from '../../parts/answer'
+import { Panel } from '../../parts/panel'
+import { Copy, Go, Id, TimeAge, TopicName } from '../../parts/small'
+import { Verdicts } from '../message/verdicts'
+
+export function Preview({ message: m, close }: { message: Message; close: () => void }) {
+  const t = useT()
+  const life = useLife(m.id)
+  const open = <Go to="/messages/$id" params={{ id: m.id }} className="act">{t.messages.openLife} <kbd>Enter</kbd></Go>
+  return (
+    <Panel title={t.messages.preview} close={close} acts={open}>
+      <dl className="facts">
+        <Fact name={t.messages.columns.id} value={<><span className="mono">{m.id}</span><Copy text={m.id} what={t.messages.id} /></>} />
+        <Fact name={t.messages.columns.topic} value={<TopicName name={m.topic} />} />
+        <Fact name={t.messages.columns.tag} value={m.tag} />
+        <Fact name={t.messages.columns.keys} value={m.keys.length ? m.keys.map((k) => <span key={k} style={{ marginRight: 8 }}><Id id={k} what={t.life.key} whole /></span>) : undefined} />
+        <Fact name={t.messages.columns.time} value={<TimeAge ms={m.appendedMicros / 1000} />} />
+        <Fact name={t.messages.columns.size} value={`${bytes(m.bodyBytes)} (${count(m.bodyBytes)} B)`} />
+        <Fact name={t.messages.columns.queue} value={`${m.queueId} : ${count(m.queueOffset)}`} />
+        <Fact name={t.messages.columns.producer} value={m.producerGroup} />
+        <Fact name={t.messages.columns.client} value={<span className="mono">{m.producerClient} {m.language} {m.version}</span>} />
+      </dl>
+      <h2 style={{ margin: '18px 0 6px' }}>{t.life.verdicts}</h2>
+      {life.data ? <Verdicts life={life.data} /> : life.error ? <Failure error={life.error} retry={() => void life.refetch()} /> : <span className="dim">{t.loading} …</span>}
+    </Panel>
+  )
+}
