@@ -56,15 +56,10 @@ func ChildOptionsFromEnv() (o ChildOptions, ok bool, err error) {
 	return o, true, nil
 }
 
-// RunChild is the body of the child process. It ends when ctx does, or when the parent is gone: the parent holds the other
-// end of standard input.
+// RunChild is the body of the child process, to be called before anything else: it executes the binary again with the same
+// arguments (see confine). It ends when ctx does, or when the parent is gone: the parent holds the other end of standard
+// input.
 func RunChild(ctx context.Context, o ChildOptions) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel(errors.New("the parent is gone"))
-	}()
 	ready := os.NewFile(3, "ready")
 	fail := func(err error) error {
 		if ready != nil {
@@ -76,6 +71,15 @@ func RunChild(ctx context.Context, o ChildOptions) error {
 	if err := humble(); err != nil {
 		return fail(err)
 	}
+	if err := confine(o); err != nil {
+		return fail(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel(errors.New("the parent is gone"))
+	}()
 	lib, err := openLibrary(o.Library)
 	if err != nil {
 		return fail(err)
@@ -137,7 +141,7 @@ func openHouse(lib *library, o ChildOptions, log *slog.Logger) (*house, error) {
 	}
 	h := &house{admin: &admin{}}
 	h.admin.mu.session = first
-	writing := []setting{{"max_threads", strconv.Itoa(o.Threads)}}
+	writing := []setting{{"max_threads", strconv.Itoa(o.Threads)}, {"max_memory_usage", strconv.FormatInt(o.MemoryBytes/4*3, 10)}}
 	rw, err := newPool(o.Sessions, poolWait, false, func() (*session, error) { return open(writing) })
 	if err != nil {
 		return nil, err
@@ -162,10 +166,14 @@ func openHouse(lib *library, o ChildOptions, log *slog.Logger) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
+	outside, err := h.admin.outsiders()
+	if err != nil {
+		return nil, err
+	}
 	running := &atomic.Uint64{}
 	for i, p := range h.pools {
 		h.fronts[i] = &front{name: "contrail engine", version: version, timezone: timezone, pool: p, admin: h.admin,
-			readonly: i == 1, limits: o.ReadOnly, running: running, log: log}
+			readonly: i == 1, limits: o.ReadOnly, outside: outside, running: running, log: log}
 	}
 	return h, nil
 }

@@ -104,9 +104,9 @@ func direct(registry string) downloader {
 }
 
 // refusedError is an answer that another try would get again.
-type refusedError struct{ status string }
+type refusedError struct{ answer string }
 
-func (e *refusedError) Error() string { return "the registry answered " + e.status }
+func (e *refusedError) Error() string { return "the registry answered " + e.answer }
 
 func size(path string) int64 {
 	if info, err := os.Stat(path); err == nil {
@@ -169,7 +169,7 @@ func pump(to io.Writer, from io.Reader, done, total int64, progress func(done, t
 			}
 			done += int64(n)
 			if done > total {
-				return fmt.Errorf("more than the %d bytes that the package has", total)
+				return &refusedError{fmt.Sprintf("more than the %d bytes that the package has", total)}
 			}
 			progress(done, total)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -17,7 +18,8 @@ type front struct {
 	admin                   *admin
 	readonly                bool
 	limits                  ReadOnlyLimits
-	running                 *atomic.Uint64 // numbers of statements, for KILL; shared by the fronts of an engine
+	outside                 map[string]bool // functions that the read-only front does not offer
+	running                 *atomic.Uint64  // numbers of statements, for KILL; shared by the fronts of an engine
 	log                     *slog.Logger
 }
 
@@ -49,6 +51,7 @@ func (f *front) ping(w http.ResponseWriter) {
 func (f *front) query(w http.ResponseWriter, r *http.Request) {
 	q, err := readRequest(r)
 	a := f.newAnswer(w, q)
+	defer a.release()
 	if err == nil {
 		err = f.run(r.Context(), q, a)
 	}
@@ -75,18 +78,21 @@ func (f *front) run(ctx context.Context, q *request, a *answer) error {
 	if err := f.prepare(s, q); err != nil {
 		return err
 	}
+	if err := f.bring(ctx, s, q.external); err != nil {
+		return err
+	}
 	n := f.running.Add(1)
 	var sum summary
 	switch {
 	case q.data != nil:
-		sum, err = f.insert(ctx, s, q, n)
+		sum, err = f.insert(ctx, s, q, n, a.waitForBody)
 	case q.streams:
 		sum, err = f.stream(ctx, s, q, n, a)
 	default:
 		sum, err = f.whole(ctx, s, q, n, a)
 	}
 	if err != nil {
-		return err
+		return unmarked(err, n)
 	}
 	return a.finish(sum)
 }
@@ -96,17 +102,35 @@ func (f *front) prepare(s *session, q *request) error {
 	if q.session {
 		s.spent = true // as over HTTP without a session: what it sets ends with the request
 	}
+	if f.readonly {
+		if err := f.restrict(q); err != nil {
+			return err
+		}
+	}
 	if err := s.use(q.database); err != nil {
 		return err
 	}
-	return s.set(q.settings)
+	if err := s.set(q.settings); err != nil || !f.readonly {
+		return err
+	}
+	return s.exec("SET readonly = 1") // last: nothing can be set after it
+}
+
+// markOf is the comment by which KILL finds a statement.
+func markOf(n uint64) string { return fmt.Sprintf("/* contrail:%d */", n) }
+
+// unmarked takes the mark out of an error: it is not of the client's text.
+func unmarked(err error, n uint64) error {
+	e := asException(err)
+	text := strings.ReplaceAll(strings.ReplaceAll(e.Text, " "+markOf(n), ""), markOf(n), "")
+	return &Exception{e.Code, text}
 }
 
 // whole runs a statement whose answer comes in one piece.
 func (f *front) whole(ctx context.Context, s *session, q *request, n uint64, a *answer) (summary, error) {
-	text := mark(q.text, n)
-	if q.inserts {
-		text = q.text // data in the text: a comment behind it would be read as data
+	text := q.text + " " + markOf(n) // last, so that positions in errors are those of the client's text
+	if q.values {
+		text = markOf(n) + " " + q.text // what is behind VALUES is data
 	}
 	defer f.guard(ctx, n)()
 	r := s.conn.query(text, q.output, q.params)
@@ -131,7 +155,7 @@ func (f *front) plain(ctx context.Context, s *session, q *request, text string, 
 // stream runs a SELECT and sends its answer chunk by chunk.
 func (f *front) stream(ctx context.Context, s *session, q *request, n uint64, a *answer) (summary, error) {
 	defer f.guard(ctx, n)()
-	stream := s.conn.stream(mark(q.text, n), q.output, q.params)
+	stream := s.conn.stream(q.text+" "+markOf(n), q.output, q.params)
 	defer stream.free()
 	if err := stream.err(); err != nil {
 		return summary{}, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ const (
 
 // insert runs an INSERT whose rows come in the body. They go through a pipe that the engine opens by its name in /proc:
 // rows inside the query text would be cut at an empty line, which binary data may contain.
-func (f *front) insert(ctx context.Context, s *session, q *request, n uint64) (summary, error) {
+func (f *front) insert(ctx context.Context, s *session, q *request, n uint64, wait waiter) (summary, error) {
 	source, sink, err := os.Pipe()
 	if err != nil {
 		return summary{}, err
@@ -32,7 +33,7 @@ func (f *front) insert(ctx context.Context, s *session, q *request, n uint64) (s
 	defer cancel(nil)
 	fed := make(chan error, 1)
 	go func() {
-		err := feed(sink, q.data)
+		err := feed(sink, q.data, wait)
 		if err != nil {
 			cancel(err) // kills the statement, before the end of the pipe may look like the end of the rows
 			poison(sink)
@@ -43,6 +44,7 @@ func (f *front) insert(ctx context.Context, s *session, q *request, n uint64) (s
 	sum, err := f.plain(feedCtx, s, q, insertFrom(&q.statement, q.output, int(source.Fd()), n), n)
 	_ = source.Close() // a feeder that still writes gets EPIPE and drains the body
 	if bad := <-fed; bad != nil {
+		s.spent = true // killed, but who knows how far it is
 		return sum, exceptionf(codeNetwork, "rows of the INSERT: %v", bad)
 	}
 	return sum, err
@@ -54,8 +56,8 @@ func insertFrom(st *statement, format string, fd int, n uint64) string {
 		format = st.format
 	}
 	settings := st.text[st.settingsAt:st.formatAt]
-	return fmt.Sprintf("%s FROM INFILE '/proc/self/fd/%d' COMPRESSION 'none' %s /* contrail:%d */ FORMAT %s",
-		strings.TrimSpace(st.text[:st.settingsAt]), fd, settings, n, format)
+	return fmt.Sprintf("%s FROM INFILE '/proc/self/fd/%d' COMPRESSION 'none' %s %s FORMAT %s",
+		strings.TrimSpace(st.text[:st.settingsAt]), fd, settings, markOf(n), format)
 }
 
 // grow makes the pipe larger than its 64 KiB, where the system allows.
@@ -65,10 +67,21 @@ func grow(f *os.File) {
 	}
 }
 
+// stall is how long a client may keep its session waiting for the next bytes of a body, or for room for those of an answer.
+const stall = 2 * time.Minute
+
+// waiter is told before every wait for the client (more), and when no more is waited for.
+type waiter func(more bool)
+
+// patient waits for ever: for bodies that are there.
+func patient(bool) {}
+
 // feed copies the body into the pipe. It fails if the body breaks off; that the engine stopped reading is not its failure.
-func feed(sink io.Writer, body io.Reader) error {
+func feed(sink io.Writer, body io.Reader, wait waiter) error {
 	buffer := make([]byte, 256<<10)
+	defer wait(false)
 	for {
+		wait(true)
 		n, err := body.Read(buffer)
 		if n > 0 {
 			if _, werr := sink.Write(buffer[:n]); werr != nil {

@@ -3,8 +3,8 @@ package engine
 import (
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"sort"
@@ -28,6 +28,7 @@ type request struct {
 	settings []setting
 	params   []param
 	data     io.Reader // rows for an INSERT; nil: none
+	external []external
 	compress compress.Method
 	waitEnd  bool
 }
@@ -67,6 +68,9 @@ func readRequest(r *http.Request) (*request, error) {
 			q.compress = compress.ZSTD
 		}
 	}
+	if boundary, ok := multipartBoundary(r); ok {
+		return q, q.takeParts(values, multipart.NewReader(r.Body, boundary))
+	}
 	body, err := plainBody(r, values)
 	if err != nil {
 		return nil, err
@@ -81,6 +85,9 @@ func header(r *http.Request, values url.Values, name, header string) string {
 	return r.Header.Get(header)
 }
 
+// settingBytes are the bytes that names of settings have: the front puts them into SQL as they are.
+const settingBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
 func enabled(v string) bool { return v == "1" || v == "true" }
 
 // takeSettings splits the query string into settings and parameters.
@@ -90,7 +97,7 @@ func (q *request) takeSettings(values url.Values) {
 		switch {
 		case strings.HasPrefix(name, "param_"):
 			q.params = append(q.params, param{strings.TrimPrefix(name, "param_"), value})
-		case !reserved[name]:
+		case !reserved[name] && !ofExternal(name, values):
 			q.settings = append(q.settings, setting{name, value})
 		}
 	}
@@ -132,7 +139,7 @@ func (f *framed) Read(p []byte) (int, error) {
 func (q *request) takeText(text string, body io.Reader) error {
 	if text != "" {
 		q.statement = inspect(text)
-		if q.inserts && !q.values {
+		if q.takesRows() {
 			q.data = body
 			return q.check()
 		}
@@ -154,7 +161,7 @@ func (q *request) takeText(text string, body io.Reader) error {
 // takeInline reads a text that may carry the data of an INSERT behind its FORMAT clause.
 func (q *request) takeInline(text string, more io.Reader) error {
 	q.statement = inspect(text)
-	inline := q.inserts && !q.values && q.format != ""
+	inline := q.takesRows() && q.format != ""
 	if more != nil && !inline {
 		return exceptionf(codeBadArguments, "the query is longer than %d bytes", queryBytesMax)
 	}
@@ -168,14 +175,24 @@ func (q *request) takeInline(text string, more io.Reader) error {
 	return q.check()
 }
 
+// takesRows reports whether the statement is an INSERT whose rows come behind it.
+func (q *request) takesRows() bool { return q.inserts && !q.values && !q.selects }
+
 // check refuses what the engine cannot do, and rewrites what would hang it.
 func (q *request) check() error {
+	for _, s := range q.settings {
+		if strings.Trim(s.name, settingBytes) != "" {
+			return exceptionf(codeUnknownSetting, "%q is no name of a setting", s.name)
+		}
+	}
 	switch {
+	case q.outfile:
+		return exceptionf(codeNotImplemented, "INTO OUTFILE is not allowed: it would write a file of the server")
 	case q.text == "":
 		return exceptionf(codeSyntax, "Empty query")
 	case q.many && !q.inserts:
 		return exceptionf(codeSyntax, "Multi-statements are not allowed")
-	case q.input && q.data != nil:
+	case q.input && q.selects && q.format != "":
 		return exceptionf(codeNotImplemented, "INSERT … SELECT FROM input() is not supported by the embedded engine")
 	}
 	if q.sync > 0 {
@@ -183,6 +200,14 @@ func (q *request) check() error {
 		q.text = strings.TrimSpace(q.text[:q.syncAt] + q.text[q.syncAt+q.sync:])
 	}
 	return nil
+}
+
+// outputFormat is the format of the answer.
+func (q *request) outputFormat() string {
+	if q.format != "" && !q.inserts {
+		return q.format
+	}
+	return q.output
 }
 
 // hello is what clickhouse-go asks when it connects.
@@ -218,6 +243,3 @@ func helloBlock(revision int, name, version, timezone string) []byte {
 	b.PutString(timezone)
 	return b.Buf
 }
-
-// mark adds the comment by which KILL finds the statement. It goes last, so that positions in errors stay right.
-func mark(text string, n uint64) string { return fmt.Sprintf("%s /* contrail:%d */", text, n) }

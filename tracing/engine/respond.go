@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
 )
@@ -19,26 +20,26 @@ const (
 // answer writes a response: headers with the first data, so that an error before it has a status; an error after it goes
 // into the body between markers, as ClickHouse does it.
 type answer struct {
-	w        http.ResponseWriter
-	frames   *compress.Writer // nil: not compressed
-	tag      string
-	begun    bool
-	held     *bytes.Buffer // wait_end_of_query: nothing is sent before the end
-	finished bool
+	w       http.ResponseWriter
+	control *http.ResponseController
+	frames  *compress.Writer // nil: not compressed
+	tag     string
+	begun   bool
+	held    *bytes.Buffer // wait_end_of_query: nothing is sent before the end
 }
 
 func (f *front) newAnswer(w http.ResponseWriter, q *request) *answer {
-	a := &answer{w: w, tag: rand.Text()[:16]}
+	a := &answer{w: w, control: http.NewResponseController(w), tag: rand.Text()[:16]}
 	h := w.Header()
 	h.Set("X-ClickHouse-Server-Display-Name", f.name)
 	if q == nil {
 		return a
 	}
 	h.Set("X-ClickHouse-Timezone", f.timezone)
-	h.Set("X-ClickHouse-Format", q.output)
+	h.Set("X-ClickHouse-Format", q.outputFormat())
 	h.Set("X-ClickHouse-Query-Id", q.id)
 	h.Set("X-ClickHouse-Exception-Tag", a.tag)
-	h.Set("Content-Type", contentType(q.output))
+	h.Set("Content-Type", contentType(q.outputFormat()))
 	if q.compress != compress.None {
 		a.frames = compress.NewWriter(compress.LevelZero, q.compress)
 	}
@@ -76,6 +77,7 @@ func (a *answer) write(data []byte) error {
 
 func (a *answer) send(data []byte) error {
 	a.begin()
+	_ = a.control.SetWriteDeadline(time.Now().Add(stall))
 	if a.frames == nil {
 		_, err := a.w.Write(data)
 		return err
@@ -103,7 +105,7 @@ func (a *answer) begin() {
 // flush pushes what was written to the client: a slow stream shows its rows as they come.
 func (a *answer) flush() {
 	if a.held == nil {
-		_ = http.NewResponseController(a.w).Flush()
+		_ = a.control.Flush()
 	}
 }
 
@@ -124,8 +126,25 @@ func (a *answer) finish(s summary) error {
 	return nil
 }
 
+// waitForBody gives a client time for the next bytes of its body. After the body there is no limit: reading then only
+// watches whether the client is still there.
+func (a *answer) waitForBody(more bool) {
+	deadline := time.Time{}
+	if more {
+		deadline = time.Now().Add(stall)
+	}
+	_ = a.control.SetReadDeadline(deadline)
+}
+
+// release lifts the deadlines: the connection's next request must not meet them.
+func (a *answer) release() {
+	_ = a.control.SetReadDeadline(time.Time{})
+	_ = a.control.SetWriteDeadline(time.Time{})
+}
+
 // fail ends an answer with an exception.
 func (a *answer) fail(e *Exception) {
+	_ = a.control.SetWriteDeadline(time.Now().Add(stall))
 	if !a.begun {
 		h := a.w.Header()
 		h.Del("X-ClickHouse-Exception-Tag")

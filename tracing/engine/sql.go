@@ -5,21 +5,27 @@ import "strings"
 // statement is what the front must know of a SQL text. It is found by a scanner over tokens, not by a parser: the engine
 // parses; the front only decides which call of the engine a text needs.
 type statement struct {
-	text    string // without trailing semicolons and comments
-	words   []string
-	inserts bool // INSERT
-	streams bool // an answer the engine can hand out piece by piece
-	session bool // changes its session: SET, USE, temporary tables
-	many    bool // more than one statement
+	text    string   // without trailing semicolons and comments
+	words   []string // the first ones outside of parentheses, in capitals
+	first   string   // the first one anywhere, in capitals
+	inserts bool     // INSERT
+	streams bool     // an answer the engine can hand out piece by piece
+	session bool     // changes its session: SET, USE, temporary tables
+	many    bool     // more than one statement
+
+	outfile bool     // INTO OUTFILE: the engine would write files like a client
+	odd     bool     // something in it that the engine may read in another way than this scanner
+	calls   []string // names before a parenthesis: functions
+	format  string   // name in the FORMAT clause
 
 	// Of an INSERT: where its parts are in text.
-	values       bool   // VALUES with the data in the text, or SELECT: nothing follows in the body
-	formatAt     int    // start of the FORMAT clause, or len(text)
-	settingsAt   int    // start of a top-level SETTINGS clause, or formatAt
-	format       string // name in the FORMAT clause
-	inlineAt     int    // where data after FORMAT begins in the given text
-	input        bool   // FROM input(…): reads the body itself
-	syncAt, sync int    // a trailing SYNC or NO DELAY of DROP and the like: its place and length; 0: none
+	values       bool // VALUES with the data in the text: nothing follows in the body
+	selects      bool // its rows come from a query: nothing follows either
+	formatAt     int  // start of the FORMAT clause, or len(text)
+	settingsAt   int  // start of a top-level SETTINGS clause, or formatAt
+	inlineAt     int  // where data after FORMAT begins in the given text
+	input        bool // FROM input(…): reads the body itself
+	syncAt, sync int  // a trailing SYNC or NO DELAY of DROP and the like: its place and length; 0: none
 }
 
 // token is one lexical element: a word, a quoted thing or one other byte.
@@ -29,10 +35,12 @@ type token struct {
 	word    bool
 }
 
+// scanner cuts a text into tokens exactly as ClickHouse's lexer does, but for what sets odd.
 type scanner struct {
 	text  string
 	at    int
 	depth int
+	odd   bool
 }
 
 // next gives the next token; ok is false at the end.
@@ -44,14 +52,12 @@ func (s *scanner) next() (t token, ok bool) {
 	t = token{at: s.at, depth: s.depth}
 	switch c := s.text[s.at]; {
 	case wordByte(c):
-		for s.at < len(s.text) && wordByte(s.text[s.at]) {
-			s.at++
-		}
+		s.name()
 		t.word = true
 	case c == '\'' || c == '"' || c == '`':
 		s.quoted(c)
 	case c == '$':
-		s.heredoc()
+		t.word = s.dollar()
 	case c == '(':
 		s.depth++
 		s.at++
@@ -70,6 +76,14 @@ func wordByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
+// name moves behind a bare word.
+func (s *scanner) name() {
+	for s.at < len(s.text) && (wordByte(s.text[s.at]) || s.text[s.at] == '$') {
+		s.odd = s.odd || s.text[s.at] >= 0x80 // may be a quote, a dash or a blank
+		s.at++
+	}
+}
+
 func (s *scanner) skipBlank() {
 	for s.at < len(s.text) {
 		rest := s.text[s.at:]
@@ -80,7 +94,9 @@ func (s *scanner) skipBlank() {
 			s.until("\n")
 		case strings.HasPrefix(rest, "/*"):
 			s.at += 2
+			from := s.at
 			s.until("*/")
+			s.odd = s.odd || strings.Contains(s.text[from:s.at], "/*")
 		default:
 			return
 		}
@@ -115,19 +131,22 @@ func (s *scanner) quoted(quote byte) {
 	s.at = min(s.at, len(s.text))
 }
 
-// heredoc moves behind $tag$…$tag$, or over a lone dollar.
-func (s *scanner) heredoc() {
-	end := s.at + 1
-	for end < len(s.text) && wordByte(s.text[end]) {
-		end++
+// dollar moves behind $tag$…$tag$, or over a word that begins with a dollar, or over a lone one.
+func (s *scanner) dollar() (word bool) {
+	rest := s.text[s.at:]
+	if n := strings.IndexByte(rest[1:], '$'); n >= 0 {
+		tag := rest[:n+2]
+		if end := strings.Index(rest[len(tag):], tag); end >= 0 {
+			s.at += len(tag) + end + len(tag)
+			return false
+		}
 	}
-	if end >= len(s.text) || s.text[end] != '$' {
-		s.at++
-		return
+	s.at++
+	if s.at < len(s.text) && wordByte(s.text[s.at]) {
+		s.name()
+		return true
 	}
-	tag := s.text[s.at : end+1]
-	s.at = end + 1
-	s.until(tag)
+	return false
 }
 
 // inspect reads a SQL text. Data after an INSERT's FORMAT clause is not looked at.
@@ -149,6 +168,15 @@ func inspect(text string) statement {
 		if closed {
 			st.many = true
 		}
+		if t.word && strings.EqualFold(word, "OUTFILE") && last.word && strings.EqualFold(text[last.at:last.end], "INTO") {
+			st.outfile = true
+		}
+		if word == "(" && last.end > 0 {
+			st.call(text[last.at:last.end], last.word)
+		}
+		if t.word && st.first == "" {
+			st.first = strings.ToUpper(word)
+		}
 		if t.word && t.depth == 0 {
 			st.words = appendFew(st.words, strings.ToUpper(word))
 			st.clause(t, &s)
@@ -158,8 +186,19 @@ func inspect(text string) statement {
 			break
 		}
 	}
+	st.odd = st.odd || s.odd
 	st.finish(text, end, before, last)
 	return st
+}
+
+// call notes what stands before a parenthesis.
+func (st *statement) call(name string, word bool) {
+	switch {
+	case word:
+		st.calls = append(st.calls, name)
+	case name[0] == '`' || name[0] == '"':
+		st.odd = true
+	}
 }
 
 // clause notes what a top-level word says.
@@ -172,10 +211,12 @@ func (st *statement) clause(t token, s *scanner) {
 		return
 	}
 	switch {
-	case strings.EqualFold(word, "VALUES"), strings.EqualFold(word, "SELECT"), strings.EqualFold(word, "WITH"), strings.EqualFold(word, "WATCH"):
+	case st.values || st.selects: // its data may look like anything
+		st.input = st.input || strings.EqualFold(word, "INPUT")
+	case strings.EqualFold(word, "VALUES"):
 		st.values = true
-	case strings.EqualFold(word, "INPUT"):
-		st.input = true
+	case strings.EqualFold(word, "SELECT"), strings.EqualFold(word, "WITH"):
+		st.selects = true
 	case strings.EqualFold(word, "SETTINGS"):
 		st.settingsAt = t.at
 	case strings.EqualFold(word, "FORMAT"):
@@ -197,6 +238,9 @@ func (st *statement) finish(text string, end int, before, last token) {
 	}
 	if st.settingsAt < 0 || st.settingsAt > st.formatAt {
 		st.settingsAt = st.formatAt
+	}
+	if !st.inserts && last.word && last.depth == 0 && before.word && strings.EqualFold(text[before.at:before.end], "FORMAT") {
+		st.format = text[last.at:last.end]
 	}
 	switch st.word(0) {
 	case "SELECT", "WITH":

@@ -30,6 +30,14 @@ type Options struct {
 	Sessions    int      // queries at a time on the writing socket; 0: 8
 	ReadOnly    ReadOnlyLimits
 	Log         *slog.Logger
+
+	pings pings
+}
+
+// pings is how the supervisor finds out that an engine hangs.
+type pings struct {
+	every, timeout time.Duration
+	missed         int
 }
 
 // withDefaults fills what was left out.
@@ -51,6 +59,9 @@ func (o Options) withDefaults() Options {
 	def(&o.ReadOnly.MemoryBytes, o.MemoryBytes/2)
 	def((*int64)(&o.ReadOnly.ExecutionMax), int64(30*time.Second))
 	def(&o.ReadOnly.ResultRows, 1_000_000)
+	if o.pings.every == 0 {
+		o.pings = pings{every: 5 * time.Second, timeout: 20 * time.Second, missed: 3}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -196,9 +207,6 @@ const (
 	steadyAfter  = time.Minute      // a child that lived this long died of something new: back-off starts again
 	startTimeout = 2 * time.Minute  // large data takes seconds to load
 	endTimeout   = 15 * time.Second // orderly end; then the child is killed
-	pingEvery    = 5 * time.Second
-	pingTimeout  = 20 * time.Second
-	pingsMissed  = 3
 )
 
 // supervise runs children one after the other. It stays on one OS thread: the kernel kills a child whose parent *thread*
@@ -257,6 +265,9 @@ func (e *Engine) child(ctx context.Context) error {
 	case err := <-ended:
 		return exitReason(err)
 	case err := <-deaf:
+		if ctx.Err() == nil { // no use in asking it
+			_ = cmd.Process.Kill()
+		}
 		return e.end(cmd, lifeline, ended, err)
 	}
 }
@@ -274,7 +285,7 @@ func (e *Engine) start() (cmd *exec.Cmd, lifeline io.Closer, ready *os.File, err
 	}
 	defer readyEnd.Close()
 	cmd = exec.Command(o.Command[0], o.Command[1:]...)
-	cmd.Env = append(os.Environ(), childEnv+"="+string(options))
+	cmd.Env = append(environment(), childEnv+"="+string(options))
 	cmd.ExtraFiles = []*os.File{readyEnd}
 	// Its own process group: a terminal's interrupt must not reach it before the parent has shipped its last rows.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -289,6 +300,19 @@ func (e *Engine) start() (cmd *exec.Cmd, lifeline io.Closer, ready *os.File, err
 		return nil, nil, nil, fmt.Errorf("start the engine's process: %w", err)
 	}
 	return cmd, stdin, ready, nil
+}
+
+// inherited are the variables that the child gets: not the parent's secrets, which its SQL could read in /proc.
+var inherited = []string{"PATH", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "GODEBUG", "GOTRACEBACK", "GOCOVERDIR"}
+
+func environment() []string {
+	var env []string
+	for _, name := range inherited {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
 }
 
 // awaitReady reads the child's one line: that it serves, or why it cannot.
@@ -313,7 +337,10 @@ func (e *Engine) awaitReady(ctx context.Context, ready *os.File) error {
 func (e *Engine) end(cmd *exec.Cmd, lifeline io.Closer, ended <-chan error, why error) error {
 	_ = lifeline.Close()
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err != nil {
+			why = fmt.Errorf("%w (%v)", why, err)
+		}
 	case <-time.After(endTimeout):
 		_ = cmd.Process.Kill()
 		<-ended
@@ -330,11 +357,11 @@ func exitReason(err error) error {
 
 // listenFor pings the engine until it does not answer any more, or ctx ends.
 func (e *Engine) listenFor(ctx context.Context) error {
-	client := &http.Client{Timeout: pingTimeout, Transport: &http.Transport{
+	client := &http.Client{Timeout: e.opts.pings.timeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx) },
 	}}
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTicker(e.opts.pings.every)
 	defer tick.Stop()
 	missed := 0
 	for {
@@ -348,7 +375,7 @@ func (e *Engine) listenFor(ctx context.Context) error {
 			missed = 0
 			continue
 		}
-		if missed++; missed == pingsMissed {
+		if missed++; missed == e.opts.pings.missed {
 			return fmt.Errorf("the engine did not answer %d pings: %w", missed, err)
 		}
 	}
