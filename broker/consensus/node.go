@@ -112,6 +112,9 @@ func (n *Node) Process(apply func(Committed) error) (more bool, err error) {
 	return true, nil
 }
 
+// HasReady says whether Process has something to do.
+func (n *Node) HasReady() bool { return n.err == nil && n.raw.HasReady() }
+
 func (n *Node) note(rd raft.Ready) {
 	if rd.SoftState != nil {
 		n.state = rd.RaftState

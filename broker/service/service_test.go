@@ -356,7 +356,7 @@ func TestSendAndPullAllocations(t *testing.T) {
 	req := &PullRequest{Client: c, Group: "g", Topic: "orders", MaxMessages: 32}
 	pull := func() { s.Pull(req, func(r *PullResult) { r.Release() }) }
 	pull()
-	if a := testing.AllocsPerRun(200, pull); a > 12 {
+	if a := testing.AllocsPerRun(200, pull); a > 16 { // of a pull, not of a message; a collection empties the pool of bodies
 		t.Errorf("%.0f allocations for a pull of 32 messages", a)
 	} else {
 		t.Logf("%.0f allocations for a pull of 32 messages", a)
