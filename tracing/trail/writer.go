@@ -51,4 +51,5 @@ type Writer interface {
 	NewBlock() Block
 	Write(ctx context.Context, token string, b Block) error
 	Record(ctx context.Context, token string, blocks []Shipped) error // rows of ship_log
+	Recorded(ctx context.Context, token string) (bool, error)         // whether Record was called with it
 }

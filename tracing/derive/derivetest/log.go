@@ -34,7 +34,8 @@ type Log struct {
 	records []entry.Record
 	next    map[string]int64 // queue offsets
 	pos     int64
-	Err     error // what Read answers, when set
+	term    uint64
+	err     error // what Read answers, when set
 }
 
 // StoreHost and BornHost are those of all messages.
@@ -46,7 +47,7 @@ var (
 const recordHeader = 48
 
 // NewLog is an empty log whose first entry has index 1.
-func NewLog() *Log { return &Log{first: 1, next: map[string]int64{}} }
+func NewLog() *Log { return &Log{first: 1, term: 1, next: map[string]int64{}} }
 
 // Command is one command of an entry.
 type Command struct {
@@ -118,7 +119,7 @@ func (l *Log) Raw(payload []byte) entry.Record {
 }
 
 func (l *Log) add(payload []byte) entry.Record {
-	r := entry.Record{Index: l.first + uint64(len(l.records)), Term: 1, Pos: l.pos, DataPos: l.pos + recordHeader, Data: payload}
+	r := entry.Record{Index: l.first + uint64(len(l.records)), Term: l.term, Pos: l.pos, DataPos: l.pos + recordHeader, Data: payload}
 	l.records = append(l.records, r)
 	l.pos += recordHeader + int64(len(payload)+7)&^7
 	return r
@@ -132,11 +133,32 @@ func (l *Log) Drop(before uint64) {
 	l.records, l.first = l.records[n:], l.first+uint64(n)
 }
 
+// Truncate removes the entries behind index, as a crash may that the disk did not see them before; what comes next is of
+// the next term.
+func (l *Log) Truncate(index uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := int(index - l.first + 1)
+	l.pos = l.records[n].Pos
+	for i := n; i < len(l.records); i++ {
+		b, err := entry.Decode(l.records[i].Data)
+		if err != nil {
+			continue
+		}
+		_ = b.Messages(func(_ int, v message.View, _ entry.Origin) error {
+			l.next[string(v.Topic())+"\x00"+strconv.Itoa(int(v.QueueID()))]--
+			return nil
+		})
+	}
+	l.records = l.records[:n]
+	l.term++
+}
+
 // Fail makes reads answer an error; nil ends it.
 func (l *Log) Fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.Err = err
+	l.err = err
 }
 
 // First is the oldest entry kept.
@@ -157,7 +179,7 @@ func (l *Log) Committed() uint64 {
 func (l *Log) Read(from uint64, maxBytes int, f func(entry.Record) error) (uint64, error) {
 	for read := 0; read < maxBytes; {
 		l.mu.Lock()
-		err, first, n := l.Err, l.first, uint64(len(l.records))
+		err, first, n := l.err, l.first, uint64(len(l.records))
 		var r entry.Record
 		if from >= first && from < first+n {
 			r = l.records[from-first]

@@ -1,0 +1,110 @@
+package clickhouse
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/tracing/trail"
+)
+
+// filter is a WHERE clause with bound parameters.
+type filter struct {
+	terms []string
+	args  []any
+}
+
+func (f *filter) add(term string, args ...any) {
+	f.terms = append(f.terms, term)
+	f.args = append(f.args, args...)
+}
+
+func (f *filter) where() string {
+	if len(f.terms) == 0 {
+		return "1"
+	}
+	return strings.Join(f.terms, " AND ")
+}
+
+// equal adds column = value unless value is empty.
+func (f *filter) equal(column, name, value string) {
+	if value != "" {
+		f.add(column+" = {"+name+":String}", arg(name, value))
+	}
+}
+
+func microsParam(name string) string { return "fromUnixTimestamp64Micro({" + name + ":Int64}, 'UTC')" }
+
+// searched is the filter of a query without its time.
+func (s *Store) searched(q *trail.Query) *filter {
+	f := &filter{}
+	f.equal("topic", "topic", q.Topic)
+	f.equal("tag", "tag", q.Tag)
+	f.equal("producer_group", "producerGroup", q.ProducerGroup)
+	if q.ID != "" {
+		term, args := byID(q.ID)
+		f.add(term, args...)
+	}
+	if q.Key != "" {
+		f.add("has(keys, {key:String})", arg("key", q.Key))
+	}
+	if q.Client != "" {
+		f.add("(producer_client = {client:String} OR producer_addr = {client:String} OR startsWith(producer_addr, concat({client:String}, ':')))", arg("client", q.Client))
+	}
+	if q.Group != "" {
+		f.add(fmt.Sprintf("(topic, queue_id, queue_offset) IN (SELECT topic, queue_id, arrayJoin(range(from_offset, to_offset)) FROM %s.deliveries"+
+			" WHERE group_name = {group:String} AND sent >= %s)", s.o.Database, microsParam("from")), arg("group", q.Group))
+	}
+	return f
+}
+
+// byID matches an identity or an offset message id; one text may be either.
+func byID(id string) (string, []any) {
+	storeKey, position, ok := splitOffsetID(id)
+	if !ok {
+		return "id = {id:String}", []any{arg("id", id)}
+	}
+	return "(id = {id:String} OR (position = {position:Int64} AND store_key = {storeKey:String}))",
+		[]any{arg("id", id), arg("position", position), arg("storeKey", storeKey)}
+}
+
+// splitOffsetID gives an offset message id's store key and position.
+func splitOffsetID(id string) (storeKey string, position int64, ok bool) {
+	id = strings.ToUpper(id)
+	if _, position, err := message.ParseOffsetID(id); err == nil && position >= 0 {
+		return id[:len(id)-16], position, true
+	}
+	return "", 0, false
+}
+
+// cursor is a place between two messages of a search: newest first, the log position and the broker break ties.
+type cursor struct {
+	micros, position int64
+	broker           string
+}
+
+func (c cursor) String() string {
+	return strconv.FormatInt(c.micros, 10) + "-" + strconv.FormatInt(c.position, 10) + "-" + c.broker
+}
+
+func parseCursor(s string) (c cursor, err error) {
+	parts := strings.SplitN(s, "-", 3)
+	if len(parts) == 3 {
+		c.micros, err = strconv.ParseInt(parts[0], 10, 64)
+		if err == nil {
+			c.position, err = strconv.ParseInt(parts[1], 10, 64)
+		}
+		c.broker = parts[2]
+	}
+	if len(parts) != 3 || err != nil {
+		return c, fmt.Errorf("cursor %q: it must be the next of an earlier answer", s)
+	}
+	return c, nil
+}
+
+func (c cursor) add(f *filter) {
+	f.add("(toUnixTimestamp64Micro(appended), position, broker) < ({cursorMicros:Int64}, {cursorPosition:Int64}, {cursorBroker:String})",
+		arg("cursorMicros", c.micros), arg("cursorPosition", c.position), arg("cursorBroker", c.broker))
+	f.add("appended <= "+microsParam("cursorMicros"), arg("cursorMicros", c.micros))
+}

@@ -1,0 +1,20 @@
+// Package ship moves the trail: it tails the replicated log and the node's notes from its own checkpoint, derives rows, and
+// writes them to the store in blocks. It is a consumer like any other and never stands on the way of a message.
+//
+// Words: a block is the rows of a run of entries and a run of notes; its token names both runs. The boundary is where the
+// next block begins. A hole is a run that could not be read any more: retention was faster, notes were lost. The intent is
+// the block that is about to be written, in the checkpoint.
+//
+// Invariants: a block is written as rows, then its row of ship_log, then the checkpoint. Before it is written, the
+// checkpoint holds its exact runs, so that after a crash the same block is made again and the store knows its token:
+// nothing is missing and nothing is there twice, wherever the process dies. While the store is away the checkpoint waits,
+// nothing is read, and nothing blocks the broker's retention; what retention takes meanwhile is a hole and is counted.
+// recorded = stored + not recorded + in flight.
+//
+// Memory is bounded: one block, the entry times that wait for their entries, and the deriver's state.
+//
+// Goroutines: Run is one; Status and Await may be called from any. Await's callers wait on a channel.
+//
+// Files: shipper.go (Run, Status), gather.go (reading), times.go (entry times), write.go (writing, back-off),
+// checkpoint.go (both files). DESIGN.md says why.
+package ship

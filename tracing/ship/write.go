@@ -1,0 +1,158 @@
+package ship
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/contrailmq/contrail/tracing/trail"
+)
+
+// Times between two tries while the store is away.
+const (
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 5 * time.Second
+)
+
+// The deriver's state is written with each block while it is small, else this often.
+const (
+	stateSmall = 64 << 10
+	stateEvery = 10 * time.Second
+)
+
+// token names a block by both its runs. Its end is in it: a block cut elsewhere is another one, so that the worst that a
+// mistake could do is a row told twice, not one left out.
+func (s *Shipper) token(to boundary) string {
+	from := &s.saved.Done
+	return fmt.Sprintf("%s/%s/%s/%d-%d/%d-%d", s.o.Node, s.o.Broker, s.saved.Incarnation, from.LogPosition, to.LogPosition, from.NotesNext, to.NotesNext)
+}
+
+// ship writes the block at hand. Failures of the store and of the checkpoint's disk are waited out: what it returns is ctx's error.
+func (s *Shipper) ship(ctx context.Context) error {
+	to := s.at
+	to.TimesFrom = s.times.oldest(to.LogNext, to.NotesNext)
+	s.saved.Intent = &to
+	if err := s.persist(ctx, func(context.Context) error { return s.save() }); err != nil {
+		return err
+	}
+	if err := s.write(ctx, s.token(to)); err != nil {
+		return err
+	}
+	s.done(to)
+	return nil
+}
+
+// save writes the checkpoint, then the state, which must not be newer, and lets notes go that nobody needs any more.
+func (s *Shipper) save() error {
+	if err := s.saved.save(s.o.FS, s.checkpointPath()); err != nil {
+		return err
+	}
+	s.dirty = false
+	if s.state == nil {
+		return nil
+	}
+	if err := s.state.save(s.o.FS, s.statePath()); err != nil {
+		return err
+	}
+	if s.o.Notes != nil {
+		s.o.Notes.DropBefore(min(s.saved.Done.TimesFrom, s.state.notesNext))
+	}
+	s.stateDue, s.state = time.Now().Add(stateEvery), nil
+	return nil
+}
+
+// write writes the rows, then their row of ship_log.
+func (s *Shipper) write(ctx context.Context, token string) error {
+	if s.block.Rows() > 0 {
+		if err := s.persist(ctx, func(ctx context.Context) error { return s.o.Store.Write(ctx, token, s.block) }); err != nil {
+			return err
+		}
+	}
+	rows := s.account()
+	return s.persist(ctx, func(ctx context.Context) error { return s.o.Store.Record(ctx, token, rows) })
+}
+
+// account is the block's rows of ship_log: one per source, then the holes.
+func (s *Shipper) account() []trail.Shipped {
+	from, to, now := &s.saved.Logged, &s.at, time.Now().UnixMicro()
+	rows := []trail.Shipped{{
+		AtMicros: now, Node: s.o.Node, Source: sourceLog, From: from.LogPosition, To: to.LogPosition, FromMicros: from.LogMicros, ToMicros: to.LogMicros, Rows: s.sink.log,
+	}}
+	if s.o.Notes != nil {
+		rows = append(rows, trail.Shipped{
+			AtMicros: now, Node: s.o.Node, Source: sourceNotes, From: int64(from.NotesNext), To: int64(to.NotesNext), FromMicros: from.NotesMicros, ToMicros: to.NotesMicros, Rows: s.sink.notes,
+		})
+	}
+	return append(rows, s.holes...)
+}
+
+// persist tries until it succeeds or ctx ends, with growing pauses.
+func (s *Shipper) persist(ctx context.Context, f func(context.Context) error) error {
+	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.failed(err)
+		s.tell(0)
+		if err := s.pause(ctx, wait/2+rand.N(wait)); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Shipper) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// done moves the boundary behind the block. The checkpoint on disk learns of it with the next intent, or when there is
+// nothing to do: until then a crash only makes the block again.
+func (s *Shipper) done(to boundary) {
+	s.saved.Rows += uint64(s.block.Rows())
+	for i := range s.holes {
+		h := &s.holes[i]
+		n := h.NotRecorded
+		if h.Topic != "" { // the entries that they were in are counted already
+			paid := min(s.credit, n)
+			s.credit, n = s.credit-paid, n-paid
+		}
+		s.saved.NotRecorded += n
+	}
+	s.saved.Done, s.saved.Logged, s.saved.Intent, s.dirty = to, to, nil, true
+	s.begin()
+	s.keepState()
+}
+
+// keepState takes the deriver's state at the boundary when it is due.
+func (s *Shipper) keepState() {
+	if s.stateSize <= stateSmall || time.Now().After(s.stateDue) {
+		s.state = &savedState{s.saved.Done.LogNext, s.saved.Done.NotesNext, s.d.Save(nil)}
+		s.stateSize = len(s.state.deriver)
+	}
+}
+
+// settleEvery bounds how far the checkpoint of an idle shipper lags behind.
+const settleEvery = time.Second
+
+// settle moves the boundary over what gave no rows, and writes the checkpoint, when nothing is to be shipped.
+func (s *Shipper) settle() error {
+	s.at.TimesFrom = s.times.oldest(s.at.LogNext, s.at.NotesNext)
+	if s.at == s.saved.Done && !s.dirty || time.Since(s.settled) < settleEvery {
+		return nil
+	}
+	s.settled = time.Now()
+	if s.at != s.saved.Done {
+		s.saved.Done, s.dirty = s.at, true
+		s.keepState()
+	}
+	return s.save()
+}
