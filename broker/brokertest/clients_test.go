@@ -1,0 +1,54 @@
+package brokertest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestOfficialClients runs the unmodified clients: all scenarios, then a restart of the broker between two halves, orderly for
+// one client and kill -9 for the others.
+func TestOfficialClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs Maven and several minutes")
+	}
+	t.Run("java-5.5.0", func(t *testing.T) { javaClient(t, "5.5.0", (*Process).Stop) })
+	t.Run("java-4.9.8", func(t *testing.T) { javaClient(t, "4.9.8", (*Process).Kill) })
+	t.Run("go-2.1.2", func(t *testing.T) {
+		program := filepath.Join(t.TempDir(), "goclient")
+		cmd := exec.Command("go", "build", "-o", program, ".")
+		cmd.Dir = "goclient"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+		halves(t, (*Process).Kill, func(address, scenario string) { Client(t, 3*time.Minute, program, address, scenario, "t-") })
+	})
+}
+
+func javaClient(t *testing.T, version string, end func(*Process)) {
+	out, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = filepath.Join(out, "contrail", "java-clients-"+version)
+	cmd := exec.Command("mvn", "-q", "-B", "-Dbuild.out="+out, "-Drocketmq.version="+version, "compile")
+	cmd.Dir = "java"
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mvn compile: %v\n%s", err, b)
+	}
+	classpath := filepath.Join(out, "classes") + ":" + filepath.Join(out, "lib", "*")
+	halves(t, end, func(address, scenario string) {
+		Client(t, 5*time.Minute, "java", "-Xmx256m", "-Duser.home="+t.TempDir(), "-cp", classpath, "contrail.Suite", address, scenario, "t-")
+	})
+}
+
+func halves(t *testing.T, end func(*Process), run func(address, scenario string)) {
+	p := Start(t, Options{})
+	run(p.NameServer, "all")
+	run(p.NameServer, "first-half")
+	end(p)
+	p.Run()
+	run(p.NameServer, "second-half")
+}

@@ -1,0 +1,10 @@
+// Package brokertest runs the built program as its users do: processes on free ports, official clients of other languages,
+// kill -9 and restart, and checks of what was promised.
+//
+// Words: a Process is `contrail serve` with a data folder of its own; a suite is an official client's program that checks what
+// it sees and ends with exit code 0.
+//
+// Invariants: every process and client ends with its test. Goroutines: none but the tests'.
+//
+// Files: process.go; java (the Java clients' suite), goclient (the Go client's, a module of its own).
+package brokertest
