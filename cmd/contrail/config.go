@@ -56,8 +56,9 @@ type config struct {
 	} `yaml:"log"`
 
 	Trail struct {
-		Engine  string   `yaml:"engine"` // embedded, off, or the address of a ClickHouse (clickhouse://user:password@host:port/database)
-		KeepFor duration `yaml:"keepFor"`
+		Engine      string   `yaml:"engine"` // embedded, off, or the address of a ClickHouse (clickhouse://user:password@host:port/database)
+		KeepFor     duration `yaml:"keepFor"`
+		MemoryBytes int64    `yaml:"memoryBytes"` // cap of the embedded engine
 	} `yaml:"trail"`
 }
 
@@ -88,7 +89,7 @@ func defaultConfig() config {
 	c.NameServer.Listen, c.Remoting.Listen, c.Console.Listen = ":9876", ":10911", "127.0.0.1:8080"
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true
-	c.Trail.Engine, c.Trail.KeepFor = "embedded", duration(7*24*time.Hour)
+	c.Trail.Engine, c.Trail.KeepFor, c.Trail.MemoryBytes = trailEmbedded, duration(7*24*time.Hour), 1<<30
 	return c
 }
 

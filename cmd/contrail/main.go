@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/contrailmq/contrail/tracing/engine"
 )
 
 // version is set by the linker.
@@ -17,10 +19,21 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
+	if o, child, err := engine.ChildOptionsFromEnv(); child { // this process is to be the trail engine
+		if err == nil {
+			err = engine.RunChild(ctx, o)
+		}
+		exit(err)
+	}
+	exit(root().ExecuteContext(ctx))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "contrail:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 func root() *cobra.Command {

@@ -1,9 +1,173 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
 
-type trailStore struct{}
+	"github.com/contrailmq/contrail/broker/vfs"
+	"github.com/contrailmq/contrail/tracing/clickhouse"
+	"github.com/contrailmq/contrail/tracing/engine"
+	"github.com/contrailmq/contrail/tracing/ship"
+)
 
-func (n *node) startTrail(context.Context) error { return nil }
+const (
+	trailOff      = "off"
+	trailEmbedded = "embedded"
+	fetchAgain    = time.Minute
+)
 
-func (n *node) startConsole() error { return nil }
+// trailStore is where the trail goes: an engine of our own or a ClickHouse at an address.
+type trailStore struct {
+	store   *clickhouse.Store
+	shipper *ship.Shipper
+	engine  atomic.Pointer[engine.Engine]
+	why     atomic.Pointer[string] // why there is no engine yet
+}
+
+func (t *trailStore) say(why string) { t.why.Store(&why) }
+
+// dial reaches the embedded engine, or says why it is not there.
+func (t *trailStore) dial(ctx context.Context) (net.Conn, error) {
+	if e := t.engine.Load(); e != nil {
+		return e.Dial(ctx)
+	}
+	return nil, errors.New(*t.why.Load())
+}
+
+// startTrail begins to ship. Nothing here holds up the broker: an engine that must be fetched first is fetched beside it.
+func (n *node) startTrail(ctx context.Context) error {
+	if n.conf.Trail.Engine == trailOff {
+		n.log.Warn("no trail is kept (trail.engine: off)")
+		return nil
+	}
+	t := &trailStore{}
+	t.say("the embedded engine is starting")
+	o := clickhouse.Options{KeepFor: time.Duration(n.conf.Trail.KeepFor), Log: n.log}
+	if n.conf.Trail.Engine == trailEmbedded {
+		o.Dial = t.dial
+	} else if err := clickhouseAddress(n.conf.Trail.Engine, &o); err != nil {
+		return err
+	}
+	var err error
+	if t.store, err = clickhouse.Open(ctx, o); err != nil {
+		return fmt.Errorf("trail: %w", err)
+	}
+	n.onStop(func(context.Context) error { return t.store.Close() })
+	if n.conf.Trail.Engine == trailEmbedded {
+		n.startEngine(ctx, t)
+	}
+	n.trail = t
+	return n.startShipper(ctx, t)
+}
+
+func (n *node) startShipper(ctx context.Context, t *trailStore) error {
+	var err error
+	t.shipper, err = ship.New(ship.Options{
+		Log: n.svc.Shard(), Notes: n.notes, Store: t.store, FS: vfs.OS{}, Dir: filepath.Join(n.conf.trailDir(), "ship"),
+		Broker: n.conf.Broker, Node: n.conf.Node, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("trail: %w", err)
+	}
+	t.store.Follow(t.shipper.Status)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := t.shipper.Run(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("the trail is not shipped any more", "err", err)
+		}
+	}()
+	n.onStop(func(context.Context) error { cancel(); <-ended; return nil })
+	return nil
+}
+
+// startEngine fetches the library when it must, and supervises the engine.
+func (n *node) startEngine(ctx context.Context, t *trailStore) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for ctx.Err() == nil {
+			err := n.engineUp(ctx, t)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			t.say("no embedded engine: " + err.Error())
+			n.log.Error("the broker runs without a trail store; messages wait in the log to be shipped", "err", err)
+			if errors.Is(err, engine.ErrPlatform) {
+				return
+			}
+			select {
+			case <-time.After(fetchAgain):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	n.onStop(func(context.Context) error {
+		cancel()
+		wg.Wait()
+		if e := t.engine.Load(); e != nil {
+			return e.Close()
+		}
+		return nil
+	})
+}
+
+func (n *node) engineUp(ctx context.Context, t *trailStore) error {
+	last := -1
+	library, err := engine.Fetch(ctx, "", func(done, total int64) {
+		if p := int(100 * done / max(total, 1)); p/10 != last/10 {
+			last = p
+			t.say(fmt.Sprintf("the engine's library is being fetched: %d of %d MiB", done>>20, total>>20))
+			n.log.Info("fetching the trail engine's library", "MiB", done>>20, "of", total>>20)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	t.say("the embedded engine is starting")
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	sockets, err := os.MkdirTemp("", "contrail-") // a socket's path must be short
+	if err != nil {
+		return err
+	}
+	n.log.Info("trail engine starts", "library", library)
+	e, err := engine.Start(context.WithoutCancel(ctx), engine.Options{
+		Library: library, Dir: filepath.Join(n.conf.trailDir(), "engine"), Sockets: sockets, Command: []string{self},
+		MemoryBytes: n.conf.Trail.MemoryBytes, Log: n.log,
+	})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(sockets))
+	}
+	t.engine.Store(e)
+	return nil
+}
+
+// clickhouseAddress reads clickhouse://user:password@host:port/database?cluster=…&secure=true; the port is that of the HTTP
+// interface.
+func clickhouseAddress(text string, o *clickhouse.Options) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "clickhouse" || u.Host == "" {
+		return fmt.Errorf("trail.engine: %q; possible are embedded, off, clickhouse://user:password@host:port/database", u.Redacted())
+	}
+	o.Addr, o.User, o.Cluster = u.Host, u.User.Username(), u.Query().Get("cluster")
+	o.Password, _ = u.User.Password()
+	o.Secure = u.Query().Get("secure") == "true"
+	if len(u.Path) > 1 {
+		o.Database = u.Path[1:]
+	}
+	return nil
+}

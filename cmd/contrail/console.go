@@ -1,0 +1,3 @@
+package main
+
+func (n *node) startConsole() error { return nil }
