@@ -1,0 +1,53 @@
+// Command contrail-demo is a small shop that talks to a broker with the official Go client, so that the console has stories to
+// tell. It is a module of its own: the client's dependencies stay out of the product.
+//
+// The story: the shop sends orders (topic orders, tags new, paid, cancelled). Group billing takes the paid ones and sends
+// payments. Group shipping takes payments, too slowly for two minutes out of four, and sends shipments, which nobody reads.
+// Group loyalty reads all orders, but comes for 25 s and stays away for 20 s.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/rlog"
+)
+
+func main() {
+	nameServer := flag.String("name-server", "127.0.0.1:9876", "where the name server is")
+	rate := flag.Float64("rate", 4, "orders per second, at most 1000")
+	flag.Parse()
+	rlog.SetLogLevel("error")
+	if *rate <= 0 || *rate > 1000 {
+		fmt.Fprintf(os.Stderr, "contrail-demo: -rate %g: more than 0 and at most 1000 are possible\n", *rate)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *nameServer, time.Duration(float64(time.Second)/(*rate))); err != nil {
+		fmt.Fprintln(os.Stderr, "contrail-demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, nameServer string, every time.Duration) error {
+	s := &shop{nameServer: nameServer}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.billing(); err != nil {
+		return err
+	}
+	if err := s.shipping(); err != nil {
+		return err
+	}
+	go s.loyalty(ctx)
+	fmt.Printf("the shop is open: an order every %s, topics orders, payments, shipments, groups billing, shipping, loyalty\n", every)
+	return s.sell(ctx, every)
+}
