@@ -32,7 +32,7 @@ func open(t *testing.T, change func(*clickhouse.Options)) driver.Conn {
 	return connect(t, o)
 }
 
-func connect(t *testing.T, o *clickhouse.Options) driver.Conn {
+func connect(t testing.TB, o *clickhouse.Options) driver.Conn {
 	t.Helper()
 	conn, err := clickhouse.Open(o)
 	if err != nil {
@@ -42,7 +42,7 @@ func connect(t *testing.T, o *clickhouse.Options) driver.Conn {
 	return conn
 }
 
-func run(t *testing.T, conn driver.Conn, sql string, args ...any) {
+func run(t testing.TB, conn driver.Conn, sql string, args ...any) {
 	t.Helper()
 	if err := conn.Exec(context.Background(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)

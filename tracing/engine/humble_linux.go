@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,4 +36,17 @@ func humble() error {
 	}
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(oomScoreAdjust), 0) // raising it needs no right, but /proc may be masked
 	return nil
+}
+
+// grow makes the pipe larger than its 64 KiB, where the system allows.
+func grow(f *os.File) {
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeBytes) })
+	}
+}
+
+// childAttributes: an own process group, so that a terminal's interrupt does not reach the child before the parent has
+// shipped its last rows; and the kernel kills the child when the parent's thread ends.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

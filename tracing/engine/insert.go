@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // pipeBytes is the size asked for an INSERT's pipe; drainBytesMax is how much of a refused body is still read, so that the
@@ -58,13 +56,6 @@ func insertFrom(st *statement, format string, fd int, n uint64) string {
 	settings := st.text[st.settingsAt:st.formatAt]
 	return fmt.Sprintf("%s FROM INFILE '/proc/self/fd/%d' COMPRESSION 'none' %s %s FORMAT %s",
 		strings.TrimSpace(st.text[:st.settingsAt]), fd, settings, markOf(n), format)
-}
-
-// grow makes the pipe larger than its 64 KiB, where the system allows.
-func grow(f *os.File) {
-	if raw, err := f.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeBytes) })
-	}
 }
 
 // stall is how long a client may keep its session waiting for the next bytes of a body, or for room for those of an answer.

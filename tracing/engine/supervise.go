@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -287,8 +286,7 @@ func (e *Engine) start() (cmd *exec.Cmd, lifeline io.Closer, ready *os.File, err
 	cmd = exec.Command(o.Command[0], o.Command[1:]...)
 	cmd.Env = append(environment(), childEnv+"="+string(options))
 	cmd.ExtraFiles = []*os.File{readyEnd}
-	// Its own process group: a terminal's interrupt must not reach it before the parent has shipped its last rows.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttributes()
 	cmd.Stderr = &lineLog{log: o.Log}
 	cmd.WaitDelay = time.Second
 	stdin, err := cmd.StdinPipe()
