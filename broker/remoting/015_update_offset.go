@@ -20,7 +20,9 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 		return
 	}
 	if call.Oneway {
-		c.s.svc.CommitOffset(o, nil)
+		if o.Offset >= 0 { // clients that consumed nothing yet send -1: there is nothing to keep, and nothing wrong
+			c.s.svc.CommitOffset(o, nil)
+		}
 		return
 	}
 	k := *call
