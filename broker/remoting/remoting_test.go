@@ -243,6 +243,8 @@ func TestBadInput(t *testing.T) {
 	if n := c.ok(wire.MaxOffset, "", "topic", "orders", "queueId", "0").String("offset"); n != "1" {
 		t.Fatalf("the queue ends at %s: something refused was stored", n)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if len(b.refused) == 0 {
 		t.Fatal("no refusal was told")
 	}

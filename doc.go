@@ -1,0 +1,2 @@
+// Package contrail holds nothing but the test that keeps the packages' directions. ARCHITECTURE.md says where things are.
+package contrail
