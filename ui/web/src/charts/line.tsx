@@ -19,6 +19,7 @@ export type LineChartProps = {
   height?: number
   onRange?: (from: number, to: number) => void
   missing?: string
+  log?: boolean // values over decades
 }
 
 const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -29,10 +30,9 @@ export function LineChart(p: LineChartProps) {
   const i = at ?? p.x.length - 1
   return (
     <section>
-      <div className="sect-head wrap">
-        <h2>{p.title}</h2>
-        {p.note && <span className="dim">{p.note}</span>}
-        <span className="grow" />
+      <div className="sect-head chart">
+        <h2 title={p.note}>{p.title}</h2>
+        <span className="dim mono grow" style={{ visibility: at === null ? 'hidden' : undefined }}>{p.x[i] ? clock(p.x[i], zone, 's') : ''}</span>
         {p.lines.map((l) => (
           <span key={l.id} className="mark">
             <i className="swatch" style={{ background: `var(${l.color})` }} />
@@ -40,7 +40,6 @@ export function LineChart(p: LineChartProps) {
             <b style={{ fontWeight: 600 }}>{p.values[l.id]?.[i] == null ? '–' : p.format(p.values[l.id][i]!)}</b>
           </span>
         ))}
-        <span className="dim mono" style={{ visibility: at === null ? 'hidden' : undefined }}>{p.x[i] ? clock(p.x[i], zone, 's') : ''}</span>
       </div>
       {p.missing ? <p className="dim" style={{ height: p.height ?? 150, margin: 0 }}>{p.missing}</p> : <Plot {...p} zone={zone} cursor={setAt} />}
     </section>
@@ -54,6 +53,19 @@ function axisTime(zone: Zone) {
   }
 }
 
+function decades(lo: number, hi: number): [number, number] {
+  if (!Number.isFinite(lo) || !Number.isFinite(hi) || lo === null || hi === null) return [3, 6]
+  return [Math.floor(lo), Math.max(Math.floor(lo) + 1, Math.ceil(hi + 0.01))]
+}
+
+/** Whole decades, at most six of them. */
+function whole(lo: number, hi: number): number[] {
+  const step = Math.max(1, Math.ceil((hi - lo) / 6))
+  return Array.from({ length: Math.floor((hi - lo) / step) + 1 }, (_, i) => lo + i * step)
+}
+
+const logs = (values: (number | null)[]) => values.map((v) => (v === null || v <= 0 ? null : Math.log10(v)))
+
 function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: number | null) => void, select: (u: uPlot) => void): uPlot.Options {
   const grid = { stroke: css('--line'), width: 1 }
   const axis = { stroke: css('--dim'), grid, ticks: { show: false }, font: `11px ${css('--sans')}` }
@@ -65,10 +77,10 @@ function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: numbe
     padding: [6, 8, 0, 0],
     tzDate: (ts) => (zone === 'utc' ? uPlot.tzDate(new Date(ts), 'Etc/UTC') : new Date(ts)),
     cursor: { sync: { key: 'page', scales: ['x', null] }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false },
-    scales: { x: { time: true, range: () => [p.from, p.to] }, y: { range: (_u, _lo, hi) => [0, hi > 0 ? hi * 1.12 : 1] } },
+    scales: { x: { time: true, range: () => [p.from, p.to] }, y: p.log ? { range: (_u, lo, hi) => decades(lo, hi) } : { range: (_u, _lo, hi) => [0, hi > 0 ? hi * 1.12 : 1] } },
     axes: [
       { ...axis, values: axisTime(zone), space: 70, size: 24 },
-      { ...axis, values: (_u, splits) => splits.map((v) => (v === 0 ? '0' : p.format(v))), size: 66, space: 34 },
+      { ...axis, ...(p.log ? { splits: (_u: uPlot, _i: number, lo: number, hi: number) => whole(lo, hi) } : {}), values: (_u, splits) => splits.map((v) => (p.log ? p.format(10 ** v) : v === 0 ? '0' : p.format(v))), size: 66, space: p.log ? 14 : 34 },
     ],
     series: [
       {},
@@ -88,7 +100,7 @@ function Plot(p: LineChartProps & { zone: Zone; cursor: (i: number | null) => vo
   useEffect(() => {
     latest.current = p
   })
-  const data = useMemo(() => [p.x, ...p.lines.map((l) => p.values[l.id] ?? [])] as uPlot.AlignedData, [p.x, p.lines, p.values])
+  const data = useMemo(() => [p.x, ...p.lines.map((l) => (p.log ? logs(p.values[l.id] ?? []) : (p.values[l.id] ?? [])))] as uPlot.AlignedData, [p.x, p.lines, p.values, p.log])
   const shape = p.lines.map((l) => l.id + l.label).join()
 
   useEffect(() => {

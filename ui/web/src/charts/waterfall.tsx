@@ -11,7 +11,7 @@ import { Tip } from './waterfall-tip'
 const names = 148
 const tail = 16
 
-type Props = { model: Model; mode: Mode; note: (lane: LaneBox['lane']) => string; picked?: string; pick: (id: string) => void }
+type Props = { model: Model; mode: Mode; note: (lane: string) => string; picked?: string; pick: (id: string) => void }
 
 export function Waterfall({ model, mode, note, picked, pick }: Props) {
   const t = useT()
@@ -24,7 +24,7 @@ export function Waterfall({ model, mode, note, picked, pick }: Props) {
     return () => watch.disconnect()
   }, [])
   const inner = Math.max(200, width - names - tail)
-  const l = useMemo(() => layout(model, mode, inner, { item: (i) => label(i, t), lane: note }), [model, mode, inner, t, note])
+  const l = useMemo(() => layout(model, mode, inner, { item: (i) => (i.what === 'waiting' ? note(i.lane) : label(i, t)), lane: (lane) => (lane.items.length ? '' : note(lane.id)) }), [model, mode, inner, t, note])
   const move = (e: React.PointerEvent) => {
     const r = box.current!.getBoundingClientRect()
     const id = (e.target as Element).closest('[data-item]')?.getAttribute('data-item')
@@ -110,7 +110,7 @@ function Axis({ l, t }: { l: Layout; t: Dictionary }) {
       {l.scale.ticks.filter((k) => clear(k.x, l)).map((k) => (
         <g key={k.x}>
           <line className="axis" x1={k.x} x2={k.x} y1={top - 5} y2={l.height} />
-          <text className="dim" x={k.x + 3} y={17} fontSize={11}>{k.at === 0 ? '0' : duration(k.at)}</text>
+          <text className="dim" x={k.x + 3} y={17} fontSize={11}>{k.at === 0 ? '0' : k.since ? '+' + duration(k.since) : duration(k.at)}</text>
         </g>
       ))}
     </g>
@@ -140,9 +140,12 @@ function Mark({ box, on, pick }: { box: Box; on: boolean; pick: (id: string) => 
       <Shape item={item} x={x} y={y + 4} w={w} />
       <rect className="ring" x={x - (w ? 2 : 8)} y={y + 1} width={w ? w + 4 : 16} height={rowHeight - 2} rx={4} />
       {box.label && (
-        <text className={box.label.inside && item.shape === 'bar' ? 'inside' : item.shape === 'hatch' || item.shape === 'outline' ? '' : 'dim'} x={box.label.x} y={mid + 4} fontSize={11.5} pointerEvents="none" style={item.shape === 'hatch' && box.label.inside ? { paintOrder: 'stroke', stroke: 'var(--bg)', strokeWidth: 3 } : undefined}>
-          {box.label.text}
-        </text>
+        <g pointerEvents="none">
+          {item.shape === 'hatch' && <rect x={box.label.x - 3} y={mid - 8} width={textWidth(box.label.text) + 6} height={16} rx={3} fill="var(--bg)" opacity={0.86} />}
+          <text className={box.label.inside && item.shape === 'bar' ? 'inside' : box.label.inside ? '' : 'dim'} x={box.label.x} y={mid + 4} fontSize={11.5}>
+            {box.label.text}
+          </text>
+        </g>
       )}
     </g>
   )

@@ -62,6 +62,13 @@ function long(seconds: number): string {
   return `${seconds} s`
 }
 
+/** An age: whole seconds, no seconds above ten minutes. */
+export function age(ms: number): string {
+  if (ms < 1000) return '< 1 s'
+  const grain = ms > 600e3 ? 60e3 : 1000
+  return duration(Math.floor(ms / grain) * grain * 1000)
+}
+
 /** Middle-truncated: 7F00001A…00C3. */
 export function middle(s: string, head = 8, tail = 4): string {
   return s.length <= head + tail + 1 ? s : s.slice(0, head) + '…' + s.slice(-tail)

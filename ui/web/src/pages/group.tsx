@@ -10,7 +10,7 @@ import { useRange, useUrl } from '../app/url'
 import { LineChart } from '../charts/line'
 import { useT } from '../i18n'
 import { apiCall } from '../lib/cli'
-import { count, duration, rate } from '../lib/format'
+import { age, count, duration, rate } from '../lib/format'
 import { resolve, stepFor } from '../lib/range'
 import { fromRates } from '../lib/series'
 import { Answer, Loaded } from '../parts/answer'
@@ -67,7 +67,7 @@ function Sentence({ group: g }: { group: Group }) {
   const parts: { text: string; tone: string }[] = []
   if (!g.consumeEnable) parts.push({ text: t.groups.disabled, tone: 'bad' })
   parts.push(g.lagMessages ? { text: t.groups.behind(count(g.lagMessages)), tone: 'warn' } : { text: t.groups.keepsUp, tone: '' })
-  if (g.oldestWaitingAt) parts.push({ text: t.groups.oldestFor(duration(Math.floor(Math.max(0, at - g.oldestWaitingAt) / 1000) * 1e6)), tone: '' })
+  if (g.oldestWaitingAt) parts.push({ text: t.groups.oldestFor(age(Math.max(0, at - g.oldestWaitingAt))), tone: '' })
   parts.push(g.online ? { text: t.groups.membersOnline(g.members.length), tone: '' } : { text: t.groups.nobodyOnline, tone: g.lagMessages ? 'bad' : 'warn' })
   if (!g.subscriptionsConsistent) parts.push({ text: `${t.groups.subscriptions}: ${t.groups.differ}`, tone: 'warn' })
   return (
@@ -101,7 +101,7 @@ function GroupRates({ group }: { group: string }) {
   return (
     <div className="grid2">
       <LineChart {...shared} title={t.groups.rateTitle} lines={lines.flow} format={rate} />
-      <LineChart {...shared} title={t.overview.latency} lines={lines.latency} format={duration} />
+      <LineChart {...shared} title={t.overview.latency} lines={lines.latency} log format={duration} />
     </div>
   )
 }

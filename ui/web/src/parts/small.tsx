@@ -6,7 +6,7 @@ import { useZone } from '../app/prefs'
 import { copy } from '../app/say'
 import { carried, type UrlParams } from '../app/url'
 import { useT } from '../i18n'
-import { duration, hue, middle } from '../lib/format'
+import { age as ageOf, hue, middle } from '../lib/format'
 import { clock, date, iso, offsetName, stamp, type Precision } from '../lib/time'
 import { Icon } from './icons'
 
@@ -70,7 +70,7 @@ export function Age({ ms, every = 1000 }: { ms: number; every?: number }) {
   const d = Math.max(0, at - ms)
   return (
     <span className="nowrap" title={bothZones(ms)}>
-      {d < 1000 ? t.ago('< 1 s') : t.ago(duration(Math.floor(d / 1000) * 1e6))}
+      {t.ago(ageOf(d))}
     </span>
   )
 }
@@ -121,5 +121,5 @@ export function Freshness({ at }: { at: number }) {
   const t = useT()
   const age = Math.max(0, useNow() - ofBroker(at))
   if (!at || age < 10_000) return null
-  return <span className="dim nowrap">{t.dataAge(duration(Math.floor(age / 1000) * 1e6))}</span>
+  return <span className="dim nowrap">{t.dataAge(ageOf(age))}</span>
 }

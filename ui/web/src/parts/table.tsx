@@ -37,6 +37,7 @@ export type TableProps<R> = {
 }
 
 const height = 32
+const headHeight = 30
 
 export function parseSort(text: string): SortingState {
   const [id, direction] = text.split('.')
@@ -45,7 +46,8 @@ export function parseSort(text: string): SortingState {
 
 function useTable<R>(p: TableProps<R>) {
   const [params, set] = useUrl()
-  const sorting = parseSort(params.sort ?? p.sort ?? '')
+  const sortText = params.sort ?? p.sort ?? ''
+  const sorting = useMemo(() => parseSort(sortText), [sortText]) // a new array would be a new order to TanStack Table
   const chosen = params.cols?.split(',')
   const visible = p.columns.filter((c) => (chosen ? chosen.includes(c.id) : !c.hidden))
   const defs = useMemo<ColumnDef<R, string | number>[]>(
@@ -59,6 +61,7 @@ function useTable<R>(p: TableProps<R>) {
     globalFilterFn: 'includesString',
     getColumnCanGlobalFilter: () => true,
     getRowId: p.rowKey,
+    autoResetAll: false,
     onSortingChange: (update) => {
       const next = typeof update === 'function' ? update(sorting) : update
       set({ sort: next[0] ? `${next[0].id}.${next[0].desc ? 'desc' : 'asc'}` : undefined })
@@ -68,6 +71,15 @@ function useTable<R>(p: TableProps<R>) {
     getFilteredRowModel: getFilteredRowModel(),
   })
   return { table, visible, sorting, set }
+}
+
+/** Rows are of one height, so where a row is needs no measuring. */
+function show(box: HTMLDivElement | null, i: number) {
+  if (!box) return
+  const top = i * height
+  const room = box.clientHeight - headHeight
+  if (top < box.scrollTop) box.scrollTop = top
+  else if (top + height > box.scrollTop + room) box.scrollTop = top + height - room
 }
 
 export function Table<R>(p: TableProps<R>) {
@@ -90,7 +102,7 @@ export function Table<R>(p: TableProps<R>) {
     const next = Math.max(0, Math.min(rows.length - 1, i))
     if (!rows[next]) return
     setAt(next)
-    virtual.scrollToIndex(next)
+    show(box.current, next)
     if (p.picked && p.pick) p.pick(rows[next].original)
   }
   const open = (newTab: boolean) => rows[active] && p.open?.(rows[active].original, newTab)

@@ -15,7 +15,7 @@ export const overview: typeof en.overview = {
   backlogUnit: '条',
   backlogShort: 'Broker 仅保留最近 15 分钟的堆积曲线，请选择不超过 15 分钟的范围查看。',
   bytes: '每秒字节数',
-  latency: '从存储到投递、确认的耗时（P99）',
+  latency: '存储后至各阶段耗时（P99）',
   latencyNote: '取每分钟最慢的主题或消费组，数据来自轨迹',
   deliver: '投递',
   ack: '确认',

@@ -67,7 +67,7 @@ function labels(row: Box[], width: number, texts: Texts) {
       free = b.x + 5 + w
       continue
     }
-    if (b.item.shape === 'hatch' || b.item.shape === 'outline' || b.item.shape === 'thin') continue
+    if (b.item.shape === 'hatch' || b.item.what === 'held' || b.item.what === 'unanswered') continue
     const x = Math.max(b.x + b.w, b.x + (b.item.shape === 'diamond' ? 8 : 0)) + 5
     const next = marks.find((o) => o.x > b.x + b.w + 1 && o.item.shape !== 'hatch')?.x ?? width
     const under = marks.some((o) => o !== b && o.item.shape === 'hatch' && o.x < x + w && o.x + o.w > x)

@@ -2,10 +2,10 @@
 export type Mode = 'linear' | 'log' | 'fold'
 export type Interval = { from: number; to: number }
 export type Segment = Interval & { x0: number; x1: number; folded: boolean }
-export type Tick = { x: number; at: number }
+export type Tick = { x: number; at: number; since?: number } // since the start of a later part, where that says more
 export type Scale = { mode: Mode; x: (t: number) => number; invert: (x: number) => number; segments: Segment[]; ticks: Tick[] }
 
-const foldWidth = 64
+const foldWidth = 80
 const leastSegment = 16
 const tickSpace = 84
 
@@ -78,17 +78,18 @@ function stepOf(length: number, room: number): number {
 function ticks(segments: Segment[], zero: number): Tick[] {
   const out: Tick[] = []
   let free = -Infinity
-  const put = (x: number, at: number) => {
+  const put = (x: number, at: number, since?: number) => {
     if (x < free) return
-    out.push({ x, at: at - zero })
+    out.push({ x, at: at - zero, since })
     free = x + tickSpace
   }
-  for (const s of segments) {
-    if (s.folded) continue
+  segments.forEach((s, n) => {
+    if (s.folded) return
     put(s.x0, s.from)
+    if (s.to === s.from) return
     const step = stepOf(s.to - s.from, s.x1 - s.x0)
-    for (let at = Math.ceil((s.from - zero) / step) * step + zero; at <= s.to; at += step) if (at > s.from) put(s.x0 + ((at - s.from) / (s.to - s.from)) * (s.x1 - s.x0), at)
-  }
+    for (let d = step; s.from + d <= s.to; d += step) put(s.x0 + (d / (s.to - s.from)) * (s.x1 - s.x0), s.from + d, n ? d : undefined)
+  })
   return out
 }
 

@@ -2,7 +2,7 @@
 import type { Group } from '../../api/types'
 import { useNow } from '../../app/live'
 import { useT } from '../../i18n'
-import { duration } from '../../lib/format'
+import { age } from '../../lib/format'
 import { Answer } from '../../parts/answer'
 import { Age, Go } from '../../parts/small'
 
@@ -13,7 +13,7 @@ export function Members({ group }: { group: Group }) {
   if (group.members.length === 0) {
     return (
       <Answer tone="bad" title={c.noMembers}>
-        <p>{group.lastSeenAt ? c.lastSeen(duration(Math.max(0, at - group.lastSeenAt) * 1000)) : c.neverSeen}</p>
+        <p>{group.lastSeenAt ? c.lastSeen(age(Math.max(0, at - group.lastSeenAt))) : c.neverSeen}</p>
       </Answer>
     )
   }

@@ -8,14 +8,13 @@ import { useUrl } from '../../app/url'
 import { Waterfall } from '../../charts/waterfall'
 import { useT } from '../../i18n'
 import { duration } from '../../lib/format'
-import { steps, type Lane, type Model } from '../../lib/waterfall/model'
+import { steps, type Model } from '../../lib/waterfall/model'
 import type { Mode } from '../../lib/waterfall/scale'
 import { Choice } from '../../parts/filters'
 import { HappeningLine } from '../overview/lists'
 import { sentence } from './words'
 
 const modes: Mode[] = ['linear', 'log', 'fold']
-const told = ['consumed', 'delivered', 'skipped']
 
 export function Timeline({ life, model }: { life: MessageLife; model: Model }) {
   const t = useT()
@@ -23,7 +22,13 @@ export function Timeline({ life, model }: { life: MessageLife; model: Model }) {
   const [params, set] = useUrl()
   const mode = modes.find((m) => m === params.scale) ?? 'fold'
   const minute = Math.floor(useNow(5000) / 5000) * 5000
-  const note = useCallback((l: Lane) => (l.verdict && !told.includes(l.verdict.state) ? sentence(l.verdict, t, zone, minute) : ''), [t, zone, minute])
+  const note = useCallback(
+    (lane: string) => {
+      const v = model.lanes.find((l) => l.id === lane)?.verdict
+      return v ? sentence(v, t, zone, minute) : ''
+    },
+    [model, t, zone, minute],
+  )
   const go = (step: number) => {
     const all = steps(model)
     const at = all.findIndex((i) => i.id === params.event)

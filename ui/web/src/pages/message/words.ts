@@ -1,7 +1,7 @@
 // Verdicts and items as sentences.
-import type { Evidence, Verdict } from '../../api/types'
+import type { Evidence, Message, Verdict } from '../../api/types'
 import type { Dictionary } from '../../i18n'
-import { count, duration } from '../../lib/format'
+import { age, count, duration } from '../../lib/format'
 import { stamp, type Zone } from '../../lib/time'
 import type { Item } from '../../lib/waterfall/model'
 
@@ -29,7 +29,7 @@ export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): st
     case 'delivered':
       return s.delivered(v.client, since('ms'))
     case 'waiting': {
-      const waited = duration(Math.max(0, Math.round(now - v.sinceMicros / 1000)) * 1000)
+      const waited = age(Math.max(0, now - v.sinceMicros / 1000))
       return v.ahead ? s.waiting(waited, count(v.ahead)) : s.waitingNext(waited)
     }
     case 'offline':
@@ -58,6 +58,12 @@ export function what(i: Item, t: Dictionary): string {
   return i.lane === 'broker' && i.arg ? `${text} · ${i.arg}` : text
 }
 
+function accepted(i: Item, t: Dictionary): string {
+  const m = i.raw as Message
+  const from = m.appendedMicros - m.receivedMicros > 1e6 ? m.appendedMicros : m.receivedMicros
+  return `${t.life.item.accepted} ${duration(m.ackedMicros - from)}${i.arg ? ' · ' + i.arg : ''}`
+}
+
 /** The short words that stand in the picture. */
 export function label(i: Item, t: Dictionary): string {
   const took = duration(i.to - i.from)
@@ -65,6 +71,6 @@ export function label(i: Item, t: Dictionary): string {
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
   if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' ' : ''}${took}`
   if (i.what === 'held') return took
-  if (i.what === 'send') return `${text} ${took}`
+  if (i.shape === 'thin') return i.what === 'answer' ? accepted(i, t) : ''
   return `${text} ${took}`
 }

@@ -16,7 +16,7 @@ export function useMessageColumns(withTopic = true): Column<Message>[] {
       { id: 'tag', label: c.tag, width: 84, grow: 0.6, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
       { id: 'keys', label: c.keys, width: 130, grow: 1.4, fixed: true, value: (m) => m.keys.join(' '), render: (m) => <span className="mono" title={m.keys.join('\n')}>{m.keys.join(' ')}</span> },
       { id: 'size', label: c.size, width: 74, right: true, fixed: true, value: (m) => m.bodyBytes, render: (m) => <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span> },
-      { id: 'type', label: c.type, width: 78, fixed: true, value: (m) => m.type, render: (m) => <span className="dim">{t.messages.types[m.type] ?? m.type}</span> },
+      { id: 'type', label: c.type, width: 92, fixed: true, value: (m) => m.type, render: (m) => <span className="dim">{t.messages.types[m.type] ?? m.type}</span> },
       { id: 'queue', label: c.queue, width: 106, right: true, fixed: true, value: (m) => `${m.queueId}:${m.queueOffset}`, render: (m) => <>{m.queueId} : {count(m.queueOffset)}</> },
       { id: 'accepted', label: c.accepted, width: 88, right: true, fixed: true, value: (m) => (m.ackedMicros ? m.ackedMicros - m.receivedMicros : ''), render: (m) => (m.ackedMicros ? duration(m.ackedMicros - m.receivedMicros) : <span className="none" title={t.life.item.notRecorded}>?</span>) },
       { id: 'producer', label: c.producer, width: 110, grow: 1, fixed: true, value: (m) => m.producerGroup, render: (m) => <span title={m.producerClient}>{m.producerGroup}</span> },

@@ -32,7 +32,7 @@ export function Charts({ overview }: { overview: Overview }) {
     <div className="grid2" data-test="charts">
       <LineChart {...shared} title={t.overview.rates} x={flow.x} lines={lines.flow} values={flow.lines} format={rateOf} />
       <LineChart {...shared} title={t.overview.backlog} x={points.x} lines={lines.lag} values={points.lines} format={countOf} missing={short ? undefined : t.overview.backlogShort} />
-      <LineChart {...shared} title={t.overview.latency} note={t.overview.latencyNote} x={trail.x} lines={lines.latency} values={trail.lines} format={duration} missing={noLatency && !rates.isFetching ? t.overview.noLatency : undefined} />
+      <LineChart {...shared} title={t.overview.latency} note={t.overview.latencyNote} x={trail.x} lines={lines.latency} values={trail.lines} log format={duration} missing={noLatency && !rates.isFetching ? t.overview.noLatency : undefined} />
       <LineChart {...shared} title={t.overview.bytes} x={flow.x} lines={lines.bytes} values={flow.lines} format={bytes} />
     </div>
   )

@@ -43,7 +43,7 @@ export function Unread({ overview }: { overview: Overview }) {
         <h2>{t.overview.unreadTitle}</h2>
         <Go to="/topics" className="dim">{t.overview.topicsCount(count(overview.topics))}</Go>
       </div>
-      {overview.unread.length === 0 ? <p className="dim">✓ {t.overview.unreadNone}</p> : <p className="dim" style={{ margin: 0 }}>{t.overview.unreadText}</p>}
+      {overview.unread.length === 0 ? <p className="dim">✓ {t.overview.unreadNone}</p> : <p className="dim" style={{ margin: '0 0 4px', fontSize: 13 }}>{t.overview.unreadText}</p>}
       <ul className="list">
         {overview.unread.map((name) => (
           <li key={name}>
@@ -61,7 +61,7 @@ export function HappeningLine({ h }: { h: Happening }) {
   const t = useT()
   return (
     <li>
-      <span className="dim mono"><Time ms={h.atMicros / 1000} /></span>
+      <span className="dim mono" style={{ minWidth: 60 }}><Time ms={h.atMicros / 1000} /></span>
       <span className={'tag ' + (tones[h.kind] ?? '')}>{t.kinds[h.kind] ?? h.kind}</span>
       <span className="grow" style={{ overflowWrap: 'anywhere' }}>
         {h.text} {h.count > 1 && <b>({t.overview.times(count(h.count))})</b>} {h.topic && <TopicName name={h.topic} />} {h.group && <GroupName name={h.group} />}{' '}

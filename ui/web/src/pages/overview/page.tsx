@@ -1,6 +1,6 @@
 // /: one sentence, what flows, who is behind, what the trail knows, what happened.
 import { useOverview } from '../../api/queries'
-import type { Overview } from '../../api/types'
+import type { Group, Overview } from '../../api/types'
 import { now, useLive } from '../../app/live'
 import { useT, type Dictionary } from '../../i18n'
 import { bytes, count, duration } from '../../lib/format'
@@ -10,13 +10,17 @@ import { Charts } from './charts'
 import { Empty } from './empty'
 import { Happened, Unread, Worst } from './lists'
 
+/** Some messages are always on their way; a minute of waiting is being behind. */
+const isBehind = (g: Group, now: number) => !g.online || now - g.oldestWaitingAt > 60e3
+
 export function sentence(o: Overview, t: Dictionary, stopped: string): { text: string; tone: string }[] {
   const say: { text: string; tone: string }[] = []
   const why = stopped || o.node.stopped
   if (why) say.push({ text: t.overview.stopped(why), tone: 'bad' })
+  const behind = o.worst.filter((g) => isBehind(g, o.node.now)).length
   const offline = o.worst.filter((g) => !g.online).length
   const mixed = o.worst.filter((g) => !g.subscriptionsConsistent).length
-  if (o.worst.length) say.push({ text: t.overview.behind(o.worst.length), tone: 'warn' })
+  if (behind) say.push({ text: t.overview.behind(behind), tone: 'warn' })
   else say.push({ text: o.groups ? t.overview.calm : t.overview.noGroups, tone: '' })
   if (offline) say.push({ text: t.overview.offline(offline), tone: 'bad' })
   if (mixed) say.push({ text: t.overview.inconsistent(mixed), tone: 'warn' })
