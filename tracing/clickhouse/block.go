@@ -34,7 +34,7 @@ func (b *Block) Step(s *trail.StoredStep) { b.steps.add(s) }
 // Happening adds a row.
 func (b *Block) Happening(h *trail.Happening) { b.happenings.add(h) }
 
-// Rows is the number of rows.
+// Rows is the number of rows; a range counts once per piece.
 func (b *Block) Rows() (n int) {
 	for _, t := range b.tables {
 		n += t.rows

@@ -54,7 +54,7 @@ func (s *Store) searched(q *trail.Query) *filter {
 	}
 	if q.Group != "" {
 		f.add(fmt.Sprintf("(topic, queue_id, queue_offset) IN (SELECT topic, queue_id, arrayJoin(range(from_offset, to_offset)) FROM %s.deliveries"+
-			" WHERE group_name = {group:String} AND sent >= %s)", s.o.Database, microsParam("from")), arg("group", q.Group))
+			" WHERE group_name = {group:String} AND sent >= %s AND piece = 0 AND bucket != %d)", s.o.Database, microsParam("from"), noBucket), arg("group", q.Group))
 	}
 	return f
 }

@@ -110,9 +110,8 @@ func functions(o *Options) template.FuncMap {
 		},
 		"ttl":        func(column string) string { return "TTL " + ttl(column, o, false) },
 		"ttlLong":    func(column string) string { return "TTL " + ttl(column, o, true) },
+		"bucketSize": func() string { return strconv.Itoa(bucketSize) },
 		"start":      func() string { return startOf("received", "appended") },
-		"served":     func() string { return served("") },
-		"servedOf":   func(table string) string { return served(table + ".") },
 		"bucket":     func(micros string) string { return "toUInt8(least(255, floor(log2(greatest(" + micros + ", 1)) * 4)))" },
 		"span":       span,
 		"owner":      owner,
@@ -137,14 +136,10 @@ func ttl(column string, o *Options, long bool) string {
 	return fmt.Sprintf("toDateTime(%s) + toIntervalSecond(%d)", column, int64(keep.Seconds()))
 }
 
-// startOf is a span's begin: the first time, or the other one where that was not recorded.
+// startOf is a span's begin in the exporter's type: the first time, or the other one where that was not recorded. A cast
+// would keep the time zone of what it casts.
 func startOf(first, other string) string {
-	return "toDateTime64(if(toUnixTimestamp64Micro(" + first + ") > 0, " + first + ", " + other + "), 9)"
-}
-
-// served is when the broker began to answer a pull: when it was asked, or when a held request was woken.
-func served(table string) string {
-	return "toDateTime64(addMicroseconds(" + table + "requested, " + table + "waited), 9)"
+	return "fromUnixTimestamp64Nano(toUnixTimestamp64Nano(if(toUnixTimestamp64Micro(" + first + ") > 0, " + first + ", " + other + ")))"
 }
 
 // span is trail.DeriveSpanID in SQL. One string is hashed: with several arguments ClickHouse hashes something else.

@@ -145,8 +145,28 @@ func (t *messages) add(m *trail.StoredMessage) {
 	t.storeKey.put(m.StoreKey)
 }
 
+// A range is stored in pieces, one per bucket of offsets that it touches.
+const (
+	bucketSize = 256
+	piecesMax  = 4096 // a longer range is one row
+	noBucket   = -1
+)
+
+// pieces calls f with the bucket and number of each piece of a range.
+func pieces(from, to int64, f func(bucket int64, piece uint32)) {
+	first, last := from/bucketSize, (to-1)/bucketSize
+	if from < 0 || last-first >= piecesMax {
+		f(noBucket, 0)
+		return
+	}
+	for b := first; b <= max(first, last); b++ {
+		f(b, uint32(b-first))
+	}
+}
+
 type deliveries struct {
 	table
+	bucket, piece                                                               *numbers
 	topic, group, client, addr, language, version, protocol, node, subscription words
 	queueID, from, to, again, requested, sent, waited                           *numbers
 	messages, filtered, bytes, attempt                                          *numbers
@@ -156,6 +176,7 @@ type deliveries struct {
 
 func newDeliveries() *deliveries {
 	d := &deliveries{
+		bucket: ofType("Int64"), piece: ofType("UInt32"),
 		queueID: ofType("Int32"), from: ofType("Int64"), to: ofType("Int64"), again: ofType("Int64"), requested: times(), sent: times(),
 		waited: ofType("Int64"), messages: ofType("UInt32"), filtered: ofType("UInt32"), bytes: ofType("UInt64"), attempt: ofType("UInt16"), skip: ofType("Int64"),
 	}
@@ -164,12 +185,18 @@ func newDeliveries() *deliveries {
 		field{"again_to", d.again}, field{"group_name", &d.group}, field{"client", &d.client}, field{"addr", &d.addr}, field{"language", &d.language},
 		field{"version", &d.version}, field{"protocol", &d.protocol}, field{"node", &d.node}, field{"requested", d.requested}, field{"sent", d.sent},
 		field{"waited", d.waited}, field{"messages", d.messages}, field{"filtered", d.filtered}, field{"skipped", &d.skipped}, field{"bytes", d.bytes},
-		field{"attempt", d.attempt}, field{"subscription", &d.subscription})
+		field{"attempt", d.attempt}, field{"subscription", &d.subscription}, field{"bucket", d.bucket}, field{"piece", d.piece})
 	return d
 }
 
 func (t *deliveries) add(d *trail.StoredDelivery) {
+	pieces(d.From, d.To, func(bucket int64, piece uint32) { t.addPiece(d, bucket, piece) })
+}
+
+func (t *deliveries) addPiece(d *trail.StoredDelivery, bucket int64, piece uint32) {
 	t.rows++
+	t.bucket.int64(bucket)
+	t.piece.put32(piece)
 	t.topic.put(d.Topic)
 	t.queueID.int32(d.QueueID)
 	t.from.int64(d.From)
@@ -198,20 +225,27 @@ func (t *deliveries) add(d *trail.StoredDelivery) {
 
 type settlements struct {
 	table
+	bucket, piece                              *numbers
 	topic, group, outcome, client, node        words
 	queueID, from, to, again, atTime, position *numbers
 }
 
 func newSettlements() *settlements {
-	s := &settlements{queueID: ofType("Int32"), from: ofType("Int64"), to: ofType("Int64"), again: ofType("Int64"), atTime: times(), position: ofType("Int64")}
+	s := &settlements{bucket: ofType("Int64"), piece: ofType("UInt32"), queueID: ofType("Int32"), from: ofType("Int64"), to: ofType("Int64"), again: ofType("Int64"), atTime: times(), position: ofType("Int64")}
 	s.table = newTable("settlements", field{"topic", &s.topic}, field{"queue_id", s.queueID}, field{"from_offset", s.from}, field{"to_offset", s.to},
 		field{"again_to", s.again}, field{"group_name", &s.group}, field{"outcome", &s.outcome}, field{"client", &s.client}, field{"node", &s.node},
-		field{"at", s.atTime}, field{"position", s.position})
+		field{"at", s.atTime}, field{"position", s.position}, field{"bucket", s.bucket}, field{"piece", s.piece})
 	return s
 }
 
 func (t *settlements) add(s *trail.StoredSettlement) {
+	pieces(s.From, s.To, func(bucket int64, piece uint32) { t.addPiece(s, bucket, piece) })
+}
+
+func (t *settlements) addPiece(s *trail.StoredSettlement, bucket int64, piece uint32) {
 	t.rows++
+	t.bucket.int64(bucket)
+	t.piece.put32(piece)
 	t.topic.put(s.Topic)
 	t.queueID.int32(s.QueueID)
 	t.from.int64(s.From)

@@ -1,6 +1,16 @@
 -- The trail's rows. Times are µs; 1970-01-01 stands for "not recorded". In a message, trace_in is the context that it
 -- brought, zero bytes when it brought none: then the trace id is derived from the identity.
 --
+-- A range of offsets (a delivery, a settlement) is stored in pieces, one per bucket of 256 offsets that it touches, so that
+-- ranges and messages meet in plain columns: a lookup by offset reads one bucket, and a join may begin at either side. The
+-- first piece has number 0; sums count that one. Ranges without a known begin and very long ones are one row in bucket -1.
+--
+-- Ranges are ordered by time first: a search by time then reads, and a join builds from, little of them. A lookup by offset
+-- is bounded by by_bucket, because the offsets of all queues grow with time.
+--
+-- started is the begin of a row's span as otel_traces names it: a plain column, because the server estimates which side of a
+-- join is small from filters on plain columns only.
+--
 -- The expression of by_trace must hold no constant that the server folds (toFixedString('', 16) would be one): such an
 -- index is silently not used.
 
@@ -39,6 +49,7 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.messages {{.OnCluster}} (
     trace_carrier   LowCardinality(String),
     trace_raw       String CODEC(ZSTD(1)),
     store_key       LowCardinality(String),
+    bucket          Int64 MATERIALIZED intDiv(queue_offset, {{bucketSize}}) CODEC(Delta(8), ZSTD(1)),
     offset_id       String ALIAS concat(store_key, leftPad(hex(position), 16, '0')),
     trace_id        String ALIAS lower(hex(if(empty(trace_in), sipHash128Reference(id), trace_in))),
     INDEX by_id id TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -75,12 +86,15 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.deliveries {{.OnCluster}} (
     bytes        UInt64 CODEC(T64, ZSTD(1)),
     attempt      UInt16 CODEC(T64, ZSTD(1)),
     subscription LowCardinality(String),
-    INDEX by_end to_offset TYPE minmax GRANULARITY 1,
+    bucket       Int64 CODEC(Delta(8), ZSTD(1)),
+    piece        UInt32 CODEC(T64, ZSTD(1)),
+    started      DateTime64(9) MATERIALIZED addMicroseconds(requested, waited) CODEC(Delta(8), ZSTD(1)),
+    INDEX by_bucket bucket TYPE minmax GRANULARITY 1,
     INDEX by_time sent TYPE minmax GRANULARITY 1,
-    INDEX by_start {{served}} TYPE minmax GRANULARITY 1
+    INDEX by_start started TYPE minmax GRANULARITY 1
 ) ENGINE = {{engine "MergeTree"}}
 PARTITION BY toDate(sent)
-ORDER BY (topic, queue_id, from_offset, group_name)
+ORDER BY (toStartOfTenMinutes(sent), topic, queue_id, bucket, group_name)
 {{ttl "sent"}}
 {{settings}};
 
@@ -96,11 +110,15 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.settlements {{.OnCluster}} (
     node        LowCardinality(String),
     at          DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
     position    Int64 CODEC(Delta(8), ZSTD(1)),
-    INDEX by_begin from_offset TYPE minmax GRANULARITY 1,
-    INDEX by_time at TYPE minmax GRANULARITY 1
+    bucket      Int64 CODEC(Delta(8), ZSTD(1)),
+    piece       UInt32 CODEC(T64, ZSTD(1)),
+    started     DateTime64(9) MATERIALIZED at CODEC(Delta(8), ZSTD(1)),
+    INDEX by_bucket bucket TYPE minmax GRANULARITY 1,
+    INDEX by_time at TYPE minmax GRANULARITY 1,
+    INDEX by_start started TYPE minmax GRANULARITY 1
 ) ENGINE = {{engine "MergeTree"}}
 PARTITION BY toDate(at)
-ORDER BY (topic, queue_id, to_offset, group_name)
+ORDER BY (toStartOfTenMinutes(at), topic, queue_id, bucket, group_name)
 {{ttl "at"}}
 {{settings}};
 
@@ -120,7 +138,8 @@ CREATE TABLE IF NOT EXISTS {{.DB}}.steps {{.OnCluster}} (
     source     LowCardinality(String),
     detail     String CODEC(ZSTD(1)),
     position   Int64 CODEC(Delta(8), ZSTD(1)),
-    INDEX by_time at TYPE minmax GRANULARITY 1
+    started    DateTime64(9) MATERIALIZED at CODEC(Delta(8), ZSTD(1)),
+    INDEX by_start started TYPE minmax GRANULARITY 1
 ) ENGINE = {{engine "MergeTree"}}
 PARTITION BY toDate(recorded)
 ORDER BY (id, recorded)

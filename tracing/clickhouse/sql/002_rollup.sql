@@ -31,13 +31,13 @@ WITH toUInt64(greatest(0, dateDiff('microsecond', requested, sent) - waited)) AS
 SELECT toStartOfMinute(toDateTime(sent, 'UTC')) AS minute, topic, group_name, 'deliver' AS step,
     sum(d.messages) AS count, toUInt64(0) AS errors, sum(d.bytes) AS bytes, sum(took) AS micros, max(took) AS micros_max,
     sumMap(map({{bucket "took"}}, toUInt64(1))) AS buckets
-FROM {{.DB}}.deliveries AS d GROUP BY minute, topic, group_name, step;
+FROM {{.DB}}.deliveries AS d WHERE piece = 0 GROUP BY minute, topic, group_name, step;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{.DB}}.rollup_minute_ack {{.OnCluster}} TO {{.DB}}.rollup_minute AS
 SELECT toStartOfMinute(toDateTime(at, 'UTC')) AS minute, topic, group_name, 'ack' AS step,
     sum(toUInt64(to_offset - from_offset)) AS count, toUInt64(0) AS errors, toUInt64(0) AS bytes, toUInt64(0) AS micros, toUInt64(0) AS micros_max,
     CAST(map(), 'Map(UInt8, UInt64)') AS buckets
-FROM {{.DB}}.settlements WHERE outcome = 'acknowledged' AND from_offset >= 0 GROUP BY minute, topic, group_name, step;
+FROM {{.DB}}.settlements WHERE outcome = 'acknowledged' AND from_offset >= 0 AND piece = 0 GROUP BY minute, topic, group_name, step;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{.DB}}.rollup_minute_steps {{.OnCluster}} TO {{.DB}}.rollup_minute AS
 WITH toUInt64(greatest(duration, 0)) AS took

@@ -1,7 +1,8 @@
 -- The trail in the layout of the OpenTelemetry collector's ClickHouse exporter (otel_traces, v0.161), for Grafana's
--- ClickHouse plugin and ClickStack. Ranges are expanded when they are read: a delivery and the messages in it meet in
--- buckets of 256 offsets, so that a lookup by trace id probes the few messages found by the index, and a search by time
--- looks at no more than a bucket of messages per delivery.
+-- ClickHouse plugin and ClickStack. Ranges are expanded when they are read: the pieces of a range and the messages in it
+-- meet in buckets of offsets. Both sides of each join are plain tables, and a range's begin is a plain column, so that the
+-- server builds from the side that a query's filter makes small: the messages of one trace (it cannot estimate a filter on
+-- the trace id, then the right side is built), or the deliveries of a time span.
 --
 -- Parents: a store is the root, or has the parent that the message brought; a retry's store hangs under the delivery
 -- before it. What a commit settles says nothing about an attempt, so ack hangs under store. Span ids: package trail.
@@ -25,7 +26,7 @@ SELECT
     toUInt64(if(acked > received AND toUnixTimestamp64Micro(received) > 0, dateDiff('microsecond', received, acked), 0)) * 1000 AS Duration,
     CAST('Unset', 'LowCardinality(String)') AS StatusCode,
     '' AS StatusMessage,
-    CAST(arrayMap(e -> toDateTime64(e.2, 9), events_), 'Array(DateTime64(9))') AS `Events.Timestamp`,
+    CAST(arrayMap(e -> e.2, events_), 'Array(DateTime64(9))') AS `Events.Timestamp`,
     CAST(arrayMap(e -> e.1, events_), 'Array(LowCardinality(String))') AS `Events.Name`,
     CAST(arrayMap(e -> map(), events_), 'Array(Map(LowCardinality(String), String))') AS `Events.Attributes`,
     {{noLinks}}
@@ -33,7 +34,7 @@ FROM {{.DB}}.messages
 
 UNION ALL
 SELECT
-    {{servedOf "d"}} AS Timestamp,
+    d.started AS Timestamp,
     lower(hex(if(empty(m.trace_in), sipHash128Reference(m.id), m.trace_in))) AS TraceId,
     {{span "m.id" "d.group_name" "if(d.attempt > 1, d.attempt, toUInt16(m.reconsume_times + 1))" "if(m.queue_offset < d.again_to, concat('deliver#', toString(toUnixTimestamp64Micro(d.sent))), 'deliver')"}} AS SpanId,
     {{span "m.id" (owner "m.topic") "toUInt16(m.reconsume_times + 1)" "'store'"}} AS ParentSpanId,
@@ -50,8 +51,7 @@ SELECT
     '' AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM (SELECT *, arrayJoin(range(toUInt64(intDiv(from_offset, 256)), toUInt64(intDiv(to_offset + 255, 256)))) AS bucket FROM {{.DB}}.deliveries) AS d
-INNER JOIN (SELECT *, toUInt64(intDiv(queue_offset, 256)) AS bucket FROM {{.DB}}.messages) AS m
+FROM {{.DB}}.deliveries AS d INNER JOIN {{.DB}}.messages AS m
     ON d.topic = m.topic AND d.queue_id = m.queue_id AND d.bucket = m.bucket
 WHERE m.queue_offset >= d.from_offset AND m.queue_offset < d.to_offset
     AND NOT has(d.skipped, m.queue_offset)
@@ -59,7 +59,7 @@ WHERE m.queue_offset >= d.from_offset AND m.queue_offset < d.to_offset
 
 UNION ALL
 SELECT
-    toDateTime64(s.at, 9) AS Timestamp,
+    s.started AS Timestamp,
     lower(hex(if(empty(m.trace_in), sipHash128Reference(m.id), m.trace_in))) AS TraceId,
     {{span "m.id" "s.group_name" "toUInt16(m.reconsume_times + 1)" "if(m.queue_offset < s.again_to, concat('ack#', toString(toUnixTimestamp64Micro(s.at))), 'ack')"}} AS SpanId,
     {{span "m.id" (owner "m.topic") "toUInt16(m.reconsume_times + 1)" "'store'"}} AS ParentSpanId,
@@ -76,14 +76,13 @@ SELECT
     '' AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM (SELECT *, arrayJoin(range(toUInt64(intDiv(from_offset, 256)), toUInt64(intDiv(to_offset + 255, 256)))) AS bucket FROM {{.DB}}.settlements WHERE from_offset >= 0 AND outcome = 'acknowledged') AS s
-INNER JOIN (SELECT *, toUInt64(intDiv(queue_offset, 256)) AS bucket FROM {{.DB}}.messages) AS m
+FROM {{.DB}}.settlements AS s INNER JOIN {{.DB}}.messages AS m
     ON s.topic = m.topic AND s.queue_id = m.queue_id AND s.bucket = m.bucket
-WHERE m.queue_offset >= s.from_offset AND m.queue_offset < s.to_offset
+WHERE s.from_offset >= 0 AND s.outcome = 'acknowledged' AND m.queue_offset >= s.from_offset AND m.queue_offset < s.to_offset
 
 UNION ALL
 SELECT
-    toDateTime64(s.at, 9) AS Timestamp,
+    s.started AS Timestamp,
     lower(hex(if(empty(m.trace_in), sipHash128Reference(m.id), m.trace_in))) AS TraceId,
     {{span "s.id" "s.group_name" "s.attempt" "if(s.detail = '' OR s.name != 'process', toString(s.name), concat(s.name, '#', s.detail))"}} AS SpanId,
     multiIf(s.name = 'process' AND s.attempt > 0, {{span "s.id" "s.group_name" "s.attempt" "'deliver'"}}, s.name = 'send' AND empty(m.parent_in), '', s.name = 'send', lower(hex(m.parent_in)), {{span "s.id" (owner "m.topic") "toUInt16(m.reconsume_times + 1)" "'store'"}}) AS ParentSpanId,
@@ -100,8 +99,8 @@ SELECT
     toString(s.error) AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM (SELECT * FROM {{.DB}}.steps WHERE toUnixTimestamp64Micro(at) > 0 AND (name != 'process' OR duration >= 0)) AS s
-INNER JOIN (SELECT * FROM {{.DB}}.messages WHERE {{owner "topic"}} = '') AS m ON s.id = m.id;
+FROM {{.DB}}.steps AS s INNER JOIN {{.DB}}.messages AS m ON s.id = m.id
+WHERE toUnixTimestamp64Micro(s.at) > 0 AND (s.name != 'process' OR s.duration >= 0) AND {{owner "m.topic"}} = '';
 
 CREATE OR REPLACE VIEW {{.DB}}.otel_traces_trace_id_ts {{.OnCluster}} AS
 SELECT TraceId, toDateTime(min(Timestamp)) AS Start, toDateTime(max(Timestamp)) AS End FROM {{.DB}}.otel_traces GROUP BY TraceId;
