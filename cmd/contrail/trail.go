@@ -140,7 +140,7 @@ func (n *node) engineUp(ctx context.Context, t *trailStore) error {
 	if err != nil {
 		return err
 	}
-	sockets, err := os.MkdirTemp("", "contrail-") // a socket's path must be short
+	sockets, err := n.socketDir()
 	if err != nil {
 		return err
 	}
@@ -150,10 +150,23 @@ func (n *node) engineUp(ctx context.Context, t *trailStore) error {
 		MemoryBytes: n.conf.Trail.MemoryBytes, Log: n.log,
 	})
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(sockets))
+		return err
 	}
 	t.engine.Store(e)
 	return nil
+}
+
+// socketDir is trail/run in the data folder, or a temporary folder where that would make a path too long for a socket.
+func (n *node) socketDir() (string, error) {
+	const longest = 80
+	dir, err := filepath.Abs(filepath.Join(n.conf.trailDir(), "run"))
+	if err != nil || len(dir) <= longest {
+		return dir, err
+	}
+	if dir, err = os.MkdirTemp("", "contrail-"); err == nil {
+		n.onStop(func(context.Context) error { return os.RemoveAll(dir) })
+	}
+	return dir, err
 }
 
 // clickhouseAddress reads clickhouse://user:password@host:port/database?cluster=…&secure=true; the port is that of the HTTP
