@@ -52,7 +52,7 @@ func (n *node) startTrail(ctx context.Context) error {
 	t.say("the embedded engine is starting")
 	o := clickhouse.Options{KeepFor: time.Duration(n.conf.Trail.KeepFor), Log: n.log}
 	if n.conf.Trail.Engine == trailEmbedded {
-		o.Dial = t.dial
+		o.Dial, o.Alone = t.dial, true
 	} else if err := clickhouseAddress(n.conf.Trail.Engine, &o); err != nil {
 		return err
 	}

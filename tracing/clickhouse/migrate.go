@@ -109,9 +109,9 @@ func (s *Store) apply(ctx context.Context) error {
 	return nil
 }
 
-// locked runs f while no other process does. An embedded engine serves this process alone: a lock in it is of a dead one.
+// locked runs f while no other process does. In a store that is ours alone a lock is a dead process's.
 func (s *Store) locked(ctx context.Context, onCluster string, f func(context.Context) error) error {
-	if s.o.Dial != nil {
+	if s.o.Alone {
 		return f(ctx)
 	}
 	for {

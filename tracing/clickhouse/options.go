@@ -13,6 +13,7 @@ import (
 // Options say where the store is and how long it keeps rows.
 type Options struct {
 	Dial     func(ctx context.Context) (net.Conn, error) // to an embedded engine's socket; nil: Addr is dialled
+	Alone    bool                                        // no other process uses this store: an embedded engine
 	Addr     string                                      // host:port of the HTTP interface
 	Secure   bool                                        // HTTPS
 	Database string                                      // default contrail
