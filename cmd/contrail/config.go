@@ -37,7 +37,8 @@ type config struct {
 	} `yaml:"remoting"`
 
 	Console struct {
-		Listen string `yaml:"listen"`
+		Listen string   `yaml:"listen"`
+		Hosts  []string `yaml:"hosts"` // names under which browsers reach it besides addresses and localhost
 	} `yaml:"console"`
 
 	Debug struct {

@@ -1,3 +1,84 @@
 package main
 
-func (n *node) startConsole() error { return nil }
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/service"
+	"github.com/contrailmq/contrail/tracing/trail"
+	"github.com/contrailmq/contrail/ui/server"
+	"github.com/contrailmq/contrail/ui/web"
+)
+
+// consoleBroker is the broker as the console asks for it.
+type consoleBroker struct{ *service.Service }
+
+// Message implements server.Broker.
+func (b consoleBroker) Message(_ context.Context, topic string, position int64) ([]byte, error) {
+	raw, err := b.ViewByPosition(topic, position)
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// Find implements server.Broker.
+func (b consoleBroker) Find(ctx context.Context, topic, key string, unique bool) ([][]byte, error) {
+	body, _, _, refused := b.Query(ctx, service.QueryRequest{Topic: topic, Key: key, Unique: unique, EndMillis: math.MaxInt64})
+	if refused != nil {
+		if refused.Code == service.CodeQueryNotFound {
+			return nil, nil
+		}
+		return nil, refused
+	}
+	var out [][]byte
+	for len(body) > 0 {
+		v, err := message.Parse(body)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+		body = body[len(v):]
+	}
+	return out, nil
+}
+
+func (n *node) startConsole() error {
+	page, built := web.FS()
+	if !built {
+		n.log.Warn("this program was built without the console's page; the API is there (make build)")
+	}
+	var reader trail.Reader
+	if n.trail != nil {
+		reader = n.trail.store
+	}
+	console, err := server.New(server.Options{
+		Broker: consoleBroker{n.svc}, Trail: reader, Static: page, Metrics: n.metricsHandler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", n.conf.Console.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("console.listen: %w", err), console.Close())
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		n.log.Warn("the console has no access control yet: whoever reaches it can read messages", "address", l.Addr())
+	}
+	h := server.HTTPServer(console)
+	go func() {
+		if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			n.log.Error("the console ended", "err", err)
+		}
+	}()
+	n.onStop(func(ctx context.Context) error { return errors.Join(console.Close(), h.Shutdown(ctx)) })
+	n.log.Info("console listens", "page", "http://"+l.Addr().String()+"/")
+	return nil
+}
+
+func (n *node) metricsHandler() http.Handler { return nil }
