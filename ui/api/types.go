@@ -51,6 +51,7 @@ type MessageLife struct {
 	Verdicts []verdict.Verdict `json:"verdicts"`
 	Records  []TraceRecord     `json:"records"`
 	Now      int64             `json:"now"`
+	Rebuilt  bool              `json:"rebuilt"` // the trail has no row of it: told from the broker's log alone
 }
 
 // TraceRecord is one record in the traditional form: the 20 fields of the vendor's ListMessageTrace.

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/diagnostics/verdict"
+	"github.com/contrailmq/contrail/tracing/trail"
+	"github.com/contrailmq/contrail/ui/api"
+)
+
+func squeeze(t *testing.T, kind string, plain []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch kind {
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	case "lz4":
+		w = lz4.NewWriter(&b)
+	case "zstd":
+		z, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = z
+	}
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+var flags = map[string]int32{"zlib": message.FlagCompressed | 0x300, "lz4": message.FlagCompressed | 0x100, "zstd": message.FlagCompressed | 0x200}
+
+func TestBodiesAreShown(t *testing.T) {
+	c := newConsole(t, nil)
+	body := func(flag int32, stored []byte) api.Body {
+		c.broker.store(1000, 0, flag, stored, "UNIQ_KEY", "ID1", "TAGS", "T\xff")
+		return answer[api.Body](t, c.get(t, "/api/v1/messages/ID1/body"))
+	}
+	for name, want := range map[string]struct{ kind, text string }{
+		`{"a": [1, 2]}`: {"json", `{"a": [1, 2]}`}, "plain, é\n": {"text", "plain, é\n"}, "": {"text", ""}, "a\x00b": {"binary", ""}, "\xff\xfe": {"binary", ""},
+	} {
+		b := body(0, []byte(name))
+		if b.Kind != want.kind || b.Text != want.text || b.Bytes != len(name) || b.Hex != fmt.Sprintf("%x", name) || b.Compression != "" || b.Properties["TAGS"] != "T?" {
+			t.Errorf("%q: %+v", name, b)
+		}
+	}
+	for kind, flag := range flags {
+		stored := squeeze(t, kind, []byte(`{"a":"é"}`))
+		if b := body(flag, stored); b.Kind != "json" || b.Compression != kind || b.StoredBytes != len(stored) || b.Text != `{"a":"é"}` || b.Error != "" {
+			t.Errorf("%s: %+v", kind, b)
+		}
+		if b := body(flag, []byte("no such thing")); b.Error == "" || b.Compression != kind || b.Truncated {
+			t.Errorf("broken %s: %+v", kind, b)
+		}
+		if b := body(flag, stored[:len(stored)-2]); b.Error == "" {
+			t.Errorf("cut %s: %+v", kind, b)
+		}
+	}
+	if b := body(message.FlagCompressed, squeeze(t, "zlib", []byte("old"))); b.Text != "old" || b.Compression != "zlib" {
+		t.Errorf("%+v", b)
+	}
+}
+
+// Attack list 10: a body that inflates a thousandfold stops at the limit, with a notice, and costs no more memory than that.
+func TestBodiesThatInflate(t *testing.T) {
+	c := newConsole(t, nil)
+	for kind, flag := range flags {
+		stored := squeeze(t, kind, bytes.Repeat([]byte("é"), 256<<20/2))
+		c.broker.store(1000, 0, flag, stored, "UNIQ_KEY", "ID1")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		b := show(c.broker.stored[1000])
+		runtime.ReadMemStats(&after)
+		if !b.Truncated || b.Bytes != bodyBytesMax || b.Kind != "text" || !strings.HasPrefix(b.Text, "éé") {
+			t.Errorf("%s: truncated %v, %d bytes, %s %s", kind, b.Truncated, b.Bytes, b.Kind, b.Error)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+			t.Errorf("%s: %d bytes allocated", kind, used)
+		}
+	}
+}
+
+func lifeWith(messages ...trail.Message) trail.Life {
+	return trail.Life{Answer: trail.Found, Messages: messages}
+}
+
+// A life is what the trail recorded, with the groups' verdicts and what should be there by now.
+func TestLifeOfARecordedMessage(t *testing.T) {
+	c := newConsole(t, nil)
+	v := c.broker.store(1000, 0, 0, []byte("x"), "UNIQ_KEY", "ID1")
+	m := fromLog(v, c.broker.node)
+	m.AckedMicros, m.ReceivedMicros = m.AppendedMicros+200, m.AppendedMicros-100
+	c.trail.life = lifeWith(m)
+	l := answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if l.Rebuilt || l.Stored == nil || l.Stored.Position != 1000 || len(l.Verdicts) != 1 || l.Verdicts[0].State != verdict.Unknown {
+		t.Fatalf("%+v", l)
+	}
+	c.trail.life.Deliveries = []trail.Delivery{{Topic: "orders", QueueID: 0, From: 0, To: 3, Group: "billing", Client: "c1", Messages: 3}}
+	l = answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if l.Verdicts[0].State != verdict.Consumed || l.Expected != 4 || l.Recorded != 3 {
+		t.Errorf("a delivery, passed by the offset, whose acknowledgement is not recorded: %+v", l)
+	}
+	c.trail.life.Settlements = []trail.Settlement{{Topic: "orders", QueueID: 0, From: 0, To: 1, Group: "billing", Outcome: "acknowledged", Client: "c1"}}
+	l = answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if l.Verdicts[0].State != verdict.Consumed || l.Expected != 4 || l.Recorded != 4 || len(l.Records) < 3 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// What the trail does not know is told from the log, and marked. What the log does not hold any more is told by the trail.
+func TestLifeFromTheLogAlone(t *testing.T) {
+	c := newConsole(t, nil)
+	v := c.broker.store(1000, 2, message.FlagTxCommit, []byte("x"), "UNIQ_KEY", "ID1", "KEYS", "a b", "TAGS", "t", "PGROUP", "p", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	for _, id := range []string{"ID1", offsetID(v)} {
+		for _, c.trail.err = range []error{nil, errors.New("away")} {
+			l := answer[api.MessageLife](t, c.get(t, "/api/v1/messages/"+id))
+			m := l.Life.Messages[0]
+			if !l.Rebuilt || m.ID != "ID1" || m.Type != "transaction" || len(m.Keys) != 2 || m.Tag != "t" || m.ProducerGroup != "p" || m.QueueOffset != 2 || l.Life.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || m.ParentIn != "00f067aa0ba902b7" {
+				t.Errorf("%+v", l)
+			}
+			if want := map[bool]trail.Answer{true: trail.NotRecorded, false: trail.Failed}[c.trail.err == nil]; l.Life.Answer != want || l.Life.Reason == "" {
+				t.Errorf("answer %s %q, want %s", l.Life.Answer, l.Life.Reason, want)
+			}
+			if len(l.Verdicts) != 1 || l.Verdicts[0].State != verdict.Waiting || l.Verdicts[0].Ahead != 1 || l.Recorded >= l.Expected {
+				t.Errorf("%+v", l.Verdicts)
+			}
+		}
+	}
+	c.trail.err = nil
+	c.trail.life = lifeWith(fromLog(v, c.broker.node))
+	delete(c.broker.stored, 1000)
+	l := answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if l.Stored != nil || l.Rebuilt || len(l.Life.Messages) != 1 {
+		t.Errorf("%+v", l)
+	}
+	wantProblem(t, c.get(t, "/api/v1/messages/ID1/body"), 410, "retention")
+	c.trail.life = trail.Life{Answer: trail.Nothing}
+	if l = answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1")); l.Life.Answer != trail.Nothing || len(l.Life.Messages) != 0 || l.Verdicts == nil {
+		t.Errorf("%+v", l)
+	}
+}
+
+// A place in the log that holds another message is not this one.
+func TestAPositionMustBeTheMessages(t *testing.T) {
+	c := newConsole(t, nil)
+	c.broker.store(1000, 0, 0, []byte("x"), "UNIQ_KEY", "OTHER")
+	wantProblem(t, c.get(t, "/api/v1/messages/ID1/body?position=1000"), 404)
+	c.trail.life = lifeWith(trail.Message{ID: "ID1", Topic: "orders", Position: 1000})
+	if l := answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1")); l.Stored != nil {
+		t.Errorf("%+v", l.Stored)
+	}
+	if b := answer[api.Body](t, c.get(t, "/api/v1/messages/OTHER/body?position=1000")); b.Text != "x" {
+		t.Errorf("%+v", b)
+	}
+	id := "a/b %RETRY%é"
+	c.broker.store(2000, 0, 0, []byte("y"), "UNIQ_KEY", id)
+	if b := answer[api.Body](t, c.get(t, "/api/v1/messages/"+url.PathEscape(id)+"/body")); b.Text != "y" {
+		t.Errorf("%+v", b)
+	}
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/inspect"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/tracing/trail"
+)
+
+// Limits of the look for a message whose topic nobody told: an index answers each topic at once, but there may be many.
+const (
+	guessedTopicsMax = 500
+	guessTimeout     = 2 * time.Second
+)
+
+// stored looks for a message in the broker's log: at the places that the trail knows, at the one that an offset message id
+// names, and by its UNIQ_KEY. It connects nowhere: an id that names another broker's address is not found here.
+func (s *Server) stored(ctx context.Context, id string, copies []trail.Message) (message.View, bool) {
+	for i := range copies { // the first is the one that was sent, later ones are retries
+		if v, ok := s.at(ctx, id, copies[i].Position); ok {
+			return v, true
+		}
+	}
+	if position, ok := s.ownPosition(id); ok {
+		return s.at(ctx, id, position)
+	}
+	return s.byKey(ctx, id, copies)
+}
+
+// ownPosition is the log position in an offset message id of this broker.
+func (s *Server) ownPosition(id string) (int64, bool) {
+	host, position, err := message.ParseOffsetID(id)
+	return position, err == nil && host.String() == s.o.Broker.InspectNode().StoreHost
+}
+
+// at reads the message at a position and checks that it is the one.
+func (s *Server) at(ctx context.Context, id string, position int64) (message.View, bool) {
+	raw, err := s.o.Broker.Message(ctx, "", position)
+	if err != nil {
+		return nil, false
+	}
+	v, err := message.Parse(raw)
+	if err != nil || !is(v, id) {
+		return nil, false
+	}
+	return v, true
+}
+
+func is(v message.View, id string) bool {
+	return uniqueKey(v) == id || strings.EqualFold(offsetID(v), id)
+}
+
+func uniqueKey(v message.View) string {
+	return string(message.Property(v.Properties(), message.PropUniqKey))
+}
+
+func offsetID(v message.View) string {
+	return string(message.AppendOffsetID(nil, v.StoreHost(), v.Position()))
+}
+
+// byKey asks the indexes of the topics that it may be in.
+func (s *Server) byKey(ctx context.Context, id string, copies []trail.Message) (message.View, bool) {
+	ctx, cancel := context.WithTimeout(ctx, guessTimeout)
+	defer cancel()
+	for _, topic := range s.guessTopics(copies) {
+		found, err := s.o.Broker.Find(ctx, topic, id, true)
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		if err != nil {
+			continue
+		}
+		for _, raw := range found {
+			if v, err := message.Parse(raw); err == nil && uniqueKey(v) == id {
+				return v, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (s *Server) guessTopics(copies []trail.Message) []string {
+	var names []string
+	for i := range copies {
+		names = append(names, copies[i].Topic)
+	}
+	if len(names) > 0 {
+		return names
+	}
+	for _, t := range s.o.Broker.InspectTopics() {
+		if t.MessagesIn > 0 || t.Messages > 0 {
+			names = append(names, t.Name)
+		}
+		if len(names) == guessedTopicsMax {
+			break
+		}
+	}
+	return names
+}
+
+// fromLog tells a stored message as a row of the trail, as far as its bytes say: who sent it from which client, and when it
+// was synced and acknowledged, is not in them.
+func fromLog(v message.View, n inspect.Node) trail.Message {
+	m := trail.Message{
+		ID: uniqueKey(v), OffsetID: offsetID(v), Topic: string(v.Topic()), Type: "normal", QueueID: v.QueueID(), QueueOffset: v.QueueOffset(),
+		Position: v.Position(), StoredBytes: uint32(len(v)), BodyBytes: uint32(v.BodySize()), SysFlag: v.SysFlag(), ReconsumeTimes: v.ReconsumeTimes(),
+		ProducerAddr: v.BornHost().String(), Broker: n.Broker, Node: n.NodeID, BornMicros: v.BornTime() * 1000, AppendedMicros: v.StoreTime() * 1000,
+	}
+	if m.ID == "" {
+		m.ID = m.OffsetID
+	}
+	if m.SysFlag&message.FlagTxMask != 0 {
+		m.Type = "transaction"
+	}
+	var carried trail.Carried
+	for run := v.Properties(); ; {
+		name, value, rest, ok := message.NextProperty(run)
+		if !ok {
+			break
+		}
+		run = rest
+		property(&m, string(name), string(value))
+		carried.Take(name, value)
+	}
+	if c, ok := carried.Context(); ok {
+		m.TraceIn, m.TraceFlags = c.TraceID.String(), c.Flags
+		if c.HasParent {
+			m.ParentIn = c.ParentID.String()
+		}
+	}
+	return m
+}
+
+func property(m *trail.Message, name, value string) {
+	switch name {
+	case message.PropTags:
+		m.Tag = value
+	case message.PropKeys:
+		m.Keys = strings.Fields(value)
+	case message.PropProducerGroup:
+		m.ProducerGroup = value
+	case message.PropOriginMsgID:
+		m.OriginID = value
+	case message.PropTranMsg:
+		m.Type = "transaction"
+	case message.PropDelay, "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS":
+		if m.Type == "normal" && value != "0" {
+			m.Type = "delay"
+		}
+	case message.PropShardingKey:
+		if m.Type == "normal" {
+			m.Type = "fifo"
+		}
+	}
+}
