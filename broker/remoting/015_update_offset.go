@@ -19,10 +19,12 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 		c.refuse(call, err)
 		return
 	}
+	if o.Offset == -1 { // the Go client says so of queues that it consumed nothing of: nothing to keep, nobody to tell
+		call.Fail(service.CodeInvalidParameter, "offset -1 of group [%s] in %s queue %d: must be from 0", o.Group, o.Topic, o.QueueID)
+		return
+	}
 	if call.Oneway {
-		if o.Offset >= 0 { // clients that consumed nothing yet send -1: there is nothing to keep, and nothing wrong
-			c.s.svc.CommitOffset(o, nil)
-		}
+		c.s.svc.CommitOffset(o, nil)
 		return
 	}
 	k := *call

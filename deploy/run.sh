@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything on this machine, for a first look: `make run`. Ctrl-C ends it; data stays under run/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p run
+bin/contrail serve --dir run/data > run/contrail.log 2>&1 & server=$!
+demo=
+stop() { trap - EXIT INT TERM; [ -z "$demo" ] || kill "$demo" 2>/dev/null || true; kill "$server" 2>/dev/null || true; wait; echo "stopped; data is kept in run/data, the log is run/contrail.log"; }
+trap stop EXIT INT TERM
+for i in $(seq 300); do
+  grep -q 'msg="console listens"' run/contrail.log && break
+  kill -0 $server 2>/dev/null || { cat run/contrail.log >&2; exit 1; }
+  sleep 0.1
+done
+page=$(grep -o 'page=http://[^ ]*' run/contrail.log | tail -1 | cut -d= -f2)
+ns=$(curl -fsS "${page}api/v1/node" | grep -o '"nameServer":"[^"]*"' | cut -d'"' -f4)
+bin/contrail-demo -name-server "$ns" >> run/demo.log 2>&1 & demo=$!
+cat <<TXT
+
+  Contrail is running.
+
+    page          $page
+    name server   $ns      (point your own RocketMQ clients here)
+    log           run/contrail.log
+
+  What to look at
+    Overview      rates, who is behind (shipping is slow on purpose), the topic that nobody reads
+    Messages      search topic orders, open any message: its life from send to acknowledgement
+    Groups        loyalty comes and goes; its queues and members follow
+
+  The first start fetches the trail engine's library (167 MB); until it is there the page says so and nothing is lost.
+  Ctrl-C ends it.
+
+TXT
+wait -n $server $demo || { echo "ended by itself; see run/contrail.log and run/demo.log" >&2; exit 1; }
