@@ -79,7 +79,6 @@ type Shard struct {
 	writer      queue.Writer
 	conf        *pb.ConfState
 	syncing     *seglog.Syncing
-	syncBegan   int64
 	syncedAt    int64
 	lastOffsets time.Time
 	lastSync    time.Time

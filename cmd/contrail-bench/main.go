@@ -51,7 +51,6 @@ type settings struct {
 	peerPID, pairs                int
 	warm, window                  time.Duration
 	backlog                       uint64
-	keep                          bool
 	noFloor                       bool
 }
 
