@@ -33,11 +33,12 @@ func (s *Store) Life(ctx context.Context, id string) (trail.Life, error) {
 	case err != nil:
 		l.Answer, l.Reason = trail.Failed, reason(err)
 	case len(l.Messages) == 0 && len(l.Steps) == 0:
-		from := time.Now().Add(-s.o.KeepFor)
-		if born, ok := bornAfter(id, time.Now()); ok {
+		now := time.Now()
+		from := now.Add(-s.o.KeepFor)
+		if born, ok := bornAt(id, now); ok {
 			from = born
 		}
-		l.Answer, l.Reason = s.whyNothing(ctx, from.UnixMicro(), time.Now().UnixMicro(), "")
+		l.Answer, l.Reason = s.whyNothing(ctx, from.UnixMicro(), now.UnixMicro(), "")
 	default:
 		l.Answer = trail.Found
 	}
@@ -101,24 +102,30 @@ func (s *Store) holesOf(ctx context.Context, messages []trail.Message) ([]trail.
 // when that finds no first copy, clocks may differ and everything is searched.
 func (s *Store) copies(ctx context.Context, id string) ([]trail.Message, error) {
 	now := time.Now()
-	if after, ok := bornAfter(id, now); ok && now.Sub(after) < s.o.KeepFor {
+	if born, ok := bornAt(id, now); ok && now.Sub(born)+bornSlack < s.o.KeepFor {
+		after := born.Add(-bornSlack)
 		found, err := s.find(ctx, "id = {id:String} AND appended >= "+microsParam("after"), arg("id", id), arg("after", after.UnixMicro()))
 		if err != nil || (len(found) > 0 && found[0].ReconsumeTimes == 0) {
 			return found, err
 		}
 	}
-	found, err := s.find(ctx, "id = {id:String}", arg("id", id))
-	if err != nil || len(found) > 0 {
-		return found, err
+	storeKey, position, isOffsetID := splitOffsetID(id)
+	var byID, byPosition []trail.Message
+	ask := []func(context.Context) error{func(c context.Context) (err error) {
+		byID, err = s.find(c, "id = {id:String}", arg("id", id))
+		return err
+	}}
+	if isOffsetID {
+		ask = append(ask, func(c context.Context) (err error) {
+			byPosition, err = s.find(c, "position = {position:Int64} AND store_key = {storeKey:String}", arg("position", position), arg("storeKey", storeKey))
+			return err
+		})
 	}
-	storeKey, position, ok := splitOffsetID(id)
-	if !ok {
-		return found, nil
+	err := together(ctx, ask)
+	if err != nil || len(byID) > 0 || len(byPosition) == 0 || byPosition[0].ID == id {
+		return byID, err
 	}
-	if found, err = s.find(ctx, "position = {position:Int64} AND store_key = {storeKey:String}", arg("position", position), arg("storeKey", storeKey)); err != nil || len(found) == 0 {
-		return found, err
-	}
-	return s.find(ctx, "id = {id:String}", arg("id", found[0].ID))
+	return s.find(ctx, "id = {id:String}", arg("id", byPosition[0].ID))
 }
 
 func (s *Store) find(ctx context.Context, where string, args ...any) ([]trail.Message, error) {
@@ -202,8 +209,8 @@ const (
 
 var grpcEpoch = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// bornAfter is a time before which a message with this id cannot have been stored; false when the id does not say.
-func bornAfter(id string, now time.Time) (time.Time, bool) {
+// bornAt is about when a client made an id, up to bornSlack off; false when the id does not say.
+func bornAt(id string, now time.Time) (time.Time, bool) {
 	raw, err := hex.DecodeString(id)
 	if err != nil {
 		return time.Time{}, false
@@ -220,13 +227,13 @@ func bornAfter(id string, now time.Time) (time.Time, bool) {
 		if since > 32*24*time.Hour || born.After(now.Add(bornSlack)) {
 			return time.Time{}, false
 		}
-		return born.Add(-bornSlack), true
+		return born, true
 	case grpcIDLength: // 01 | mac 6 | pid 2 | seconds since 2021 4 | sequence 4
 		born := grpcEpoch.Add(time.Duration(binary.BigEndian.Uint32(raw[9:])) * time.Second)
 		if raw[0] != 1 || born.After(now.Add(bornSlack)) {
 			return time.Time{}, false
 		}
-		return born.Add(-bornSlack), true
+		return born, true
 	}
 	return time.Time{}, false
 }

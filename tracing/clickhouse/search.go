@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -86,26 +87,57 @@ func (s *Store) window(ctx context.Context, f *filter, from, to int64, limit int
 	return collect(ctx, s, scanMessage, sql, args...)
 }
 
-// histogram counts all matches over the whole time of the query.
+// histogram counts all matches over the whole time of the query. Whole minutes come from the rollup where it knows the filter.
 func (s *Store) histogram(ctx context.Context, q *trail.Query) ([]trail.Bucket, error) {
-	f := s.searched(q)
 	width := max(1, (q.ToMicros-q.FromMicros+histogramBuckets-1)/histogramBuckets)
-	sql := fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Micro(appended) - {from:Int64}, {width:Int64}) AS b, count() FROM %s.messages"+
-		" WHERE %s AND appended >= %s AND appended < %s GROUP BY b ORDER BY b", s.o.Database, f.where(), microsParam("from"), microsParam("to"))
+	rolled := width >= time.Minute.Microseconds() && *q == trail.Query{Topic: q.Topic, FromMicros: q.FromMicros, ToMicros: q.ToMicros, Limit: q.Limit}
 	buckets := make([]trail.Bucket, 0, histogramBuckets)
 	for at := q.FromMicros; at < q.ToMicros; at += width {
 		buckets = append(buckets, trail.Bucket{AtMicros: at})
 	}
-	err := s.query(ctx, func(rows driver.Rows) error {
+	if !rolled {
+		return buckets, s.countMessages(ctx, q, q.FromMicros, q.ToMicros, width, buckets)
+	}
+	minute := time.Minute.Microseconds()
+	first, last := (q.FromMicros+minute-1)/minute*minute, q.ToMicros/minute*minute
+	return buckets, together(ctx, []func(context.Context) error{
+		func(c context.Context) error { return s.countMinutes(c, q, first, last, width, buckets) },
+		func(c context.Context) error {
+			err := s.countMessages(c, q, q.FromMicros, first, width, buckets)
+			if err == nil {
+				err = s.countMessages(c, q, last, q.ToMicros, width, buckets)
+			}
+			return err
+		},
+	})
+}
+
+// countMessages adds the messages of a time span to the buckets.
+func (s *Store) countMessages(ctx context.Context, q *trail.Query, from, to, width int64, buckets []trail.Bucket) error {
+	f := s.searched(q)
+	f.add("appended >= "+microsParam("from")+" AND appended < "+microsParam("to"), arg("from", from), arg("to", to), arg("begin", q.FromMicros), arg("width", width))
+	return s.addCounts(ctx, buckets, fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Micro(appended) - {begin:Int64}, {width:Int64}) AS b, count() FROM %s.messages WHERE %s GROUP BY b", s.o.Database, f.where()), f.args)
+}
+
+// countMinutes adds whole minutes to the buckets in which they begin.
+func (s *Store) countMinutes(ctx context.Context, q *trail.Query, from, to, width int64, buckets []trail.Bucket) error {
+	f := &filter{}
+	f.equal("topic", "topic", q.Topic)
+	f.add("step = 'store' AND minute >= toDateTime(intDiv({from:Int64}, 1000000), 'UTC') AND minute < toDateTime(intDiv({to:Int64}, 1000000), 'UTC')",
+		arg("from", from), arg("to", to), arg("begin", q.FromMicros), arg("width", width))
+	return s.addCounts(ctx, buckets, fmt.Sprintf("SELECT intDiv(toInt64(toUnixTimestamp(minute)) * 1000000 - {begin:Int64}, {width:Int64}) AS b, sum(count) FROM %s.rollup_minute WHERE %s GROUP BY b", s.o.Database, f.where()), f.args)
+}
+
+func (s *Store) addCounts(ctx context.Context, buckets []trail.Bucket, sql string, args []any) error {
+	return s.query(ctx, func(rows driver.Rows) error {
 		var b int64
 		var n uint64
 		err := rows.Scan(&b, &n)
 		if err == nil && b >= 0 && b < int64(len(buckets)) {
-			buckets[b].Count = n
+			atomic.AddUint64(&buckets[b].Count, n)
 		}
 		return err
-	}, sql, append(f.args, arg("from", q.FromMicros), arg("to", q.ToMicros), arg("width", width))...)
-	return buckets, err
+	}, sql, args...)
 }
 
 // judge says how the answer is to be read.
@@ -130,7 +162,7 @@ func (s *Store) whyNothing(ctx context.Context, from, to int64, topic string) (t
 		return trail.NotRecorded, holeText(holes)
 	}
 	now := time.Now()
-	if oldest := now.Add(-s.o.KeepFor).UnixMicro(); from < oldest {
+	if oldest := now.Add(-s.o.KeepFor - time.Minute).UnixMicro(); from < oldest {
 		return trail.NotRecorded, fmt.Sprintf("rows older than %s are no longer kept", s.o.KeepFor)
 	}
 	if p := s.Progress(); p.ShippedToMicros > 0 && p.ShippedToMicros < min(to, now.UnixMicro()) && p.LagMicros > shippingSoon {

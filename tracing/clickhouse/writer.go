@@ -21,22 +21,23 @@ type inserter interface {
 // NewBlock implements trail.Writer.
 func (s *Store) NewBlock() trail.Block { return NewBlock() }
 
-// Write writes a block's rows, one insert per table. A token that was written before makes it succeed without effect,
+// Write writes a block's rows, one insert per table, all at the same time. A token that was written before makes it succeed without effect,
 // table by table: a write that broke off between two tables is completed by doing it again.
 func (s *Store) Write(ctx context.Context, token string, b trail.Block) error {
 	block, ok := b.(*Block)
 	if !ok {
 		return fmt.Errorf("trail store: a block of type %T is not one of NewBlock", b)
 	}
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	var all []func(context.Context) error
 	for _, t := range block.tables {
-		if t.rows == 0 {
-			continue
-		}
-		if err := s.insert(ctx, token, t); err != nil {
-			return err
+		if t.rows > 0 {
+			all = append(all, func(ctx context.Context) error { return s.insert(ctx, token, t) })
 		}
 	}
-	return nil
+	return together(ctx, all)
 }
 
 // Record adds rows to ship_log.

@@ -39,7 +39,7 @@ type Options struct {
 	BlockBytes int           // or so many bytes; 0: 64 MiB
 	Linger     time.Duration // or when its first row is so old; 0: 700 ms
 	Patience   time.Duration // how long a message waits for its entry's times; 0: 400 ms
-	Poll       time.Duration // how often the sources are looked at; 0: 100 ms
+	Poll       time.Duration // how often the sources are looked at; 0: 50 ms
 	Logger     *slog.Logger
 }
 
@@ -50,7 +50,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.BlockBytes == 0 {
 		o.BlockBytes = 64 << 20
 	}
-	for d, v := range map[*time.Duration]time.Duration{&o.Linger: 700 * time.Millisecond, &o.Patience: 400 * time.Millisecond, &o.Poll: 100 * time.Millisecond} {
+	for d, v := range map[*time.Duration]time.Duration{&o.Linger: 700 * time.Millisecond, &o.Patience: 400 * time.Millisecond, &o.Poll: 50 * time.Millisecond} {
 		if *d == 0 {
 			*d = v
 		}

@@ -1,8 +1,9 @@
 -- The trail in the layout of the OpenTelemetry collector's ClickHouse exporter (otel_traces, v0.161), for Grafana's
 -- ClickHouse plugin and ClickStack. Ranges are expanded when they are read: the pieces of a range and the messages in it
 -- meet in buckets of offsets. Both sides of each join are plain tables, and a range's begin is a plain column, so that the
--- server builds from the side that a query's filter makes small: the messages of one trace (it cannot estimate a filter on
--- the trace id, then the right side is built), or the deliveries of a time span.
+-- server estimates which side a query's filter makes small and builds from it: the messages of one trace, or the deliveries
+-- of a time span. Messages stand on the left, because a built right side that is empty ends a join at once, and a time span
+-- without deliveries is common.
 --
 -- Parents: a store is the root, or has the parent that the message brought; a retry's store hangs under the delivery
 -- before it. What a commit settles says nothing about an attempt, so ack hangs under store. Span ids: package trail.
@@ -51,7 +52,7 @@ SELECT
     '' AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM {{.DB}}.deliveries AS d INNER JOIN {{.DB}}.messages AS m
+FROM {{.DB}}.messages AS m INNER JOIN {{.DB}}.deliveries AS d
     ON d.topic = m.topic AND d.queue_id = m.queue_id AND d.bucket = m.bucket
 WHERE m.queue_offset >= d.from_offset AND m.queue_offset < d.to_offset
     AND NOT has(d.skipped, m.queue_offset)
@@ -76,7 +77,7 @@ SELECT
     '' AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM {{.DB}}.settlements AS s INNER JOIN {{.DB}}.messages AS m
+FROM {{.DB}}.messages AS m INNER JOIN {{.DB}}.settlements AS s
     ON s.topic = m.topic AND s.queue_id = m.queue_id AND s.bucket = m.bucket
 WHERE s.from_offset >= 0 AND s.outcome = 'acknowledged' AND m.queue_offset >= s.from_offset AND m.queue_offset < s.to_offset
 
@@ -99,7 +100,7 @@ SELECT
     toString(s.error) AS StatusMessage,
     {{noEvents}},
     {{noLinks}}
-FROM {{.DB}}.steps AS s INNER JOIN {{.DB}}.messages AS m ON s.id = m.id
+FROM {{.DB}}.messages AS m INNER JOIN {{.DB}}.steps AS s ON s.id = m.id
 WHERE toUnixTimestamp64Micro(s.at) > 0 AND (s.name != 'process' OR s.duration >= 0) AND {{owner "m.topic"}} = '';
 
 CREATE OR REPLACE VIEW {{.DB}}.otel_traces_trace_id_ts {{.OnCluster}} AS

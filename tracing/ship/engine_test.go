@@ -1,0 +1,149 @@
+package ship
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/contrailmq/contrail/broker/notes"
+	"github.com/contrailmq/contrail/tracing/clickhouse"
+	"github.com/contrailmq/contrail/tracing/engine/enginetest"
+	"github.com/contrailmq/contrail/tracing/trail"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// openStore is a store behind a client's options, and a connection to look into it.
+func openStore(t testing.TB, c *ch.Options, database string) (*clickhouse.Store, driver.Conn) {
+	t.Helper()
+	o := clickhouse.Options{Addr: c.Addr[0], Database: database}
+	if c.DialContext != nil {
+		o.Dial = func(ctx context.Context) (net.Conn, error) { return c.DialContext(ctx, "") }
+	}
+	s, err := clickhouse.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	conn, err := ch.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return s, conn
+}
+
+func counted(t testing.TB, conn driver.Conn, sql string) (n uint64) {
+	t.Helper()
+	if err := conn.QueryRow(context.Background(), sql).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// From send to visible, with the real engine and the real clock.
+func TestTheWholeWay(t *testing.T) {
+	w := newWorld(t)
+	c := enginetest.Options(t)
+	store, _ := openStore(t, c, c.Auth.Database)
+	s := w.shipper(t, func(o *Options) { o.Store = store })
+	store.Follow(s.Status)
+	stop := run(s)
+	defer stop()
+	await(t, s) // migrations are not part of the way
+	var worst time.Duration
+	for i := range 4 {
+		sent := time.Now()
+		w.send(1)
+		w.deliver(int64(i), int64(i+1))
+		w.send(0, commit(int64(i+1)))
+		await(t, s)
+		worst = max(worst, time.Since(sent))
+	}
+	t.Logf("the latest was visible after %s", worst)
+	if worst > 2*time.Second {
+		t.Errorf("visible after %s, the limit is 2 s", worst)
+	}
+	l, err := store.Life(context.Background(), "ID000002") // queue 0, offset 1
+	if err != nil || l.Answer != trail.Found || len(l.Messages) != 1 || len(l.Deliveries) != 1 || len(l.Settlements) != 1 || l.ShippedTo == 0 {
+		t.Fatalf("%v %+v", err, l)
+	}
+	if m := l.Messages[0]; m.SyncedMicros != m.AppendedMicros+10 || m.QueueOffset != 1 || l.Settlements[0].From != 1 {
+		t.Errorf("%+v", l)
+	}
+	if l, err := store.Life(context.Background(), "NEVER"); err != nil || l.Answer != trail.Nothing {
+		t.Errorf("%v %+v", err, l)
+	}
+}
+
+// The engine dies again and again while it takes rows as fast as it can: nothing is missing, nothing is there twice.
+func TestTheEngineKilledUnderLoad(t *testing.T) {
+	e := enginetest.New(t, t.TempDir())
+	c := enginetest.Client(e)
+	store, conn := openStore(t, c, "trail")
+	if err := store.Ready(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	s := w.shipper(t, func(o *Options) { o.Store, o.BlockRows, o.Linger = store, 2000, 50*time.Millisecond })
+	stop := run(s)
+	defer stop()
+	const kills, perKill = 3, 15_000
+	for k := range kills {
+		for range perKill / 20 {
+			w.send(20)
+			if w.sent%1000 == 0 {
+				w.deliver(int64(w.sent/2-500), int64(w.sent/2))
+				w.send(0, commit(int64(w.sent/2)))
+			}
+		}
+		// Kill while blocks are on their way: some are there already, more are to come.
+		shipped := uint64(k * perKill)
+		for s.Status().RowsShipped <= shipped {
+			if err := awaitStep(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := syscall.Kill(e.Pid(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.notes.NoteHappening(&notes.Happening{AtMicros: time.Now().UnixMicro(), Kind: "end"})
+	await(t, s)
+	for what, want := range map[string]uint64{
+		"count() FROM trail.messages":                              uint64(w.sent),
+		"uniqExact(position) FROM trail.messages":                  uint64(w.sent),
+		"countIf(piece = 0) FROM trail.deliveries":                 uint64(w.sent / 1000),
+		"countIf(piece = 0) FROM trail.settlements":                uint64(w.sent / 1000),
+		"sum(rows) FROM trail.ship_log":                            uint64(w.sent + 2*w.sent/1000 + 1),
+		"sum(not_recorded) FROM trail.ship_log":                    0,
+		"sum(count) FROM trail.rollup_minute WHERE step = 'store'": uint64(w.sent),
+		"count() FROM trail.happenings":                            1,
+	} {
+		if got := counted(t, conn, "SELECT "+what); got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	if st := s.Status(); st.RowsNotRecorded != 0 || st.LagEntries != 0 || e.Starts() != kills+1 {
+		t.Errorf("status %+v, the engine started %d times", st, e.Starts())
+	}
+}
+
+// awaitStep waits for the shipper's next step forward.
+func awaitStep(s *Shipper) error {
+	s.mu.Lock()
+	changed := s.mu.changed
+	s.mu.Unlock()
+	select {
+	case <-changed:
+		return nil
+	case <-time.After(time.Minute):
+		return fmt.Errorf("no step forward in a minute: %+v", s.Status())
+	}
+}
