@@ -1,5 +1,5 @@
 // One SSE stream for the whole page. Pausing closes it and stops every automatic refresh.
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useCallback, useSyncExternalStore } from 'react'
 import { path } from '../api/client'
 import type { Point, Tick, TrailStatus } from '../api/types'
 import { store } from './store'
@@ -57,16 +57,38 @@ export const now = () => Date.now() + live.get().skew
 /** A moment of this browser's clock by the broker's. */
 export const ofBroker = (ms: number) => ms + live.get().skew
 
+type Clock = { at: number; listeners: Set<() => void>; timer?: ReturnType<typeof setInterval> }
+const clocks = new Map<number, Clock>()
+
+/** One timer for all that show an age. */
+function clockOf(every: number): Clock {
+  let c = clocks.get(every)
+  if (!c) clocks.set(every, (c = { at: now(), listeners: new Set() }))
+  return c
+}
+
+function listen(every: number, fn: () => void): () => void {
+  const c = clockOf(every)
+  c.listeners.add(fn)
+  c.timer ??= setInterval(() => {
+    if (live.get().status === 'paused') return
+    c.at = now()
+    for (const f of c.listeners) f()
+  }, every)
+  return () => {
+    c.listeners.delete(fn)
+    if (c.listeners.size === 0) c.timer = void clearInterval(c.timer)
+  }
+}
+
 /** The broker's now, renewed while updates are live. */
 export function useNow(every = 1000): number {
-  const status = useLiveStatus()
-  const [at, setAt] = useState(now)
-  useEffect(() => {
-    if (status === 'paused') return
-    const id = setInterval(() => setAt(now()), every)
-    return () => clearInterval(id)
-  }, [status, every])
-  return at
+  const subscribe = useCallback((fn: () => void) => listen(every, fn), [every])
+  return useSyncExternalStore(subscribe, () => {
+    const c = clockOf(every)
+    if (!c.timer && live.get().status !== 'paused' && Math.abs(now() - c.at) > every) c.at = now()
+    return c.at
+  })
 }
 
 /** Interval for a query: none while paused. */

@@ -38,7 +38,7 @@ export function RangePicker() {
           {rangeWords(range, t, zone)} <Icon name="down" size={12} />
         </button>
       </Popover.Target>
-      <Popover.Dropdown p={12} w={360} aria-label={t.bar.range}>
+      <Popover.Dropdown p={12} w={410} aria-label={t.bar.range}>
         <h2>{t.range.relative}</h2>
         <div className="row wrap" style={{ margin: '6px 0 14px', gap: 4 }}>
           {presets.map((last) => (

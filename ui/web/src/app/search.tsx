@@ -112,8 +112,8 @@ export function Search() {
           {guesses.map((g, i) => {
             const { text: words, hint } = tell(g, t, zone)
             return (
-              <div key={i} id={`${id}${i}`} role="option" aria-selected={i === at} className="opt" onMouseDown={(e) => (e.preventDefault(), take(g))} onMouseMove={() => setAt(i)}>
-                <span className="cut" style={{ minWidth: '40%' }}>{words}</span>
+              <div key={i} id={`${id}${i}`} role="option" aria-selected={i === at} className="opt two" onMouseDown={(e) => (e.preventDefault(), take(g))} onMouseMove={() => setAt(i)}>
+                <span className="cut" title={words}>{words}</span>
                 <span className="hint" title={hint}>{hint}</span>
               </div>
             )

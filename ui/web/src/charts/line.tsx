@@ -19,7 +19,7 @@ export type LineChartProps = {
   height?: number
   onRange?: (from: number, to: number) => void
   missing?: string
-  log?: boolean // values over decades
+  log?: boolean // durations (µs) over decades
 }
 
 const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -58,10 +58,13 @@ function decades(lo: number, hi: number): [number, number] {
   return [Math.floor(lo), Math.max(Math.floor(lo) + 1, Math.ceil(hi + 0.01))]
 }
 
-/** Whole decades, at most six of them. */
+const round = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 6e7, 6e8, 3.6e9, 3.6e10, 8.64e10, 8.64e11].map(Math.log10)
+
+/** Round durations, at most six of them. */
 function whole(lo: number, hi: number): number[] {
-  const step = Math.max(1, Math.ceil((hi - lo) / 6))
-  return Array.from({ length: Math.floor((hi - lo) / step) + 1 }, (_, i) => lo + i * step)
+  const inside = round.filter((v) => v >= lo - 1e-9 && v <= hi + 1e-9)
+  const step = Math.max(1, Math.ceil(inside.length / 6))
+  return inside.filter((_, i) => i % step === 0)
 }
 
 const logs = (values: (number | null)[]) => values.map((v) => (v === null || v <= 0 ? null : Math.log10(v)))

@@ -9,10 +9,10 @@ import { what } from '../pages/message/words'
 export function Tip({ x, y, width, at, zero, item }: { x: number; y: number; width: number; at: number; zero: number; item?: Item }) {
   const t = useT()
   const zone = useZone()
-  const left = x > width - 400 ? x - 16 - 380 : x + 16
+  const left = x > width - 460 ? x - 16 - 430 : x + 16
   if (!item) {
     return (
-      <div className="tip mono" style={{ left: Math.min(x + 12, width - 190), top: Math.max(28, y - 34), minWidth: 0, padding: '3px 8px' }}>
+      <div className="tip mono" style={{ left: Math.min(x + 12, width - 230), top: Math.max(28, y - 34), minWidth: 0, padding: '3px 8px' }}>
         +{duration(at - zero)} · {clockMicros(Math.round(at), zone)}
       </div>
     )

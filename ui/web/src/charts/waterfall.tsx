@@ -9,7 +9,7 @@ import { label } from '../pages/message/words'
 import { Tip } from './waterfall-tip'
 
 const names = 148
-const tail = 16
+const tail = 36
 
 type Props = { model: Model; mode: Mode; note: (lane: string) => string; picked?: string; pick: (id: string) => void }
 
@@ -41,6 +41,7 @@ export function Waterfall({ model, mode, note, picked, pick }: Props) {
           ))}
           <g transform={`translate(${names},0)`}>
             <Axis l={l} t={t} />
+            {model.lanes.some((b) => b.items.some((i) => i.open)) && <Now x={l.scale.x(model.to)} height={l.height} words={t.life.item.now} />}
             {l.holes.map((h) => (
               <rect key={h.index} x={h.x} y={top} width={h.w} height={l.height - top} fill="url(#hole)" />
             ))}
@@ -128,6 +129,15 @@ function fit(length: number, room: number): string {
   if (textWidth(text) < room) return text
   const short = duration(length)
   return textWidth(short) * 0.92 < room ? short : '⋯'
+}
+
+function Now({ x, height, words }: { x: number; height: number; words: string }) {
+  return (
+    <g>
+      <line x1={x} x2={x} y1={6} y2={height} stroke="var(--dim)" />
+      <text className="dim" x={x + 3} y={17} fontSize={11}>{words}</text>
+    </g>
+  )
 }
 
 const barHeight = rowHeight - 8

@@ -28,7 +28,7 @@ function useColumns(lines: Map<string, number[]>): Column<Group>[] {
       { id: 'members', label: c.members, width: 84, right: true, value: (g) => g.members.length },
       { id: 'lag', label: c.lag, width: 110, right: true, value: (g) => g.lagMessages, render: (g) => <span className={g.lagMessages ? 'warn' : 'dim'}>{count(g.lagMessages)}</span> },
       { id: 'oldest', label: c.oldest, width: 130, right: true, value: (g) => g.oldestWaitingAt || Infinity, render: (g) => (g.oldestWaitingAt ? <Age ms={g.oldestWaitingAt} /> : <span className="dim">–</span>) },
-      { id: 'rate', label: c.rate, width: 100, right: true, value: (g) => lastWhole(lines.get(g.name)), render: (g) => (lines.has(g.name) ? rate(lastWhole(lines.get(g.name))) : <span className="dim">–</span>) },
+      { id: 'rate', label: c.rate, width: 116, right: true, value: (g) => lastWhole(lines.get(g.name)), render: (g) => (lines.has(g.name) ? rate(lastWhole(lines.get(g.name))) : <span className="dim">–</span>) },
       { id: 'trend', label: c.trend, width: 124, fixed: true, value: (g) => (lines.get(g.name) ?? []).map((v) => v.toFixed(1)).join(' '), render: (g) => <Spark values={lines.get(g.name)} color="var(--work)" /> },
       { id: 'subscriptions', label: c.subscriptions, width: 130, value: (g) => (g.subscriptionsConsistent ? 1 : 0), render: (g) => (g.subscriptionsConsistent ? <span className="dim">{g.members.length > 1 ? `✓ ${c.consistent}` : '–'}</span> : <span className="tag warn">! {c.differ}</span>) },
       { id: 'model', label: c.model, width: 110, value: (g) => g.model, render: (g) => ({ CLUSTERING: c.clustering, BROADCASTING: c.broadcasting })[g.model] ?? <span className="dim">–</span> },

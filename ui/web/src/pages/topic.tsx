@@ -80,7 +80,7 @@ function TopicRates({ topic }: { topic: string }) {
   const series = useMemo(() => fromRates((query.data?.rates ?? []).filter((r) => r.topic === topic), from, to, step), [query.data, topic, from, to, step])
   const lines = useMemo(() => [{ id: 'store', label: t.overview.store, color: `--h${hue(topic)}`, fill: true }, { id: 'deliver', label: t.overview.deliver, color: '--work' }], [t, topic])
   return (
-    <div className="grid2" style={{ gridTemplateColumns: '1fr' }}>
+    <div className="grid2 one">
       <LineChart title={t.topics.rateTitle} x={series.x} lines={lines} values={series.lines} from={from} to={to} format={rate} height={110} onRange={(a, b) => setRange({ from: a, to: b })} missing={query.error ? t.trail.down : undefined} />
     </div>
   )
@@ -92,11 +92,11 @@ function Queues({ topic }: { topic: Topic }) {
   const most = Math.max(1, ...queues.map((q) => q.max - q.min))
   return (
     <div className="scroll-x">
-      <table className="plain-table">
+      <table className="plain-table tight">
         <thead>
           <tr>
             <th scope="col" className="num">{t.topics.queue}</th><th scope="col" className="num">{t.topics.min}</th><th scope="col" className="num">{t.topics.max}</th><th scope="col" className="num">{t.topics.kept}</th>
-            <th scope="col" style={{ width: '30%' }}>{t.topics.share}</th><th scope="col" className="num">{t.topics.last}</th>
+            <th scope="col">{t.topics.share}</th><th scope="col" className="num">{t.topics.last}</th>
           </tr>
         </thead>
         <tbody>

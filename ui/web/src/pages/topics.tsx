@@ -37,7 +37,7 @@ function useColumns(lines: Map<string, number[]>): Column<Topic>[] {
     const c = t.topics
     return [
       { id: 'name', label: c.name, width: 200, grow: 2, value: (r) => r.name, render: (r) => <span className="cut" title={r.name}><Swatch name={r.name} /> {r.name} {r.order && <span className="tag">{c.ordered}</span>}</span> },
-      { id: 'rate', label: c.rate, width: 100, right: true, value: (r) => lastWhole(lines.get(r.name)), render: (r) => (lines.has(r.name) ? rate(lastWhole(lines.get(r.name))) : <span className="dim">–</span>) },
+      { id: 'rate', label: c.rate, width: 116, right: true, value: (r) => lastWhole(lines.get(r.name)), render: (r) => (lines.has(r.name) ? rate(lastWhole(lines.get(r.name))) : <span className="dim">–</span>) },
       { id: 'trend', label: c.trend, width: 124, fixed: true, value: (r) => (lines.get(r.name) ?? []).map((v) => v.toFixed(1)).join(' '), render: (r) => <Spark values={lines.get(r.name)} color={`var(--h${hue(r.name)})`} /> },
       { id: 'messages', label: c.messages, width: 120, right: true, value: (r) => r.messages, render: (r) => count(r.messages) },
       { id: 'total', label: c.total, width: 120, right: true, value: (r) => r.messagesInTotal, render: (r) => count(r.messagesInTotal) },

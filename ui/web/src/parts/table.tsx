@@ -1,7 +1,7 @@
 // The list of every page: sorted by TanStack Table, drawn by TanStack Virtual, moved through with j and k.
 import { getCoreRowModel, getFilteredRowModel, getSortedRowModel, useReactTable, type ColumnDef, type SortingState } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useId, useMemo, useRef, useState, type ReactNode } from 'react'
+import { memo, useCallback, useEffect, useId, useMemo, useRef, useState, type CSSProperties, type ReactNode } from 'react'
 import { useKeys } from '../app/keys'
 import { useUrl } from '../app/url'
 import { useT } from '../i18n'
@@ -48,8 +48,8 @@ function useTable<R>(p: TableProps<R>) {
   const [params, set] = useUrl()
   const sortText = params.sort ?? p.sort ?? ''
   const sorting = useMemo(() => parseSort(sortText), [sortText]) // a new array would be a new order to TanStack Table
-  const chosen = params.cols?.split(',')
-  const visible = p.columns.filter((c) => (chosen ? chosen.includes(c.id) : !c.hidden))
+  const { cols } = params
+  const visible = useMemo(() => p.columns.filter((c) => (cols ? cols.split(',').includes(c.id) : !c.hidden)), [p.columns, cols])
   const defs = useMemo<ColumnDef<R, string | number>[]>(
     () => p.columns.map((c) => ({ id: c.id, accessorFn: c.value, enableSorting: !c.fixed, sortingFn: 'basic', sortDescFirst: !!c.right, filterFn: 'includesString' })),
     [p.columns],
@@ -90,7 +90,7 @@ export function Table<R>(p: TableProps<R>) {
   const [at, setAt] = useState(-1)
   const pickedAt = p.picked ? rows.findIndex((r) => r.id === p.picked) : -1
   const active = pickedAt >= 0 ? pickedAt : Math.min(at, rows.length - 1)
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 16, initialRect: { width: 1000, height: 600 } })
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12, useFlushSync: false, initialRect: { width: 1000, height: 600 } })
   const items = virtual.getVirtualItems()
   const last = items.at(-1)?.index ?? -1
   const { end } = p
@@ -124,46 +124,52 @@ export function Table<R>(p: TableProps<R>) {
   const click = (i: number, e: React.MouseEvent) => {
     if ((e.target as HTMLElement).closest('a, button')) return
     setAt(i)
-    if (e.ctrlKey || e.metaKey) p.open?.(rows[i].original, true)
+    if (e.type === 'dblclick') p.open?.(rows[i].original, false)
+    else if (e.ctrlKey || e.metaKey) p.open?.(rows[i].original, true)
     else (p.pick ?? ((r: R) => p.open?.(r, false)))(rows[i].original)
   }
+  const latest = useRef(click)
+  useEffect(() => {
+    latest.current = click
+  })
+  const onClick = useCallback((i: number, e: React.MouseEvent) => latest.current(i, e), [])
 
   const grid = visible.map((c) => (c.grow ? `minmax(${c.width}px, ${c.grow}fr)` : `${c.width}px`)).join(' ')
   return (
     <div className="fill">
-      <div ref={box} className="vt" role="grid" aria-label={p.label} aria-rowcount={rows.length + 1} tabIndex={0} aria-activedescendant={active >= 0 && items.some((v) => v.index === active) ? `${id}${active}` : undefined}>
+      <div ref={box} className={rows.length ? 'vt' : 'vt bare'} role="grid" aria-label={p.label} aria-rowcount={rows.length + 1} tabIndex={0} aria-activedescendant={active >= 0 && items.some((v) => v.index === active) ? `${id}${active}` : undefined}>
         <div className="vt-in" role="presentation">
           <Head table={table} columns={visible} grid={grid} sorting={sorting} />
           <div className="vt-body" role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
             {items.map((v) => (
-              <div
-                key={rows[v.index].id}
-                id={`${id}${v.index}`}
-                role="row"
-                aria-rowindex={v.index + 2}
-                aria-selected={v.index === active}
-                className="vt-row"
-                style={{ gridTemplateColumns: grid, position: 'absolute', insetInline: 0, transform: `translateY(${v.start}px)` }}
-                onClick={(e) => click(v.index, e)}
-                onDoubleClick={() => p.open?.(rows[v.index].original, false)}
-              >
-                {visible.map((c) => (
-                  <div key={c.id} role="gridcell" className={'vt-cell' + (c.right ? ' num' : '')}>
-                    {c.render ? c.render(rows[v.index].original) : c.value(rows[v.index].original)}
-                  </div>
-                ))}
-              </div>
+              <Row key={rows[v.index].id} id={id} index={v.index} data={rows[v.index].original} columns={visible as Column<unknown>[]} grid={grid} active={v.index === active} onClick={onClick} />
             ))}
           </div>
         </div>
-        {rows.length === 0 && p.empty}
       </div>
+      {rows.length === 0 && <div className="vt-empty">{p.empty}</div>}
       <Foot all={p.rows.length} rows={rows.map((r) => r.original)} columns={p.columns} visible={visible} choose={(ids) => set({ cols: ids })} name={p.name} updatedAt={p.updatedAt}>
         {p.foot}
       </Foot>
     </div>
   )
 }
+
+type RowProps = { id: string; index: number; data: unknown; columns: Column<unknown>[]; grid: string; active: boolean; onClick: (i: number, e: React.MouseEvent) => void }
+
+/** Drawn again only when its own data change: scrolling adds and drops rows, and touches no other. */
+const Row = memo(function Row({ id, index, data, columns, grid, active, onClick }: RowProps) {
+  const style: CSSProperties = { gridTemplateColumns: grid, position: 'absolute', insetInline: 0, transform: `translateY(${index * height}px)` }
+  return (
+    <div id={`${id}${index}`} role="row" aria-rowindex={index + 2} aria-selected={active} className="vt-row" style={style} onClick={(e) => onClick(index, e)} onDoubleClick={(e) => onClick(index, e)}>
+      {columns.map((c) => (
+        <div key={c.id} role="gridcell" className={'vt-cell' + (c.right ? ' num' : '')}>
+          {c.render ? c.render(data) : c.value(data)}
+        </div>
+      ))}
+    </div>
+  )
+})
 
 type HeadProps<R> = { table: ReturnType<typeof useReactTable<R>>; columns: Column<R>[]; grid: string; sorting: SortingState }
 

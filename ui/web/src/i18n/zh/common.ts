@@ -1,4 +1,5 @@
 import type { common as en } from '../en/common'
+import { cn } from './units'
 
 export const common: typeof en = {
   pages: { overview: '总览', messages: '消息', topics: '主题', groups: '消费组', clients: '客户端' },
@@ -32,9 +33,9 @@ export const common: typeof en = {
   addFilter: '添加条件',
   rows: (n) => `共 ${n} 行`,
   rowsOf: (n, all) => `${n} / ${all} 行`,
-  ago: (d) => `${d}前`,
-  inFuture: (d) => `${d}后`,
-  dataAge: (d) => `数据为 ${d}前`,
+  ago: (d) => `${cn(d)}前`,
+  inFuture: (d) => `${cn(d)}后`,
+  dataAge: (d) => `${cn(d)}前的数据`,
   sortedUp: '升序',
   sortedDown: '降序',
   bar: {
@@ -142,7 +143,7 @@ export const common: typeof en = {
   trail: {
     down: '轨迹存储没有响应',
     complete: '轨迹完整',
-    behind: (d) => `轨迹落后 ${d}`,
+    behind: (d) => `轨迹落后 ${cn(d)}`,
     lost: (n) => `${n} 条轨迹未记录`,
   },
 }

@@ -1,3 +1,4 @@
+import { cn } from './units'
 import type * as en from '../en/messages'
 
 export const messages: typeof en.messages = {
@@ -31,7 +32,7 @@ export const messages: typeof en.messages = {
   notRecordedText: '未找到消息，但此范围内有部分轨迹未记录或已过期，消息可能曾经存在。',
   stoppedByYou: '已手动停止，范围未全部查完',
   scanned: (rows, size, d) => `扫描 ${rows} 行、${size}，耗时 ${d}`,
-  notYet: (d) => `轨迹落后 ${d}，更新的消息尚未写入。`,
+  notYet: (d) => `轨迹落后 ${cn(d)}，更新的消息尚未写入。`,
   within: '范围',
   widen: (d) => `扩大到 ${d}`,
   dropFilter: (f) => `去掉 ${f}`,
@@ -56,7 +57,7 @@ export const messages: typeof en.messages = {
   types: { normal: '普通', fifo: '顺序', delay: '定时', transaction: '事务' },
   preview: '预览',
   openLife: '查看轨迹',
-  asOf: (d) => `${d}前的结果`,
+  asOf: (d) => `${cn(d)}前的结果`,
   inGroup: '消费组',
 }
 
@@ -80,7 +81,7 @@ export const life: typeof en.life = {
   copies: (n) => `存储了 ${n} 份`,
   gone: 'Broker 日志中已无此消息，以下为轨迹的记录。',
   onlyStored: '轨迹中尚无此消息，以下为 Broker 日志的内容。',
-  shippedTo: (d) => `轨迹截止于 ${d}前`,
+  shippedTo: (d) => `轨迹截止于 ${cn(d)}前`,
   answers: {
     nothing: '没有此 ID 的消息',
     nothingText: 'Broker 日志与轨迹中都没有。请确认 ID 是否复制完整。',
@@ -96,15 +97,15 @@ export const life: typeof en.life = {
   noEvidenceTime: '当前状态',
   state: {
     delivered: (c, t) => `已于 ${t} 投递给 ${c}，尚未确认`,
-    waiting: (d, n) => `已等待 ${d}，前面还有 ${n} 条`,
-    waitingNext: (d) => `已等待 ${d}，是队列中的下一条`,
+    waiting: (d, n) => `已等待 ${cn(d)}，前面还有 ${n} 条`,
+    waitingNext: (d) => `已等待 ${cn(d)}，是队列中的下一条`,
     offline: (t) => `等待中，${t} 起无成员在线`,
     offlineNever: '等待中，Broker 启动以来无成员在线',
     expired: '未消费即已过期清理',
     unknown: '无法确定',
     skipped: (t) => `已跳过：${t} 重置消费进度时越过`,
     filtered: '未订阅其 Tag，不会投递',
-    consumed: (d) => `已消费，耗时 ${d}`,
+    consumed: (d) => `已消费，耗时 ${cn(d)}`,
     consumedSometime: '已消费，时间未记录',
     'not-subscribed': '未订阅该主题',
   },
@@ -157,7 +158,7 @@ export const life: typeof en.life = {
     now: '现在',
     shipped: '轨迹到此为止',
   },
-  skew: (d) => `生产者时钟比 Broker 至少快 ${d}`,
+  skew: (d) => `生产者时钟比 Broker 至少快 ${cn(d)}`,
   legend: '实心：工作 · 斜线：等待 · 菱形：时刻 · 虚线：推断',
   overlay: '同期事件',
   overlayNone: '其生命周期内没有重平衡、上下线或主节点切换的记录。',

@@ -1,3 +1,4 @@
+import { cn } from './units'
 import type * as en from '../en/pages'
 
 export const overview: typeof en.overview = {
@@ -29,7 +30,7 @@ export const overview: typeof en.overview = {
   happened: '最近发生',
   happenedNone: '最近几小时没有事件。',
   trail: '轨迹',
-  trailUp: (d) => `${d}之前发生的一切均可查到。`,
+  trailUp: (d) => `${cn(d)}之前发生的一切均可查到。`,
   trailLag: (n) => `${n} 条日志待写入轨迹`,
   trailNoLag: '没有待写入的日志',
   trailRows: (n) => `启动以来已写入 ${n} 行`,
@@ -166,14 +167,14 @@ export const groups: typeof en.groups = {
   every: '全部成员',
   differing: '同一消费组的成员必须订阅一致，否则消息可能分给会将其过滤的成员，对该组而言即丢失。',
   noMembers: '该消费组没有在线成员。',
-  lastSeen: (d) => `最后一个成员于 ${d}前在线。`,
+  lastSeen: (d) => `最后一个成员于 ${cn(d)}前在线。`,
   noSubscriptions: '没有成员上报订阅关系。',
   noQueues: '该消费组在任何队列都没有消费进度。',
   unknown: (n) => `消费组 ${n} 不存在。`,
   unknownNext: '消费者连接或提交消费进度后，消费组才会出现。',
   keepsUp: '无堆积',
   behind: (n) => `堆积 ${n} 条`,
-  oldestFor: (d) => `最早一条已等待 ${d}`,
+  oldestFor: (d) => `最早一条已等待 ${cn(d)}`,
   nobodyOnline: '无成员在线',
   membersOnline: (n) => `${n} 个成员在线`,
   rateTitle: '每秒投递与确认',

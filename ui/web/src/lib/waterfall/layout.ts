@@ -13,7 +13,7 @@ export type Layout = { scale: Scale; lanes: LaneBox[]; width: number; height: nu
 
 export type Texts = { item: (i: Item) => string; lane: (l: Lane) => string }
 
-const letter = 6.3
+const letter = 6
 const wideLetter = 12
 export const textWidth = (s: string) => Array.from(s).reduce((n, c) => n + (c.charCodeAt(0) > 0x2e80 ? wideLetter : letter), 0)
 
@@ -62,9 +62,11 @@ function labels(row: Box[], width: number, texts: Texts) {
     const w = textWidth(text)
     const covered = b.item.shape === 'outline' && inner.some((o) => o.item.shape === 'bar' && o.x + o.w > b.x && o.x < b.x + b.w)
     if (!text || covered) continue
-    if (w + 10 <= b.w && b.x + 5 >= free && !inner.some((o) => o !== b && o.x > b.x && o.x < b.x + w + 14)) {
-      b.label = { text, x: b.x + 5, inside: true }
-      free = b.x + 5 + w
+    const margin = b.item.shape === 'hatch' ? 22 : 10
+    if (w + margin <= b.w && b.x + 5 >= free && !inner.some((o) => o !== b && o.x > b.x && o.x < b.x + w + margin + 4)) {
+      const x = b.x + (b.item.shape === 'hatch' ? 12 : 5)
+      b.label = { text, x, inside: true }
+      free = x + w
       continue
     }
     if (b.item.shape === 'hatch' || b.item.what === 'held' || b.item.what === 'unanswered') continue

@@ -1,7 +1,7 @@
 // The traditional trace: three producer columns, four consumer columns, and the 20 fields in the vendor's order.
 import type { MessageLife, TraceRecord } from '../../api/types'
 import { useT, type Dictionary } from '../../i18n'
-import { GroupName, Time } from '../../parts/small'
+import { Time } from '../../parts/small'
 import { ExportMenu } from '../../parts/table-foot'
 import { copiesOf } from '../../lib/waterfall/model'
 import { fields, consumers } from './traditional'
@@ -57,7 +57,7 @@ function Traditional({ life }: { life: MessageLife }) {
       <section>
         {consumers(life.records).map(([group, rows]) => (
           <div key={group} style={{ marginBottom: 10 }}>
-            <div className="sect-head"><h2>{t.groups.title} <GroupName name={group} /></h2></div>
+            <div className="sect-head"><h2>{t.life.consumerColumns(group)}</h2></div>
             <table className="plain-table">
               <thead><tr><th scope="col">{c.consumeStatus}</th><th scope="col">{c.retrieved}</th><th scope="col" className="num">{c.took}</th><th scope="col">{c.consumer}</th></tr></thead>
               <tbody>

@@ -56,7 +56,7 @@ export function StepsTab({ life, model }: { life: MessageLife; model: Model }) {
                 {i.error && <span className="bad"> ✕ {i.error}</span>}
               </td>
               <td className="num nowrap">{i.to > i.from ? duration(i.to - i.from) + (i.open ? ' …' : '') : ''}</td>
-              <td className="mono">{i.client}</td>
+              <td className="mono nowrap">{i.client}</td>
               <td className="num nowrap">{i.where}</td>
               <td className="num">{i.attempt}</td>
               <td className="dim nowrap">{t.life.source[i.source]}</td>

@@ -63,7 +63,7 @@ function Far({ verdicts }: { verdicts: Verdict[] }) {
   const [all, setAll] = useState(false)
   const shown = all ? verdicts : verdicts.slice(0, named)
   return (
-    <li className="dim">
+    <li className="dim intext">
       <span aria-hidden="true" style={{ width: 14 }}>–</span>
       <span>
         {t.life.state['not-subscribed']}:{' '}

@@ -33,7 +33,7 @@ export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): st
       return v.ahead ? s.waiting(waited, count(v.ahead)) : s.waitingNext(waited)
     }
     case 'offline':
-      return v.evidence.some((e) => e.code === 'never-seen') ? s.offlineNever : s.offline(since('s'))
+      return offline(v, t, zone, now)
     case 'skipped':
       return s.skipped(since('s'))
     case 'consumed':
@@ -45,6 +45,12 @@ export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): st
       return s[v.state]
   }
   return v.state
+}
+
+function offline(v: Verdict, t: Dictionary, zone: Zone, now: number): string {
+  if (v.evidence.some((e) => e.code === 'never-seen')) return t.life.state.offlineNever
+  const seen = v.evidence.find((e) => e.code === 'last-seen')?.atMicros || v.sinceMicros // the group's, which may be before the message
+  return t.life.state.offline(stamp(seen / 1000, zone, now, 's'))
 }
 
 /** A fact in the person's language; the server's own English where the code is new. */

@@ -22,12 +22,12 @@ export function Worst({ overview }: { overview: Overview }) {
       <ul className="list">
         {overview.worst.map((g) => (
           <li key={g.name}>
-            <span className="cut" style={{ width: 180 }}><GroupName name={g.name} /></span>
+            <span className="cut" style={{ width: 180, flex: '0 1 180px' }}><GroupName name={g.name} /></span>
             <GroupState group={g} />
             {!g.subscriptionsConsistent && <span className="tag warn">! {t.groups.subscriptions} {t.groups.differ}</span>}
             <span className="grow" />
             <b className="nowrap">{count(g.lagMessages)}</b>
-            <span className="dim nowrap num" style={{ width: 130 }}>{g.oldestWaitingAt > 0 && <Age ms={g.oldestWaitingAt} />}</span>
+            <span className="dim nowrap num" style={{ minWidth: 96 }}>{g.oldestWaitingAt > 0 && <Age ms={g.oldestWaitingAt} />}</span>
           </li>
         ))}
       </ul>
@@ -63,7 +63,7 @@ export function HappeningLine({ h }: { h: Happening }) {
     <li>
       <span className="dim mono" style={{ minWidth: 60 }}><Time ms={h.atMicros / 1000} /></span>
       <span className={'tag ' + (tones[h.kind] ?? '')}>{t.kinds[h.kind] ?? h.kind}</span>
-      <span className="grow" style={{ overflowWrap: 'anywhere' }}>
+      <span className="grow intext" style={{ overflowWrap: 'anywhere' }}>
         {h.text} {h.count > 1 && <b>({t.overview.times(count(h.count))})</b>} {h.topic && <TopicName name={h.topic} />} {h.group && <GroupName name={h.group} />}{' '}
         {h.client && <span className="dim mono">{h.client}</span>}
       </span>
