@@ -39,8 +39,9 @@ type scrape struct {
 	o       *Options
 	out     chan<- prometheus.Metric
 	node    inspect.Node
-	base    []string       // values of cluster, node_type, node_id
-	counts  map[string]int // series per family
+	known   map[string]inspect.Group // without their queues
+	base    []string                 // values of cluster, node_type, node_id
+	counts  map[string]int           // series per family
 	descs   map[string]*prometheus.Desc
 	dropped uint64
 }
