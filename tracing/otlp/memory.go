@@ -1,0 +1,82 @@
+package otlp
+
+import (
+	"sort"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// known is what later rows need of a sampled message.
+type known struct {
+	id        string
+	topic     string
+	tag       string
+	broker    string
+	queue     int32
+	offset    int64
+	attempt   uint16
+	trace     trace.TraceID
+	store     trace.SpanID // span of its store
+	parent    trace.SpanID // that it brought; zero: none
+	sampledIn bool
+}
+
+type queueKey struct {
+	topic string
+	id    int32
+}
+
+// memory remembers the newest sampled messages: by place and by identity.
+type memory struct {
+	max    int
+	queues map[queueKey][]*known // by offset
+	byID   map[string]*known
+	order  []*known // a ring, oldest at next once it is full
+	next   int
+}
+
+func newMemory(size int) *memory {
+	return &memory{max: size, queues: map[queueKey][]*known{}, byID: map[string]*known{}}
+}
+
+// add remembers a message; offsets of a queue come in order.
+func (m *memory) add(k *known) {
+	if len(m.order) < m.max {
+		m.order = append(m.order, k)
+	} else {
+		m.forget(m.order[m.next])
+		m.order[m.next] = k
+		m.next = (m.next + 1) % m.max
+	}
+	key := queueKey{k.topic, k.queue}
+	q := m.queues[key]
+	if n := len(q); n > 0 && q[n-1].offset >= k.offset {
+		q = nil // the topic was made anew, or a block is made again
+	}
+	m.queues[key] = append(q, k)
+	if old := m.byID[k.id]; old == nil || k.attempt <= old.attempt {
+		m.byID[k.id] = k
+	}
+}
+
+func (m *memory) forget(k *known) {
+	key := queueKey{k.topic, k.queue}
+	if q := m.queues[key]; len(q) > 0 && q[0] == k {
+		if q[0] = nil; len(q) == 1 {
+			delete(m.queues, key)
+		} else {
+			m.queues[key] = q[1:]
+		}
+	}
+	if m.byID[k.id] == k {
+		delete(m.byID, k.id)
+	}
+}
+
+// within are the remembered messages of a range, and from where on the queue is remembered.
+func (m *memory) within(topic string, queue int32, from, to int64) []*known {
+	q := m.queues[queueKey{topic, queue}]
+	i := sort.Search(len(q), func(i int) bool { return q[i].offset >= from })
+	j := sort.Search(len(q), func(i int) bool { return q[i].offset >= to })
+	return q[i:j]
+}
