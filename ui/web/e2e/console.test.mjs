@@ -12,7 +12,7 @@ async function anySample() {
   const from = (Date.now() - 24 * 3600e3) * 1000
   for (let i = 0; i < 20; i++) {
     const { messages } = await api(`/messages?from=${from}&to=${(Date.now() + 5000) * 1000}&limit=500`)
-    const m = messages.find((x) => x.keys.length > 0)
+    const m = messages.find((x) => x.keys.length > 0 && !/^(RMQ_SYS|%|SCHEDULE)/.test(x.topic))
     if (m) return { topic: m.topic, key: m.keys[0], id: m.id }
     await new Promise((r) => setTimeout(r, 500))
   }

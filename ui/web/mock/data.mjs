@@ -67,7 +67,7 @@ export function makeTopics(state, now) {
     const queues = Array.from({ length: queuesOf[t.name] }, (_, id) => ({ id, min: 20_000 + id * 31, max: state.next[t.name]?.[id] ?? 120_000, lastStoredAt: now - id * 700 }))
     return {
       name: t.name, system: false, perm: 6, readQueues: queuesOf[t.name], writeQueues: queuesOf[t.name], order: t.order, attributes: { 'message.type': t.type.toUpperCase() },
-      messages: queues.reduce((n, q) => n + q.max - q.min, 0), messagesInTotal: kept * 3, bytesInTotal: kept * 4211, lastStoredAt: now - 800,
+      messages: queues.reduce((n, q) => n + q.max - q.min, 0), messagesInTotal: kept * 3 + Math.round((now % 864e5) * t.share), bytesInTotal: kept * 4211, lastStoredAt: now - 800,
       groups: Object.entries(reads).filter(([, ts]) => ts.includes(t.name)).map(([g]) => g), queues,
     }
   })
@@ -121,7 +121,7 @@ export function makeGroup(name, state, now) {
     name, system: false, online, model: name === 'price-board' ? 'BROADCASTING' : online ? 'CLUSTERING' : '', consumeType: name === 'fraud' ? 'CONSUME_POP' : 'CONSUME_PASSIVELY',
     members: list, lastSeenAt: online ? now : now - 31 * minute, lagMessages, oldestWaitingAt: lagMessages ? now - (name === 'audit' ? 31 : 4) * minute : 0,
     subscriptions: [...new Map(list.flatMap((m) => m.subscriptions).map((s) => [s.topic + s.expression, s])).values()], subscriptionsConsistent: name !== 'fraud',
-    queues, messagesOutTotal: 312_000 + name.length * 1000, retryMaxTimes: 16, consumeEnable: true,
+    queues, messagesOutTotal: 312_000 + Math.round(((now % 864e5) / 1000) * name.length * 11), retryMaxTimes: 16, consumeEnable: true,
   }
 }
 
@@ -156,7 +156,21 @@ export function makePoint(at) {
   return { at, in: Math.round(incoming * stall), out: Math.round(incoming * 2.2 * stall + 60 * Math.sin(at / 900)), bytesIn: Math.round(incoming * stall * 1390), bytesOut: Math.round(incoming * 2.2 * stall * 1390), lag: Math.round(64_000 + 9000 * Math.sin(at / 190_000) + (at % (15 * minute)) / 90) }
 }
 
+/** As the server does it: one series per step, and one per topic and group only when either is named. */
 export function makeRates(from, to, step, topic, group) {
+  const all = allRates(from, to, step, topic, group)
+  if (topic || group) return all
+  const sums = new Map()
+  for (const r of all) {
+    const key = r.atMicros + r.step
+    const s = sums.get(key)
+    if (!s) sums.set(key, { ...r, topic: '', group: '' })
+    else sums.set(key, { ...s, count: s.count + r.count, bytes: s.bytes + r.bytes, p99Micros: Math.max(s.p99Micros, r.p99Micros) })
+  }
+  return [...sums.values()]
+}
+
+function allRates(from, to, step, topic, group) {
   const out = []
   for (let at = from; at < to; at += step) {
     const p = makePoint(Math.floor(at / 1000))
@@ -167,8 +181,8 @@ export function makeRates(from, to, step, topic, group) {
       for (const g of Object.keys(reads)) {
         if (!reads[g].includes(t.name) || (group && group !== g) || g === 'audit') continue
         const base = { atMicros: at, topic: t.name, group: g, bytes: 0, count: Math.round(p.in * t.share * seconds * 0.96) }
-        out.push({ ...base, step: 'deliver', p50Micros: 4200, p99Micros: g === 'shipping' ? 240e6 : 19_000 + p.in * 12 })
-        out.push({ ...base, step: 'ack', p50Micros: 14_000, p99Micros: g === 'shipping' ? 241e6 : 61_000 + p.in * 30 })
+        out.push({ ...base, step: 'deliver', p50Micros: 60, p99Micros: 240 + p.in * 0.4 })
+        out.push({ ...base, step: 'ack', p50Micros: 0, p99Micros: 0 }, { ...base, step: 'process', p50Micros: 14_000, p99Micros: g === 'shipping' ? 2.1e6 : 61_000 + p.in * 30 })
       }
     }
   }

@@ -69,6 +69,12 @@ function whole(lo: number, hi: number): number[] {
 
 const logs = (values: (number | null)[]) => values.map((v) => (v === null || v <= 0 ? null : Math.log10(v)))
 
+/** Points that no line reaches. */
+const alone: uPlot.Series.Points.Filter = (u, series) => {
+  const v = u.data[series]
+  return Array.from(v.keys()).filter((i) => v[i] != null && v[i - 1] == null && v[i + 1] == null)
+}
+
 function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: number | null) => void, select: (u: uPlot) => void): uPlot.Options {
   const grid = { stroke: css('--line'), width: 1 }
   const axis = { stroke: css('--dim'), grid, ticks: { show: false }, font: `11px ${css('--sans')}` }
@@ -87,7 +93,7 @@ function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: numbe
     ],
     series: [
       {},
-      ...p.lines.map((l) => ({ label: l.label, stroke: css(l.color), width: 1.5, dash: l.dash, fill: l.fill ? css(l.color) + '1c' : undefined, points: { show: false }, spanGaps: false })),
+      ...p.lines.map((l) => ({ label: l.label, stroke: css(l.color), width: 1.5, dash: l.dash, fill: l.fill ? css(l.color) + '1c' : undefined, points: { show: true, size: 5, fill: css(l.color), filter: alone }, spanGaps: false })),
     ],
     hooks: { setCursor: [(u) => cursor(u.cursor.idx ?? null)], setSelect: [select] },
   }

@@ -32,6 +32,9 @@ export type Guess =
   | { kind: 'id'; id: string; identity?: Identity }
   | { kind: 'topic' | 'group' | 'client' | 'key'; name: string }
 
+/** Topics that the broker and its clients keep for themselves. */
+export const ofSystem = (topic: string) => /^(RMQ_SYS_|rmq_sys_|SCHEDULE_TOPIC_XXXX$|TBW102$|SELF_TEST_TOPIC$|OFFSET_MOVED_EVENT$|BenchmarkTest$)/.test(topic)
+
 export type Names = { topics: string[]; groups: string[]; clients: string[] }
 
 /** Everything the text may mean, likeliest first: an ID form, exact names, a key, then names that contain it. */

@@ -5,7 +5,8 @@ import { age, bytes, compact, count, csv, duration, hue, middle, rate, thin } fr
 import { dump } from './hex'
 import { guess, identify } from './ids'
 import { fromUrl, resolve, shift, stepFor, toUrl, zoom } from './range'
-import { fromPoints, fromRates, sparks } from './series'
+import { fromPoints, fromRates } from './series'
+import { note, rateOf, samplesOf, trendOf } from './totals'
 import { matrix } from './subscriptions'
 import { clockMicros, parseTime } from './time'
 import type { Group, Message, Point, Rate } from '../api/types'
@@ -79,7 +80,6 @@ describe('series', () => {
     expect(s.lines.store).toEqual([0, 3, 0])
     expect(s.lines.storeP99).toEqual([null, 120, null])
   })
-  it('sparks per name', () => expect(sparks([r(0, 'a', 60), r(60e6, 'b', 60)], 'topic', ['store'], 0, 120e3, 60e3)).toEqual(new Map([['a', [1, 0]], ['b', [0, 1]]])))
 })
 
 describe('histogram', () => {
@@ -103,4 +103,16 @@ it('marks the member that subscribes otherwise', () => {
   const member = (clientId: string, expression: string) => ({ clientId, subscriptions: [{ topic: 'orders', type: 'TAG', expression, version: 1 }] })
   const m = matrix({ members: [member('a', 'x'), member('b', 'x'), member('c', 'y')] } as Group)
   expect(m.rows[0].cells.map((c) => c.differs)).toEqual([false, false, true])
+})
+
+describe('rates of counters', () => {
+  it('needs two polls, and begins again when a broker does', () => {
+    note('t', 1000, [['a', 10]])
+    expect(rateOf(samplesOf('t', 'a'))).toBeUndefined()
+    note('t', 6000, [['a', 60]])
+    note('t', 6000, [['a', 60]])
+    expect([rateOf(samplesOf('t', 'a')), trendOf(samplesOf('t', 'a'))]).toEqual([10, [10]])
+    note('t', 11_000, [['a', 5]])
+    expect(samplesOf('t', 'a')).toEqual([{ at: 11_000, total: 5 }])
+  })
 })

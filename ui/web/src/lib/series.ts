@@ -31,32 +31,14 @@ export function fromRates(rates: Rate[], from: number, to: number, step: number,
   const total: Record<string, number> = {}
   const line = (name: string, fill: number | null) => (lines[name] ??= new Array<number | null>(n).fill(fill))
   for (const name of ['store', 'deliver', 'ack', 'storeBytes', 'deliverBytes']) line(name, 0)
-  for (const name of ['storeP99', 'deliverP99', 'ackP99']) line(name, null)
+  for (const name of ['storeP99', 'deliverP99', 'processP99']) line(name, null)
   for (const r of rates) {
     const i = Math.floor((r.atMicros / 1000 - start) / step)
     if (i < 0 || i >= n) continue
     line(r.step, 0)[i]! += r.count / (step / 1000)
     line(r.step + 'Bytes', 0)[i]! += r.bytes / (step / 1000)
-    line(r.step + 'P99', null)[i] = Math.max(lines[r.step + 'P99'][i] ?? 0, r.p99Micros)
+    if (r.p99Micros > 0) line(r.step + 'P99', null)[i] = Math.max(lines[r.step + 'P99']?.[i] ?? 0, r.p99Micros) // 0: it has no duration
     total[r.step] = (total[r.step] ?? 0) + r.count
   }
   return { x, lines, total }
 }
-
-/** Per topic or group: counts per second along the range, for a line in a table's row. */
-export function sparks(rates: Rate[], by: 'topic' | 'group', steps: string[], from: number, to: number, step: number): Map<string, number[]> {
-  const start = Math.floor(from / step) * step
-  const n = Math.max(1, Math.ceil((to - start) / step))
-  const out = new Map<string, number[]>()
-  for (const r of rates) {
-    const i = Math.floor((r.atMicros / 1000 - start) / step)
-    if (!steps.includes(r.step) || i < 0 || i >= n) continue
-    let line = out.get(r[by])
-    if (!line) out.set(r[by], (line = new Array<number>(n).fill(0)))
-    line[i] += r.count / (step / 1000)
-  }
-  return out
-}
-
-/** The last whole step: the one that runs would look like a fall. */
-export const lastWhole = (line: number[] | undefined): number => line?.at(-2) ?? line?.at(-1) ?? 0

@@ -85,8 +85,8 @@ function One({ client: c, close }: { client: Client; close: () => void }) {
         <Fact name={w.consumes} value={c.consumerOf.length > 0 && c.consumerOf.map((g) => <span key={g} style={{ marginRight: 8 }}><GroupName name={g} /></span>)} />
       </dl>
       <div className="col" style={{ gap: 6, marginTop: 16, alignItems: 'flex-start' }}>
-        {c.producerOf.map((g) => <Go key={g} to="/messages" className="act" search={{ producerGroup: g }}>{w.sentBy}: {g}</Go>)}
-        {c.clientId && c.consumerOf.length > 0 && <Go to="/messages" className="act" search={{ client: c.clientId }}>{w.given}</Go>}
+        {c.clientId && c.producerOf.length > 0 && <Go to="/messages" className="act" search={{ client: c.clientId }}>{w.sentBy}</Go>}
+        {c.consumerOf.map((g) => <Go key={g} to="/messages" className="act" search={{ group: g }}>{w.given(g)}</Go>)}
       </div>
     </Panel>
   )

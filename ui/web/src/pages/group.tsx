@@ -66,7 +66,7 @@ function Sentence({ group: g }: { group: Group }) {
   const at = useNow()
   const parts: { text: string; tone: string }[] = []
   if (!g.consumeEnable) parts.push({ text: t.groups.disabled, tone: 'bad' })
-  parts.push(g.lagMessages ? { text: t.groups.behind(count(g.lagMessages)), tone: 'warn' } : { text: t.groups.keepsUp, tone: '' })
+  parts.push(g.lagMessages ? { text: t.groups.behind(count(g.lagMessages)), tone: !g.online || at - g.oldestWaitingAt > 60e3 ? 'warn' : '' } : { text: t.groups.keepsUp, tone: '' })
   if (g.oldestWaitingAt) parts.push({ text: t.groups.oldestFor(age(Math.max(0, at - g.oldestWaitingAt))), tone: '' })
   parts.push(g.online ? { text: t.groups.membersOnline(g.members.length), tone: '' } : { text: t.groups.nobodyOnline, tone: g.lagMessages ? 'bad' : 'warn' })
   if (!g.subscriptionsConsistent) parts.push({ text: `${t.groups.subscriptions}: ${t.groups.differ}`, tone: 'warn' })
@@ -93,7 +93,7 @@ function GroupRates({ group }: { group: string }) {
   const lines = useMemo(
     () => ({
       flow: [{ id: 'deliver', label: t.overview.deliver, color: '--work', fill: true }, { id: 'ack', label: t.overview.ack, color: '--ok', dash: [5, 3] }],
-      latency: [{ id: 'deliverP99', label: t.overview.deliver, color: '--work' }, { id: 'ackP99', label: t.overview.ack, color: '--ok', dash: [5, 3] }],
+      latency: [{ id: 'deliverP99', label: t.overview.handed, color: '--h1' }, { id: 'processP99', label: t.overview.processed, color: '--work', dash: [5, 3] }],
     }),
     [t],
   )
@@ -101,7 +101,7 @@ function GroupRates({ group }: { group: string }) {
   return (
     <div className="grid2">
       <LineChart {...shared} title={t.groups.rateTitle} lines={lines.flow} format={rate} />
-      <LineChart {...shared} title={t.overview.latency} lines={lines.latency} log format={duration} />
+      <LineChart {...shared} title={t.overview.latency} note={t.overview.latencyNote} lines={lines.latency} log format={duration} />
     </div>
   )
 }

@@ -1,15 +1,13 @@
 // /topics: all topics; who is not read by anybody stands out.
 import { useNavigate } from '@tanstack/react-router'
 import { useMemo } from 'react'
-import { useRates, useTopics } from '../api/queries'
+import { useTopics } from '../api/queries'
 import type { Topic } from '../api/types'
-import { useNow } from '../app/live'
-import { carried, useRange, useUrl } from '../app/url'
+import { carried, useUrl } from '../app/url'
 import { Spark } from '../charts/spark'
 import { useT, type Dictionary } from '../i18n'
 import { bytes, count, hue, rate } from '../lib/format'
-import { resolve, stepFor } from '../lib/range'
-import { lastWhole, sparks } from '../lib/series'
+import { note, rateOf, samplesOf, trendOf } from '../lib/totals'
 import { Answer, Loaded } from '../parts/answer'
 import { TextFilter, Toggle } from '../parts/filters'
 import { Age, GroupName, Swatch } from '../parts/small'
@@ -20,25 +18,25 @@ export function permission(perm: number, t: Dictionary): string {
   return words.filter(Boolean).join(' + ') || t.none
 }
 
-export function useSparks(by: 'topic' | 'group', steps: string[]) {
-  const { range } = useRange()
-  const at = useNow(15_000)
-  const { from, to } = resolve(range, at)
-  const step = stepFor(to - from, 30)
-  const rates = useRates({ from, to, step })
-  return useMemo(() => sparks(rates.data?.rates ?? [], by, steps, from, to, step), [rates.data, by, steps, from, to, step])
+/** Notes each poll's totals; what it gives changes with each poll. */
+export function useTotals(kind: string, at: number, totals: () => [string, number][]): number {
+  return useMemo(() => {
+    note(kind, at, totals())
+    return at
+    // the totals belong to the poll at this time
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [kind, at])
 }
 
-const steps = ['store']
-
-function useColumns(lines: Map<string, number[]>): Column<Topic>[] {
+function useColumns(polled: number): Column<Topic>[] {
   const t = useT()
   return useMemo(() => {
     const c = t.topics
+    const rateIn = (r: Topic) => rateOf(samplesOf('topics', r.name))
     return [
       { id: 'name', label: c.name, width: 200, grow: 2, value: (r) => r.name, render: (r) => <span className="cut" title={r.name}><Swatch name={r.name} /> {r.name} {r.order && <span className="tag">{c.ordered}</span>}</span> },
-      { id: 'rate', label: c.rate, width: 116, right: true, value: (r) => lastWhole(lines.get(r.name)), render: (r) => (lines.has(r.name) ? rate(lastWhole(lines.get(r.name))) : <span className="dim">–</span>) },
-      { id: 'trend', label: c.trend, width: 124, fixed: true, value: (r) => (lines.get(r.name) ?? []).map((v) => v.toFixed(1)).join(' '), render: (r) => <Spark values={lines.get(r.name)} color={`var(--h${hue(r.name)})`} /> },
+      { id: 'rate', label: c.rate, width: 116, right: true, value: (r) => rateIn(r) ?? -1, render: (r) => <Rate value={rateIn(r)} /> },
+      { id: 'trend', label: c.trend, width: 124, fixed: true, value: (r) => trendOf(samplesOf('topics', r.name)).map((v) => v.toFixed(1)).join(' '), render: (r) => <Spark values={trendOf(samplesOf('topics', r.name))} color={`var(--h${hue(r.name)})`} /> },
       { id: 'messages', label: c.messages, width: 120, right: true, value: (r) => r.messages, render: (r) => count(r.messages) },
       { id: 'total', label: c.total, width: 120, right: true, value: (r) => r.messagesInTotal, render: (r) => count(r.messagesInTotal) },
       { id: 'bytes', label: c.bytes, width: 90, right: true, value: (r) => r.bytesInTotal, render: (r) => <span title={`${count(r.bytesInTotal)} B`}>{bytes(r.bytesInTotal)}</span> },
@@ -48,7 +46,12 @@ function useColumns(lines: Map<string, number[]>): Column<Topic>[] {
       { id: 'perm', label: c.perm, width: 110, hidden: true, value: (r) => permission(r.perm, t) },
       { id: 'type', label: c.type, width: 110, hidden: true, value: (r) => r.attributes?.['message.type'] ?? '' },
     ]
-  }, [t, lines])
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- rates are read anew after each poll
+  }, [t, polled])
+}
+
+export function Rate({ value }: { value: number | undefined }) {
+  return value === undefined ? <span className="dim">–</span> : <span className={value ? '' : 'dim'}>{rate(value)}</span>
 }
 
 function Readers({ topic }: { topic: Topic }) {
@@ -60,7 +63,7 @@ function Readers({ topic }: { topic: Topic }) {
 export function TopicsPage() {
   const t = useT()
   const query = useTopics()
-  const columns = useColumns(useSparks('topic', steps))
+  const columns = useColumns(useTotals('topics', query.dataUpdatedAt, () => (query.data?.topics ?? []).map((r) => [r.name, r.messagesInTotal])))
   const navigate = useNavigate()
   const [params] = useUrl()
   const system = params.system === '1'
@@ -80,7 +83,7 @@ export function TopicsPage() {
       <Loaded query={query}>
         {() => (
           <Table
-            rows={rows} columns={columns} rowKey={(r) => r.name} label={t.topics.title} name="topics" filter={params.q} sort="rate.desc" open={open} updatedAt={query.dataUpdatedAt}
+            rows={rows} columns={columns} rowKey={(r) => r.name} label={t.topics.title} name="topics" filter={params.q} sort="total.desc" open={open} updatedAt={query.dataUpdatedAt}
             empty={<Answer title={rows.length ? t.topics.noneMatch(params.q ?? '') : t.topics.empty} />}
           />
         )}

@@ -63,7 +63,7 @@ function labels(row: Box[], width: number, texts: Texts) {
     const covered = b.item.shape === 'outline' && inner.some((o) => o.item.shape === 'bar' && o.x + o.w > b.x && o.x < b.x + b.w)
     if (!text || covered) continue
     const margin = b.item.shape === 'hatch' ? 22 : 10
-    if (w + margin <= b.w && b.x + 5 >= free && !inner.some((o) => o !== b && o.x > b.x && o.x < b.x + w + margin + 4)) {
+    if (b.item.shape !== 'thin' && w + margin <= b.w && b.x + 5 >= free && !inner.some((o) => o !== b && o.x > b.x && o.x < b.x + w + margin + 4)) {
       const x = b.x + (b.item.shape === 'hatch' ? 12 : 5)
       b.label = { text, x, inside: true }
       free = x + w
@@ -76,6 +76,9 @@ function labels(row: Box[], width: number, texts: Texts) {
     if (x + w + 4 <= next && x >= free && x + w <= width && !under) {
       b.label = { text, x, inside: false }
       free = x + w
+    } else if (b.item.shape === 'thin') {
+      const first = Math.min(...marks.map((o) => o.x))
+      if (first - w - 8 > 0) b.label = { text, x: first - w - 8, inside: false }
     }
   }
 }

@@ -11,7 +11,7 @@ export function Verdicts({ life }: { life: MessageLife }) {
   const t = useT()
   const far = life.verdicts.filter((v) => v.state === 'not-subscribed')
   const near = life.verdicts.filter((v) => v.state !== 'not-subscribed')
-  if (life.verdicts.length === 0) return <p className="dim">{t.life.noVerdicts}</p>
+  if (life.verdicts.length === 0) return <p className="dim verdicts" data-test="verdicts">{t.life.noVerdicts}</p>
   return (
     <ul className="list verdicts" data-test="verdicts">
       {near.map((v) => (

@@ -17,24 +17,26 @@ export function Scanned({ found }: { found: Found }) {
   const t = useT()
   const d = found.done
   if (!d) return null
+  if (d.rowsRead === 0) return <span className="dim">{t.messages.took(duration(d.elapsedMicros))}</span>
   return <span className="dim">{t.messages.scanned(count(d.rowsRead), bytes(d.bytesRead), duration(d.elapsedMicros))}</span>
 }
 
 const late = 3e6
 
 /** One line above the table. */
-export function Summary({ found, stop, yet }: { found: Found; stop: () => void; yet: boolean }) {
+export function Summary({ found, stop, yet, hidden = 0 }: { found: Found; stop: () => void; yet: boolean; hidden?: number }) {
   const t = useT()
   const zone = useZone()
   const lag = useLive().trail?.lagMicros ?? 0
   const running = found.state === 'running' || found.state === 'older'
-  const n = count(found.messages.length)
+  const n = count(found.messages.length - hidden)
   return (
     <div className="strip" role="status" data-test="summary" style={{ fontSize: 13, minHeight: 36, gap: '4px 12px' }}>
       {yet ? <span>{t.messages.askingAgain}</span> : running ? <span>{t.messages.searching} …</span> : <Words found={found} n={n} />}
       {running && found.scannedTo && <span className="dim">{t.messages.searchedBack(clockMicros(found.scannedTo, zone))}</span>}
       {running && <button type="button" className="act" onClick={stop}>{t.messages.stop}</button>}
       {!running && <Scanned found={found} />}
+      {hidden > 0 && <span className="dim">{t.messages.hidden(count(hidden))}</span>}
       {found.done?.answer === 'found' && found.done.reason && <span className="warn">! {found.done.reason}</span>}
       {!running && lag > late && <span className="warn">! {t.messages.notYet(duration(lag))}</span>}
       <span className="grow" />

@@ -9,7 +9,9 @@ import { Histogram } from '../../charts/histogram'
 import { useT } from '../../i18n'
 import { barCount, bars } from '../../lib/buckets'
 import { apiCall, cli } from '../../lib/cli'
+import { ofSystem } from '../../lib/ids'
 import { resolve } from '../../lib/range'
+import { Toggle } from '../../parts/filters'
 import { Tabs } from '../../parts/panel'
 import { Age } from '../../parts/small'
 import { Table } from '../../parts/table'
@@ -55,7 +57,10 @@ export function MessagesPage() {
   const yet = useAskAgain(JSON.stringify(query), soon && found.state === 'done' && found.messages.length === 0, again) && soon && found.messages.length === 0
   const span = useMemo(() => ({ from: found.from * 1000, to: found.to * 1000 }), [found.from, found.to])
   const shown = useMemo(() => bars(span, found.done?.histogram, found.messages, barCount(span, found.done?.histogram, 120)), [span, found.done, found.messages])
-  const picked = found.messages.find((m) => m.id === params.sel)
+  const all = params.system === '1' || !!params.topic || tab === 'id'
+  const rows = useMemo(() => (all ? found.messages : found.messages.filter((m) => !ofSystem(m.topic))), [found.messages, all])
+  const hidden = found.messages.length - rows.length
+  const picked = rows.find((m) => m.id === params.sel)
   const tabs = [{ id: 'topic', label: t.messages.tabs.topic }, { id: 'id', label: t.messages.tabs.id }, { id: 'key', label: t.messages.tabs.key }]
   return (
     <>
@@ -71,17 +76,18 @@ export function MessagesPage() {
       <div className="strip" style={{ paddingTop: 10 }}>
         <Lead tab={tab} />
         <Filters lead={leads[tab]} />
+        {tab !== 'id' && !params.topic && <Toggle name="system" label={t.topics.system} />}
       </div>
       {!query ? (
         <div className="answer dim">{tab === 'id' ? t.messages.idPrompt : t.messages.keyPrompt}</div>
       ) : (
         <>
           {tab !== 'id' && found.from > 0 && <Histogram bars={shown} dim={!found.fresh} onRange={(from, to) => setRange({ from, to })} />}
-          <Summary found={found} stop={stop} yet={yet} />
+          <Summary found={found} stop={stop} yet={yet} hidden={hidden} />
           <div className="split" style={{ opacity: found.fresh ? 1 : 0.55 }}>
             <div className="grow fill">
               <Table
-                rows={found.messages} columns={columns} rowKey={keyOf} name="messages" label={t.messages.title} end={older} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)}
+                rows={rows} columns={columns} rowKey={keyOf} name="messages" label={t.messages.title} end={older} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)}
                 empty={<NoRows found={found} again={again} yet={yet} />} foot={found.done?.next && <button type="button" className="act quiet" onClick={older} disabled={found.state === 'older'}>{found.state === 'older' ? t.messages.loadingOlder : t.messages.older}</button>}
               />
             </div>

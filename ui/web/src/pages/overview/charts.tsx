@@ -27,7 +27,7 @@ export function Charts({ overview }: { overview: Overview }) {
   const lines = useMemo(() => linesOf(t), [t])
   const flow = short ? points : { x: trail.x, lines: { in: trail.lines.store, out: trail.lines.deliver, bytesIn: trail.lines.storeBytes, bytesOut: trail.lines.deliverBytes, lag: [] } }
   const shared = { from, to, onRange: (a: number, b: number) => setRange({ from: a, to: b }) }
-  const noLatency = trail.lines.ackP99.every((v) => v === null) && trail.lines.storeP99.every((v) => v === null)
+  const noLatency = trail.lines.deliverP99.every((v) => v === null) && trail.lines.storeP99.every((v) => v === null)
   return (
     <div className="grid2" data-test="charts">
       <LineChart {...shared} title={t.overview.rates} x={flow.x} lines={lines.flow} values={flow.lines} format={rateOf} />
@@ -50,8 +50,8 @@ function linesOf(t: ReturnType<typeof useT>): Record<'flow' | 'lag' | 'latency' 
     lag: [{ id: 'lag', label: t.overview.backlogUnit, color: '--warn', fill: true }],
     latency: [
       { id: 'storeP99', label: t.overview.store, color: '--own' },
-      { id: 'deliverP99', label: t.overview.deliver, color: '--work' },
-      { id: 'ackP99', label: t.overview.ack, color: '--ok', dash: [5, 3] },
+      { id: 'deliverP99', label: t.overview.handed, color: '--h1' },
+      { id: 'processP99', label: t.overview.processed, color: '--work', dash: [5, 3] },
     ],
     bytes: [
       { id: 'bytesIn', label: t.overview.in, color: '--send', fill: true },
