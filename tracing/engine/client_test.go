@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
+	"github.com/contrailmq/contrail/tracing/engine"
 	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 )
 
@@ -460,4 +462,49 @@ func TestStatementsOfASchema(t *testing.T) {
 	if s := one[string](t, conn, "SHOW CREATE TABLE o"); !strings.Contains(s, "MergeTree") {
 		t.Errorf("%q", s)
 	}
+}
+
+// Nothing in a client depends on the child: with an address instead of a socket, all is as before. Here the address is a
+// TCP port before the same engine; enginetest takes that of a real server in the same way.
+func TestByAddressAlone(t *testing.T) {
+	e := enginetest.Start(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go relay(e, c)
+		}
+	}()
+	t.Setenv(enginetest.AddressEnv, l.Addr().String())
+	o := enginetest.Options(t)
+	if o.DialContext != nil || o.Addr[0] != l.Addr().String() {
+		t.Fatalf("%+v", o)
+	}
+	conn := connect(t, o)
+	run(t, conn, "CREATE TABLE t (id UInt64, name String) ENGINE = MergeTree ORDER BY id")
+	data := native(t, sequence(0, 1000), func(id uint64) string { return fmt.Sprint(id) })
+	if err := conn.InsertFormat(context.Background(), "Native", "INSERT INTO t", bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	if n := one[uint64](t, conn, "SELECT count() FROM t WHERE toString(id) = name"); n != 1000 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+func relay(e *engine.Engine, c net.Conn) {
+	defer c.Close()
+	to, err := e.Dial(context.Background())
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	go func() { _, _ = io.Copy(to, c); _ = to.Close() }()
+	_, _ = io.Copy(c, to)
 }

@@ -118,9 +118,13 @@ func (s *Server) routes() http.Handler {
 	}
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
-	if s.o.Metrics != nil {
-		e.GET("/metrics", echo.WrapHandler(s.o.Metrics))
-	}
+	e.GET("/metrics", func(c echo.Context) error {
+		if s.o.Metrics == nil {
+			return notFound("no metrics are served", c.Request().URL.Path) // not the page: a scraper would try to read it
+		}
+		s.o.Metrics.ServeHTTP(c.Response(), c.Request())
+		return nil
+	})
 	s.debug(e)
 	e.Any("/api/*", func(c echo.Context) error { return notFound("no such endpoint", c.Request().URL.Path) })
 	e.Any("/*", s.page)

@@ -163,16 +163,16 @@ func TestProblemsNameValueAndLimit(t *testing.T) {
 		"/api/v1/happenings?limit=-4":                   {400, []string{"limit", "-4"}},
 		"/api/v1/rates?step=x":                          {400, []string{"step", "x"}},
 		"/assets/none.js":                               {404, []string{"assets/none.js"}},
-		"/metrics":                                      {200, nil}, // not configured: the page
+		"/metrics":                                      {404, []string{"/metrics"}},
 	} {
 		w := c.get(t, path)
-		if want.status == http.StatusOK {
-			if w.Code != want.status {
-				t.Errorf("%s: %d", path, w.Code)
-			}
-			continue
-		}
 		wantProblem(t, w, want.status, want.parts...)
+	}
+	served := newConsole(t, func(o *Options) {
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "up 1") })
+	})
+	if w := served.get(t, "/metrics", "Host", "contrail:8080"); w.Code != 200 || w.Body.String() != "up 1" {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	c.trail.err = errors.New("the store is away")
 	wantProblem(t, c.get(t, "/api/v1/happenings"), 503, "store is away")
