@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go/compress"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -127,6 +128,35 @@ func TestBrokenBodyLeavesNothing(t *testing.T) {
 	}
 	if err := conn.InsertFormat(context.Background(), "Native", "INSERT INTO t", bytes.NewReader(block)); err != nil {
 		t.Fatalf("after broken ones: %v", err)
+	}
+}
+
+// Compressed rows that end inside a frame are not whole, wherever it is: behind its header too. The HTTP body itself ends well.
+func TestCutFramesLeaveNothing(t *testing.T) {
+	o := enginetest.Options(t)
+	conn := connect(t, o)
+	run(t, conn, "CREATE TABLE t (id UInt64, name String) ENGINE = MergeTree ORDER BY id")
+	block := native(t, sequence(0, 1000), func(id uint64) string { return fmt.Sprint(id) })
+	frames := compress.NewWriter(compress.LevelZero, compress.LZ4)
+	if err := frames.Compress(block); err != nil {
+		t.Fatal(err)
+	}
+	frame := bytes.Clone(frames.Data)
+	query := "/?decompress=1&database=" + o.Auth.Database + "&query=" + url.QueryEscape("INSERT INTO t FORMAT Native")
+	for _, cut := range []int{1, 15, 16, 24, 25, 26, len(frame) / 2, len(frame) - 1} {
+		resp, body := raw(t, "POST", query, string(frame)+string(frame[:cut]))
+		if resp.StatusCode == 200 || resp.Header.Get("X-ClickHouse-Exception-Code") != "210" {
+			t.Errorf("cut after %d of %d bytes: %s %s", cut, len(frame), resp.Status, body)
+		}
+	}
+	if n := one[uint64](t, conn, "SELECT count() FROM t"); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+	if resp, body := raw(t, "POST", query, string(frame)+string(frame)); resp.StatusCode != 200 {
+		t.Errorf("whole: %s %s", resp.Status, body)
+	}
+	if n := one[uint64](t, conn, "SELECT count() FROM t"); n != 2000 {
+		t.Errorf("%d rows", n)
 	}
 }
 

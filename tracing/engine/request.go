@@ -119,18 +119,42 @@ func plainBody(r *http.Request, values url.Values) (io.Reader, error) {
 		return nil, exceptionf(codeNotImplemented, "Content-Encoding %s is not supported; gzip is, and native compression (decompress=1)", encoding)
 	}
 	if enabled(values.Get("decompress")) {
-		body = &framed{compress.NewReader(body)}
+		body = newFramed(body)
 	}
 	return body, nil
 }
 
-// framed reads ClickHouse's compressed frames. An end between two frames is the end; one inside a frame is an error.
-type framed struct{ r *compress.Reader }
+// framed reads ClickHouse's compressed frames. The end of the body is the end of the rows only between two frames.
+type framed struct {
+	frames *compress.Reader
+	body   counted
+}
+
+// counted counts what was read of a body.
+type counted struct {
+	io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func newFramed(body io.Reader) *framed {
+	f := &framed{body: counted{Reader: body}}
+	f.frames = compress.NewReader(&f.body)
+	return f
+}
 
 func (f *framed) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	before := f.body.n
+	n, err := f.frames.Read(p)
+	if err != nil && errors.Is(err, io.EOF) { // which it also says when nothing follows a frame's header
+		if err = io.EOF; f.body.n > before {
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	return n, err
 }

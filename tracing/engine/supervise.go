@@ -247,10 +247,7 @@ func (e *Engine) child(ctx context.Context) error {
 	e.set(false, "starting", cmd.Process.Pid)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	go func() {
-		<-ctx.Done()
-		_ = lifeline.Close()
-	}()
+	defer context.AfterFunc(ctx, func() { _ = lifeline.Close() })()
 	if err := e.awaitReady(ctx, ready); err != nil {
 		return e.end(cmd, lifeline, ended, err)
 	}

@@ -38,6 +38,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, err)
 			return
 		}
+		select {
+		case s.serving <- struct{}{}:
+			defer func() { <-s.serving }()
+		default:
+			s.refuse(w, r, &problem{Status: http.StatusServiceUnavailable, Title: "too many requests at a time",
+				Detail: "all " + itoa(servingMax) + " places are taken", Next: "try again in a moment"})
+			return
+		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + writeTimeout))
 		next.ServeHTTP(w, r)
 	})

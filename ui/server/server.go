@@ -52,13 +52,17 @@ type Server struct {
 	static  *static
 	live    *live
 	asking  chan struct{} // requests to the trail under way
+	serving chan struct{} // requests under way
 	ended   context.Context
 	end     context.CancelFunc
 	wait    sync.WaitGroup
 }
 
-// askingMax bounds the requests to the trail at a time: a store of two cores is busy with fewer.
-const askingMax = 16
+// Requests at a time: askingMax to the trail (a store of two cores is busy with fewer), servingMax of all kinds.
+const (
+	askingMax  = 16
+	servingMax = 256
+)
 
 // New makes the console and starts its sampler.
 func New(o Options) (*Server, error) {
@@ -71,7 +75,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, hosts: hostNames(o.Hosts), asking: make(chan struct{}, askingMax)}
+	s := &Server{o: o, hosts: hostNames(o.Hosts), asking: make(chan struct{}, askingMax), serving: make(chan struct{}, servingMax)}
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.live = newLive(o.Broker, o.Trail)
 	if o.Static != nil {

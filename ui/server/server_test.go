@@ -283,6 +283,13 @@ func TestSearchesAreBounded(t *testing.T) {
 	for range askingMax {
 		c.asking <- struct{}{}
 	}
+	for range servingMax {
+		c.serving <- struct{}{}
+	}
+	wantProblem(t, c.get(t, "/api/v1/topics"), 503, "256")
+	for range servingMax {
+		<-c.serving
+	}
 	w := c.get(t, "/api/v1/messages")
 	wantProblem(t, w, 503, "16")
 	if w.Header().Get("Retry-After") == "" {
