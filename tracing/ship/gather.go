@@ -52,6 +52,9 @@ func (s *Shipper) start(ctx context.Context) error {
 		s.saved.Incarnation = newIncarnation()
 	}
 	s.begin()
+	if s.o.Notes != nil {
+		s.o.Notes.Flush()
+	}
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -69,12 +72,19 @@ func (s *Shipper) start(ctx context.Context) error {
 	return s.repeat(ctx)
 }
 
-// origin is up to when everything is in the store at the start.
+// origin is up to when everything is certainly in the store at the start; 0 when that is not known.
 func (s *Shipper) origin() int64 {
-	if m := s.saved.Done.LogMicros; m > 0 {
-		return m - 1
+	done := &s.saved.Done
+	if done.LogMicros > 0 {
+		if s.o.Notes == nil {
+			return done.LogMicros - 1
+		}
+		return max(0, min(done.LogMicros, done.NotesMicros)-1)
 	}
-	origin := time.Now().UnixMicro()
+	if s.at.LogNext > s.o.Log.Committed() && (s.o.Notes == nil || s.at.NotesNext >= s.o.Notes.Flushed()) {
+		return time.Now().UnixMicro() // nothing was recorded yet
+	}
+	origin := int64(0)
 	_, _ = s.o.Log.Read(s.at.LogNext, 1, func(r entry.Record) error {
 		if m, _, ok := derive.EntryMicros(&r); ok && m > 0 {
 			origin = m - 1
@@ -227,13 +237,41 @@ func (s *Shipper) replay(saved savedState) error {
 	return nil
 }
 
-// repeat makes the block of the intent again and writes it with its token.
+// repeat makes the block of the intent again and writes it with its token. When retention has taken some of its entries it
+// is asked for first; if it is not there, what is left of it goes under the same token: the store then has those rows once,
+// whether or not it had taken the block before, and the rest is a hole.
 func (s *Shipper) repeat(ctx context.Context) error {
 	to := *s.saved.Intent
-	if s.saved.Done.LogNext < s.o.Log.First() && s.saved.Done.LogNext < to.LogNext {
-		return s.repeatCompacted(ctx, to)
+	if first := s.o.Log.First(); s.saved.Done.LogNext < first && s.saved.Done.LogNext < to.LogNext {
+		var there bool
+		err := s.persist(ctx, func(ctx context.Context) (err error) {
+			there, err = s.o.Store.Recorded(ctx, s.token(to))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if there {
+			s.d = derive.New(derive.Options{Broker: s.o.Broker, Node: s.o.Node}) // what the block taught is gone
+			s.at = to
+			s.done(to)
+			return nil
+		}
 	}
+	if err := s.repeatReading(to); err != nil {
+		return err
+	}
+	if err := s.write(ctx, s.token(to)); err != nil {
+		return err
+	}
+	s.done(to)
+	return nil
+}
+
+// repeatReading reads exactly the runs of the intent.
+func (s *Shipper) repeatReading(to boundary) error {
 	s.repeating = &to
+	defer func() { s.repeating = nil }()
 	for s.at.NotesNext < to.NotesNext || s.at.LogNext < to.LogNext {
 		before, notesBefore := s.at, s.notesAt
 		if _, err := s.readNotes(); err != nil {
@@ -246,32 +284,7 @@ func (s *Shipper) repeat(ctx context.Context) error {
 			return fmt.Errorf("ship: the intent ends at entry %d and note %d, but log and notes end at %d and %d", to.LogNext, to.NotesNext, s.at.LogNext, s.at.NotesNext)
 		}
 	}
-	s.repeating = nil
 	s.countLosses()
-	if err := s.write(ctx, s.token(to)); err != nil {
-		return err
-	}
-	s.done(to)
-	return nil
-}
-
-// repeatCompacted asks the store whether the block of the intent is there: it cannot be made again.
-func (s *Shipper) repeatCompacted(ctx context.Context, to boundary) error {
-	var there bool
-	err := s.persist(ctx, func(ctx context.Context) (err error) {
-		there, err = s.o.Store.Recorded(ctx, s.token(to))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if !there {
-		s.saved.Intent = nil
-		return nil
-	}
-	s.d = derive.New(derive.Options{Broker: s.o.Broker, Node: s.o.Node}) // what the block taught is gone
-	s.at = to
-	s.done(to)
 	return nil
 }
 
@@ -444,17 +457,19 @@ func (s *Shipper) compacted() error {
 	if first <= s.at.LogNext {
 		return fmt.Errorf("ship: entry %d is gone and the log begins with %d: %w", s.at.LogNext, first, seglog.ErrCompacted)
 	}
-	var r entry.Record
-	if _, err := s.o.Log.Read(first, 1, func(found entry.Record) error { r = found; r.Data = nil; return errEnd }); err != nil && !errors.Is(err, errEnd) {
-		return fmt.Errorf("ship: read entry %d: %w", first, err)
+	var position int64
+	if s.repeating != nil && s.repeating.LogNext < first {
+		first, position = s.repeating.LogNext, s.repeating.LogPosition
+	} else if _, err := s.o.Log.Read(first, 1, func(r entry.Record) error { position = r.Pos; return errEnd }); !errors.Is(err, errEnd) {
+		return fmt.Errorf("ship: read entry %d, the log's first: %w", first, errors.Join(err, seglog.ErrUnavailable))
 	}
 	lost := first - s.at.LogNext
 	s.credit += lost
 	s.hole(trail.Shipped{
-		Source: sourceLog, From: s.at.LogPosition, To: r.Pos, FromMicros: s.at.LogMicros, ToMicros: time.Now().UnixMicro(),
+		Source: sourceLog, From: s.at.LogPosition, To: position, FromMicros: s.at.LogMicros, ToMicros: time.Now().UnixMicro(),
 		NotRecorded: lost, Reason: reasonRetention + " (entries)",
 	})
-	s.at.LogNext, s.at.LogPosition = first, r.Pos
+	s.at.LogNext, s.at.LogPosition = first, position
 	s.times.dropBefore(first)
 	return nil
 }

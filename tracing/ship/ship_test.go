@@ -448,6 +448,9 @@ func killAtEveryStep(t *testing.T, seed uint64) {
 		w.fault.Hook = func(vfs.Op, string) error { return k.step() }
 		w.store.set(func(string) error { return k.step() })
 		s := w.shipper(t, small)
+		if seed%2 == 1 {
+			s.stateSmall = -1 // the state is old at most restarts and learned again
+		}
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
 		_ = s.Await(ctx, time.Now().UnixMicro())
@@ -536,5 +539,165 @@ func contiguous(t *testing.T, shipped []trail.Shipped) {
 			t.Errorf("%s: block from %d after one to %d", s.Source, s.From, n)
 		}
 		next[s.Source] = s.To
+	}
+}
+
+// Retention takes entries of a block while the shipper that was killed over it is down.
+func TestRetentionTakesTheIntent(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		killed string // where the process died
+		drop   uint64 // first entry that is left; the intent holds 1 to 5
+		stored int    // messages that are in the store at the end, of 7
+		lost   uint64 // counted
+	}{
+		{"it was recorded", "after ship_log", 4, 7, 0},
+		{"its rows were written", "after messages", 4, 7, 3},
+		{"its rows were written, nothing is left of it", "after messages", 6, 7, 5},
+		{"it was not written", "before messages", 4, 4, 3},
+		{"it was not written, and more is gone", "before messages", 7, 1, 6},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				for range 5 {
+					w.send(1)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				var dead atomic.Bool
+				die := func(what string) error {
+					if dead.Load() || what == c.killed {
+						dead.Store(true)
+						cancel()
+						return errKilled
+					}
+					return nil
+				}
+				w.store.set(die)
+				w.fault.Hook = func(vfs.Op, string) error { return die("") }
+				if err := w.shipper(t, nil).Run(ctx); !errors.Is(err, context.Canceled) {
+					t.Fatal(err)
+				}
+				w.send(1)
+				w.send(1)
+				w.log.Drop(c.drop)
+				w.store.set(nil)
+				w.fault.Hook = nil
+				s := w.shipper(t, nil)
+				stop := run(s)
+				defer stop()
+				await(t, s)
+				rows, shipped, _ := w.store.copy()
+				seen := map[int64]bool{}
+				for _, m := range rows.Messages {
+					if seen[m.Position] {
+						t.Errorf("position %d is stored twice", m.Position)
+					}
+					seen[m.Position] = true
+				}
+				var lost uint64
+				for _, h := range holes(shipped) {
+					if h.Topic == "" {
+						lost += h.NotRecorded
+					}
+				}
+				if len(rows.Messages) != c.stored || lost != c.lost {
+					t.Errorf("%d messages stored, %d entries not recorded; want %d and %d; holes %+v", len(rows.Messages), lost, c.stored, c.lost, holes(shipped))
+				}
+			})
+		})
+	}
+}
+
+func TestADamagedStateCostsKnowledgeNotRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.shipper(t, nil)
+		stop := run(s)
+		w.deliver(0, 4)
+		w.send(8, commit(2))
+		await(t, s)
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if err := w.disk.Flip("trail/ship.state", stateHeader+3, 1); err != nil {
+			t.Fatal(err)
+		}
+		s = w.shipper(t, nil)
+		stop = run(s)
+		defer stop()
+		w.send(1, commit(4))
+		await(t, s)
+		rows, shipped, _ := w.store.copy()
+		if len(rows.Messages) != 9 || len(holes(shipped)) != 0 {
+			t.Errorf("%d messages, holes %+v", len(rows.Messages), holes(shipped))
+		}
+		if c := rows.Settlements[1]; c.From != -1 || c.To != 4 {
+			t.Errorf("where the commit began is not known any more, yet %+v", c)
+		}
+	})
+}
+
+func TestADamagedCheckpointStopsIt(t *testing.T) {
+	w := newWorld(t)
+	if err := vfs.WriteFileAtomic(w.disk, "trail/ship.checkpoint", []byte(`{"version": 9}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.shipper(t, nil).Run(context.Background()); err == nil {
+		t.Error("it ran with a checkpoint of another version")
+	}
+}
+
+func TestNotesMadeAnewAreShippedFromTheirBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.shipper(t, nil)
+		stop := run(s)
+		for i := range int64(50) {
+			w.deliver(i, i+1)
+		}
+		await(t, s)
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		var err error
+		if w.notes, err = notes.Open(notes.Options{FS: vfs.NewMem(), Dir: "notes"}); err != nil {
+			t.Fatal(err)
+		}
+		w.deliver(50, 51)
+		s = w.shipper(t, nil)
+		stop = run(s)
+		defer stop()
+		await(t, s)
+		if rows, _, _ := w.store.copy(); len(rows.Deliveries) != 51 {
+			t.Errorf("%d deliveries", len(rows.Deliveries))
+		}
+	})
+}
+
+func TestATeeGetsEveryRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tee := &derivetest.Rows{}
+		s := w.shipper(t, func(o *Options) { o.Tee = tee })
+		stop := run(s)
+		w.deliver(0, 2)
+		w.send(3, commit(2))
+		w.log.Append(time.Now().UnixMicro(), nil, derivetest.Message{Topic: derive.TraceTopic, Body: []byte("Pub\x011\x01r\x01g\x01orders\x01A\x01\x01\x01h\x011\x015\x010\x01true\x02")})
+		w.notes.NoteHappening(&notes.Happening{Kind: "connect"})
+		await(t, s)
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		rows, _, _ := w.store.copy()
+		if !reflect.DeepEqual(tee, &rows) || tee.Rows() != 8 {
+			t.Errorf("tee %+v\nstore %+v", tee, rows)
+		}
+	})
+}
+
+func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
+	if _, err := New(Options{}); err == nil {
+		t.Error("no log, no store, and it was taken")
 	}
 }

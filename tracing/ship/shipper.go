@@ -73,19 +73,20 @@ type Shipper struct {
 	sink  countingSink
 
 	// the block at hand
-	at        boundary // where it ends so far
-	began     time.Time
-	holes     []trail.Shipped
-	reader    *notes.Reader
-	times     timesQueue
-	credit    uint64      // entries of a hole that were counted before the messages in them were
-	notesAt   uint64      // where the reader is: before the boundary while it reads times again
-	repeating *boundary   // end of the block that is made again after a restart
-	state     *savedState // to be written with the next checkpoint; nil: not due
-	stateDue  time.Time
-	stateSize int
-	settled   time.Time
-	dirty     bool // the boundary moved since the checkpoint was written
+	at         boundary // where it ends so far
+	began      time.Time
+	holes      []trail.Shipped
+	reader     *notes.Reader
+	times      timesQueue
+	credit     uint64      // entries of a hole that were counted before the messages in them were
+	notesAt    uint64      // where the reader is: before the boundary while it reads times again
+	repeating  *boundary   // end of the block that is made again after a restart
+	state      *savedState // to be written with the next checkpoint; nil: not due
+	stateDue   time.Time
+	stateSize  int
+	stateSmall int
+	settled    time.Time
+	dirty      bool // the boundary moved since the checkpoint was written
 
 	mu struct {
 		sync.Mutex
@@ -100,7 +101,7 @@ func New(o Options) (*Shipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shipper{o: o, block: o.Store.NewBlock()}
+	s := &Shipper{o: o, block: o.Store.NewBlock(), stateSmall: stateSmall}
 	s.sink = countingSink{to: s.block, tee: o.Tee}
 	s.mu.changed = make(chan struct{})
 	return s, nil

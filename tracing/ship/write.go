@@ -134,7 +134,7 @@ func (s *Shipper) done(to boundary) {
 
 // keepState takes the deriver's state at the boundary when it is due.
 func (s *Shipper) keepState() {
-	if s.stateSize <= stateSmall || time.Now().After(s.stateDue) {
+	if s.stateSize <= s.stateSmall || time.Now().After(s.stateDue) {
 		s.state = &savedState{s.saved.Done.LogNext, s.saved.Done.NotesNext, s.d.Save(nil)}
 		s.stateSize = len(s.state.deriver)
 	}
