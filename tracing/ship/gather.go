@@ -354,6 +354,9 @@ func (s *Shipper) readNotes() (drained bool, err error) {
 		s.reader = nil
 		return false, fmt.Errorf("ship: read notes from %d: %w", s.at.NotesNext, err)
 	}
+	if s.repeating != nil { // the reader goes over records that are no notes by itself
+		s.notesAt = min(s.notesAt, s.repeating.NotesNext)
+	}
 	s.at.NotesNext = max(s.at.NotesNext, s.notesAt)
 	s.started()
 	return s.notesAt >= s.notesEnd(), nil
