@@ -10,7 +10,7 @@ import (
 
 // Limits of long polling.
 const (
-	pollsMax       = 200_000 // of all connections; more are answered at once
+	PollsMax       = 200_000 // of all connections; more are answered at once
 	pollsPerClient = 10_000  // of one connection
 	sweepEvery     = 100 * time.Millisecond
 	pollWorkers    = 2
@@ -66,7 +66,7 @@ func (p *polls) hold(r *pull) {
 	}
 	c := r.req.Client
 	p.mu.Lock()
-	if p.closed || len(p.heap) >= pollsMax || len(p.byClient[c]) >= pollsPerClient || (c != nil && c.closed.Load()) {
+	if p.closed || len(p.heap) >= PollsMax || len(p.byClient[c]) >= pollsPerClient || (c != nil && c.closed.Load()) {
 		r.due = true
 		p.readyLocked(r)
 		p.mu.Unlock()

@@ -27,7 +27,7 @@ func (s *Shard) mayPropose() bool {
 	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax {
 		return false
 	}
-	if len(s.commands) == 0 && len(s.pending) == 0 && !(s.offsetsDue.Load() && s.offsetsRipe()) {
+	if len(s.commands) == 0 && len(s.pending) == 0 && !s.offsetsWait() {
 		return false
 	}
 	if s.syncing == nil || !s.opts.Durable {
@@ -36,7 +36,11 @@ func (s *Shard) mayPropose() bool {
 	return s.pendingFull()
 }
 
-func (s *Shard) offsetsRipe() bool { return time.Since(s.lastOffsets) >= offsetsEvery }
+// offsetsWait says whether commits wait to be proposed and the last ones are some time ago. Their group may have been deleted
+// meanwhile: then nothing waits.
+func (s *Shard) offsetsWait() bool {
+	return s.offsetsDue.Load() && time.Since(s.lastOffsets) >= offsetsEvery && s.offsets.Dirty()
+}
 
 func (s *Shard) pendingFull() bool {
 	n := 0

@@ -161,8 +161,28 @@ func (s *Shard) Failed() error {
 	return nil
 }
 
-// Close stops the loop, seals nothing, and closes the log. What waits is refused.
+// storePatience bounds how long Close waits for the offsets that clients committed last.
+const storePatience = 2 * time.Second
+
+// storeOffsets proposes what was committed and waits to be proposed with others.
+func (s *Shard) storeOffsets() {
+	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
+	defer cancel()
+	for s.Failed() == nil && s.offsets.Dirty() {
+		if err := s.Do(ctx, entry.KindOffsets, s.offsets.Take(nil, offsetsMax)); err != nil {
+			s.opts.Log.Warn("the last committed offsets were not stored; their groups get some messages again", "err", err)
+			return
+		}
+	}
+}
+
+// Close stores the last offsets, stops the loop, seals nothing, and closes the log. What waits is refused.
 func (s *Shard) Close() error {
+	select {
+	case <-s.ready:
+		s.storeOffsets()
+	default: // it never led
+	}
 	s.inbox.mu.Lock()
 	already := s.inbox.closed
 	s.inbox.closed = true

@@ -234,3 +234,18 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 		t.Fatal("nothing was stored before the disk was full")
 	}
 }
+
+func TestLastOffsetsAreStoredAtClose(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	putTopic(t, s, "orders")
+	s.NoteOffset(&entry.Offset{Group: "g", Topic: "orders", QueueID: 1, Offset: 7, AtMicros: 1})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, fs)
+	defer s.Close()
+	if c, ok := s.Offsets().Get(offset.Key{Group: "g", Topic: "orders", QueueID: 1}); !ok || c.Offset != 7 {
+		t.Fatalf("offset %d after an orderly stop, 7 was committed", c.Offset)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/namesrv"
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/registrar"
@@ -24,6 +25,8 @@ type broker struct {
 	front *remoting.Server
 	notes *notes.Log
 	store netip.AddrPort // what clients dial
+
+	latency metrics.RPCLatency
 }
 
 func (n *node) startBroker(ctx context.Context) error {
@@ -78,7 +81,7 @@ func (n *node) startFront() error {
 	var err error
 	b.front, err = remoting.Start(b.svc, remoting.Options{
 		Cluster: n.conf.Cluster, Broker: n.conf.Broker, Listen: n.conf.Remoting.Listen, Log: n.log,
-		BeforeWrite: b.notes.Flush, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
+		BeforeWrite: b.notes.Flush, Answered: b.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)

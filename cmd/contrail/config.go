@@ -128,6 +128,11 @@ func (c *config) check() error {
 	if c.Log.Ack != "fdatasync" && c.Log.Ack != "page-cache" {
 		return fmt.Errorf("log.ack: %q; possible are fdatasync, page-cache", c.Log.Ack)
 	}
+	if e := c.Trail.Engine; e != trailEmbedded && e != trailOff {
+		if _, err := clickhouseAddress(e); err != nil {
+			return err
+		}
+	}
 	if n := c.Log.MaxMessage; n < 1<<10 || n > 15<<20 {
 		return fmt.Errorf("log.maxMessageBytes: %d; from %d to %d are possible", n, 1<<10, 15<<20)
 	}

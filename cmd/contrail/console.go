@@ -9,7 +9,10 @@ import (
 	"net/http"
 
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/metrics"
+	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
+	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/tracing/trail"
 	"github.com/contrailmq/contrail/ui/server"
 	"github.com/contrailmq/contrail/ui/web"
@@ -57,8 +60,12 @@ func (n *node) startConsole() error {
 	if n.trail != nil {
 		reader = n.trail.store
 	}
+	m, err := n.metrics()
+	if err != nil {
+		return err
+	}
 	console, err := server.New(server.Options{
-		Broker: consoleBroker{n.svc}, Trail: reader, Static: page, Metrics: n.metricsHandler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: consoleBroker{n.svc}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 	})
 	if err != nil {
 		return err
@@ -81,4 +88,28 @@ func (n *node) startConsole() error {
 	return nil
 }
 
-func (n *node) metricsHandler() http.Handler { return nil }
+// metrics are this process's, in RocketMQ's names and our own.
+func (n *node) metrics() (*metrics.Metrics, error) {
+	o := metrics.Options{Source: n.svc, Front: n.frontNumbers, Latency: &n.latency, Version: version, Revision: revision()}
+	if n.trail != nil {
+		o.Trail = func() metrics.Trail {
+			s := n.trail.store.Status()
+			return metrics.Trail{
+				StoreUp: s.StoreUp, ShippedToMicros: s.ShippedToMicros, LagMicros: s.LagMicros, LagEntries: s.LagEntries,
+				RowsShipped: s.RowsShipped, RowsNotRecorded: s.RowsNotRecorded,
+			}
+		}
+	}
+	return metrics.New(o)
+}
+
+func (n *node) frontNumbers() metrics.Front {
+	s := n.front.Stats()
+	return metrics.Front{
+		Connections: s.Conns.Load(), ConnectionsMax: rpc.ConnsMax, InboundBytes: s.Inbound.Load(), InboundBytesMax: rpc.InboundMax,
+		HeldPulls: int64(n.svc.Held()), HeldPullsMax: service.PollsMax, PendingBytes: int64(n.svc.Shard().Pending()),
+		PendingBytesMax: shard.PendingBytes, Accepted: s.Accepted.Load(), Refused: s.Refused.Load(), Malformed: s.Malformed.Load(),
+		TimedOut: s.TimedOut.Load(), OverBudget: s.OverBudget.Load(), Stalled: s.Stalled.Load(), Frames: s.Frames.Load(),
+		BytesIn: s.BytesIn.Load(), BytesOut: s.BytesOut.Load(), Writes: s.Writes.Load(),
+	}
+}

@@ -50,13 +50,13 @@ func (n *node) startTrail(ctx context.Context) error {
 	}
 	t := &trailStore{}
 	t.say("the embedded engine is starting")
-	o := clickhouse.Options{KeepFor: time.Duration(n.conf.Trail.KeepFor), Log: n.log}
-	if n.conf.Trail.Engine == trailEmbedded {
-		o.Dial, o.Alone = t.dial, true
-	} else if err := clickhouseAddress(n.conf.Trail.Engine, &o); err != nil {
-		return err
+	o, err := clickhouse.Options{Dial: t.dial, Alone: true}, error(nil)
+	if n.conf.Trail.Engine != trailEmbedded {
+		if o, err = clickhouseAddress(n.conf.Trail.Engine); err != nil {
+			return err
+		}
 	}
-	var err error
+	o.KeepFor, o.Log = time.Duration(n.conf.Trail.KeepFor), n.log
 	if t.store, err = clickhouse.Open(ctx, o); err != nil {
 		return fmt.Errorf("trail: %w", err)
 	}
@@ -171,10 +171,10 @@ func (n *node) socketDir() (string, error) {
 
 // clickhouseAddress reads clickhouse://user:password@host:port/database?cluster=…&secure=true; the port is that of the HTTP
 // interface.
-func clickhouseAddress(text string, o *clickhouse.Options) error {
+func clickhouseAddress(text string) (o clickhouse.Options, err error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "clickhouse" || u.Host == "" {
-		return fmt.Errorf("trail.engine: %q; possible are embedded, off, clickhouse://user:password@host:port/database", u.Redacted())
+	if err != nil || u.Scheme != "clickhouse" || u.Host == "" { // the text may hold a password: it is not repeated
+		return o, errors.New("trail.engine: no address; possible are embedded, off, clickhouse://user:password@host:port/database")
 	}
 	o.Addr, o.User, o.Cluster = u.Host, u.User.Username(), u.Query().Get("cluster")
 	o.Password, _ = u.User.Password()
@@ -182,5 +182,5 @@ func clickhouseAddress(text string, o *clickhouse.Options) error {
 	if len(u.Path) > 1 {
 		o.Database = u.Path[1:]
 	}
-	return nil
+	return o, nil
 }

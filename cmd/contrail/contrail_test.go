@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/service"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+func TestConfigurationNamesWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"clutser: x":                     "clutser",
+		"roles: [brocker]":               `roles: "brocker"; possible are namesrv, broker, console`,
+		"roles: [console]":               "console needs broker",
+		"roles: []":                      "roles: none",
+		"log: {ack: maybe}":              `log.ack: "maybe"; possible are fdatasync, page-cache`,
+		"log: {maxMessageBytes: 5}":      "log.maxMessageBytes: 5; from 1024",
+		"log: {segmentBytes: 1}":         "log.segmentBytes: 1; from 33554432",
+		"log: {keepFor: 3 days}":         `"3 days" is no duration`,
+		"broker: a/b":                    `broker: "a/b"`,
+		"trail: {engine: 'mysql://x'}":   "possible are embedded, off, clickhouse://",
+		"remoting: {advertise: nowhere}": `remoting.advertise: "nowhere" is not ip:port`,
+	} {
+		file := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := loadConfig(file)
+		if err == nil {
+			err = c.check()
+		}
+		if err == nil {
+			_, err = c.advertised()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %q", text, err, want)
+		}
+	}
+	c, err := loadConfig("")
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		t.Fatalf("the defaults: %v", err)
+	}
+}
+
+// written is a log with n messages.
+func written(t *testing.T, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := service.Open(context.Background(), service.Options{
+		Cluster: "c", Broker: "b", StoreHost: netip.MustParseAddrPort("10.0.0.1:1"), FS: vfs.OS{}, Dir: dir, SegmentBytes: 1 << 20, Durable: true,
+		AutoCreateTopic: true, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, done := service.NewClient(netip.MustParseAddrPort("10.0.0.2:2"), "remoting"), make(chan int)
+	for range n {
+		p := s.Parcel(client)
+		p.Add(&service.SendHeader{
+			ProducerGroup: []byte("pg"), Topic: []byte("orders"), DefaultTopic: []byte("TBW102"), DefaultTopicQueueNums: 1, QueueID: 0,
+			Properties: message.AppendProperty(nil, message.PropUniqKey, "ID-of-the-message"),
+		}, []byte("a body that can be found"), service.Token{})
+		p.Submit(func(p *service.Parcel) { done <- p.Results[0].Code; p.Release() })
+		if code := <-done; code != 0 {
+			t.Fatal(code)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func command(args ...string) (string, error) {
+	c, out := root(), &bytes.Buffer{}
+	c.SetOut(out)
+	c.SetArgs(args)
+	err := c.Execute()
+	return out.String(), err
+}
+
+func TestLogDumpAndVerify(t *testing.T) {
+	dir := written(t, 20)
+	out, err := command("log", "dump", dir)
+	if err != nil || strings.Count(out, "ID-of-the-message") != 20 {
+		t.Fatalf("dump: %v, %d messages", err, strings.Count(out, "ID-of-the-message"))
+	}
+	out, err = command("log", "verify", dir)
+	if err != nil || !strings.Contains(out, "20 messages") {
+		t.Fatalf("verify: %v %s", err, out)
+	}
+	segments, _ := filepath.Glob(filepath.Join(dir, "*.seg"))
+	b, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte("a body that can be found"))
+	b[at] ^= 1
+	if err := os.WriteFile(segments[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = command("log", "verify", dir); err == nil {
+		t.Fatalf("a flipped bit was not found: %s", out)
+	} else {
+		t.Log(err)
+	}
+}
+
+func TestClickHouseAddress(t *testing.T) {
+	c := defaultConfig()
+	c.Trail.Engine = "clickhouse://me:secret@ch:8443/trail?cluster=main&secure=true"
+	o, err := clickhouseAddress(c.Trail.Engine)
+	if err != nil || o.Addr != "ch:8443" || o.User != "me" || o.Password != "secret" || o.Database != "trail" || o.Cluster != "main" || !o.Secure {
+		t.Fatalf("%+v %v", o, err)
+	}
+	if _, err := clickhouseAddress("mysql://me:secret@ch"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Fatalf("a wrong address gives %v", err)
+	}
+}
