@@ -42,7 +42,7 @@ export function guess(text: string, names: Names): Guess[] {
   const s = text.trim()
   if (!s) return []
   const identity = identify(s)
-  const found: Guess[] = identity ? [{ kind: 'id', id: s.toUpperCase(), identity }] : []
+  const found: Guess[] = identity ? [{ kind: 'id', id: s, identity }] : [] // verbatim: Go's client writes small letters too
   const low = s.toLowerCase()
   const lists: ['topic' | 'group' | 'client', string[]][] = [
     ['topic', names.topics],

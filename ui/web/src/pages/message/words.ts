@@ -72,7 +72,7 @@ function accepted(i: Item, t: Dictionary): string {
 
 /** The short words that stand in the picture. */
 export function label(i: Item, t: Dictionary): string {
-  const took = duration(i.to - i.from)
+  const took = i.source === 'client' && i.to === i.from ? '< 1 ms' : duration(i.to - i.from) // clients report whole ms
   const text = what(i, t)
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
   if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' ' : ''}${took}`

@@ -103,7 +103,7 @@ function TrailAndNode({ overview: o }: { overview: Overview }) {
         {tick.storeText} · {tick.lagEntries ? t.overview.trailLag(count(tick.lagEntries)) : t.overview.trailNoLag} · {t.overview.trailRows(count(tick.rowsShipped))} ·{' '}
         {tick.rowsNotRecorded ? <span className="warn">? {t.overview.trailLost(count(tick.rowsNotRecorded))}</span> : t.overview.trailNone}
         {tick.lastError && (
-          <span className="bad"> · {t.overview.lastError}: {tick.lastError} (<Age ms={tick.lastErrorMicros / 1000} />)</span>
+          <span className={tick.storeUp ? '' : 'bad'} style={{ overflowWrap: 'anywhere' }}> · {t.overview.lastError} (<Age ms={tick.lastErrorMicros / 1000} />): {tick.lastError}</span>
         )}
       </p>
       <div className="sect-head">
