@@ -83,7 +83,7 @@ function options(p: LineChartProps, zone: Zone, width: number, cursor: (i: numbe
     height: p.height ?? 150,
     ms: 1,
     legend: { show: false },
-    padding: [6, 8, 0, 0],
+    padding: [6, 20, 0, 0],
     tzDate: (ts) => (zone === 'utc' ? uPlot.tzDate(new Date(ts), 'Etc/UTC') : new Date(ts)),
     cursor: { sync: { key: 'page', scales: ['x', null] }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false },
     scales: { x: { time: true, range: () => [p.from, p.to] }, y: p.log ? { range: (_u, lo, hi) => decades(lo, hi) } : { range: (_u, _lo, hi) => [0, hi > 0 ? hi * 1.12 : 1] } },

@@ -37,7 +37,7 @@ export const ofSystem = (topic: string) => /^(RMQ_SYS_|rmq_sys_|SCHEDULE_TOPIC_X
 
 export type Names = { topics: string[]; groups: string[]; clients: string[] }
 
-/** Everything the text may mean, likeliest first: an ID form, exact names, a key, then names that contain it. */
+/** Everything the text may mean, likeliest first: an ID form, names that are it or begin with it, a key, then names that contain it. */
 export function guess(text: string, names: Names): Guess[] {
   const s = text.trim()
   if (!s) return []
@@ -50,10 +50,10 @@ export function guess(text: string, names: Names): Guess[] {
     ['client', names.clients],
   ]
   for (const [kind, list] of lists) for (const name of list) if (name.toLowerCase() === low) found.push({ kind, name })
-  found.push({ kind: 'key', name: s })
+  const like = (test: (name: string) => boolean) =>
+    lists.flatMap(([kind, list]) => list.filter((n) => n.toLowerCase() !== low && test(n.toLowerCase())).slice(0, 4).map((name): Guess => ({ kind, name })))
+  found.push(...like((n) => n.startsWith(low)), { kind: 'key', name: s })
   if (!identity) found.push({ kind: 'id', id: s })
-  for (const [kind, list] of lists) {
-    found.push(...list.filter((n) => n.toLowerCase().includes(low) && n.toLowerCase() !== low).slice(0, 4).map((name) => ({ kind, name })))
-  }
+  found.push(...like((n) => !n.startsWith(low) && n.includes(low)))
   return found
 }

@@ -63,7 +63,10 @@ describe('search box', () => {
   })
   it('knows a gRPC id and its time', () => expect(identify('01' + '0242AC110002' + '0001' + '00000E10' + '00000001')).toEqual({ kind: 'grpcId', at: Date.UTC(2021, 0, 1, 1) }))
   it('an order number is a key first', () => expect(guess('order-4711', names)[0]).toEqual({ kind: 'key', name: 'order-4711' }))
-  it('exact names come before the key, similar ones after', () => expect(guess('orders', names).map((g) => g.kind)).toEqual(['topic', 'group', 'key', 'id', 'topic']))
+  it('names that begin so come before the key, others after', () => {
+    expect(guess('orders', names).map((g) => g.kind)).toEqual(['topic', 'group', 'topic', 'key', 'id'])
+    expect(guess('eu', names).map((g) => g.kind)).toEqual(['key', 'id', 'topic'])
+  })
   it('an ID keeps its letters', () => expect(guess('C0000202040A000000007b9154d023a8', names)[0]).toMatchObject({ kind: 'id', id: 'C0000202040A000000007b9154d023a8', identity: { kind: 'uniqueId', ip: '192.0.2.2' } }))
   it('nothing is nothing', () => expect(guess('  ', names)).toEqual([]))
 })

@@ -82,7 +82,7 @@ function One({ client: c, close }: { client: Client; close: () => void }) {
         <Fact name={w.connected} value={<TimeAge ms={c.connectedAt} />} />
         <Fact name={w.heartbeat} value={<TimeAge ms={c.lastHeartbeatAt} />} />
         <Fact name={w.produces} value={c.producerOf.join(', ')} />
-        <Fact name={w.consumes} value={c.consumerOf.length > 0 && c.consumerOf.map((g) => <span key={g} style={{ marginRight: 8 }}><GroupName name={g} /></span>)} />
+        <Fact name={w.consumes} value={c.consumerOf.length ? c.consumerOf.map((g) => <span key={g} style={{ marginRight: 8 }}><GroupName name={g} /></span>) : undefined} />
       </dl>
       <div className="col" style={{ gap: 6, marginTop: 16, alignItems: 'flex-start' }}>
         {c.clientId && c.producerOf.length > 0 && <Go to="/messages" className="act" search={{ client: c.clientId }}>{w.sentBy}</Go>}

@@ -7,17 +7,17 @@ import { count, csv } from '../lib/format'
 import { Freshness } from './small'
 import type { Column } from './table'
 
-type Props<R> = { all: number; rows: R[]; columns: Column<R>[]; visible: Column<R>[]; choose: (ids: string | undefined) => void; name: string; updatedAt?: number; children?: ReactNode }
+type Props<R> = { all: number; shown: number; rows: () => R[]; columns: Column<R>[]; visible: Column<R>[]; choose: (ids: string | undefined) => void; name: string; updatedAt?: number; children?: ReactNode }
 
 export function Foot<R>(p: Props<R>) {
   const t = useT()
   return (
     <div className="vt-foot">
-      <span>{p.rows.length === p.all ? t.rows(count(p.all)) : t.rowsOf(count(p.rows.length), count(p.all))}</span>
+      <span>{p.shown === p.all ? t.rows(count(p.all)) : t.rowsOf(count(p.shown), count(p.all))}</span>
       {p.updatedAt !== undefined && <Freshness at={p.updatedAt} />}
       <span className="grow row">{p.children}</span>
       <ColumnMenu {...p} />
-      <ExportMenu name={p.name} table={() => exported(p.rows, p.visible)} />
+      <ExportMenu name={p.name} table={() => exported(p.rows(), p.visible)} />
     </div>
   )
 }

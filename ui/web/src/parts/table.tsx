@@ -148,7 +148,7 @@ export function Table<R>(p: TableProps<R>) {
         </div>
       </div>
       {rows.length === 0 && <div className="vt-empty">{p.empty}</div>}
-      <Foot all={p.rows.length} rows={rows.map((r) => r.original)} columns={p.columns} visible={visible} choose={(ids) => set({ cols: ids })} name={p.name} updatedAt={p.updatedAt}>
+      <Foot all={p.rows.length} shown={rows.length} rows={() => rows.map((r) => r.original)} columns={p.columns} visible={visible} choose={(ids) => set({ cols: ids })} name={p.name} updatedAt={p.updatedAt}>
         {p.foot}
       </Foot>
     </div>

@@ -75,7 +75,7 @@ export function label(i: Item, t: Dictionary): string {
   const took = i.source === 'client' && i.to === i.from ? '< 1 ms' : duration(i.to - i.from) // clients report whole ms
   const text = what(i, t)
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
-  if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' ' : ''}${took}`
+  if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' · ' : ''}${took}`
   if (i.what === 'held') return took
   if (i.shape === 'thin') return i.what === 'answer' ? accepted(i, t) : ''
   return `${text} ${took}`

@@ -13,7 +13,7 @@ export function useMessageColumns(withTopic = true): Column<Message>[] {
     const columns: Column<Message>[] = [
       { id: 'time', label: c.time, width: 118, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> },
       { id: 'topic', label: c.topic, width: 110, grow: 1, fixed: true, value: (m) => m.topic, render: (m) => <span className="cut"><Swatch name={m.topic} /> <TopicName name={m.topic} /></span> },
-      { id: 'tag', label: c.tag, width: 84, grow: 0.6, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
+      { id: 'tag', label: c.tag, width: 98, grow: 0.6, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
       { id: 'keys', label: c.keys, width: 130, grow: 1.4, fixed: true, value: (m) => m.keys.join(' '), render: (m) => <span className="mono" title={m.keys.join('\n')}>{m.keys.join(' ')}</span> },
       { id: 'size', label: c.size, width: 74, right: true, fixed: true, value: (m) => m.bodyBytes, render: (m) => <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span> },
       { id: 'type', label: c.type, width: 92, fixed: true, value: (m) => m.type, render: (m) => <span className="dim">{t.messages.types[m.type] ?? m.type}</span> },
