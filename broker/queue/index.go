@@ -31,6 +31,7 @@ type Topic struct {
 
 	// Messages and Bytes were stored since the start.
 	Messages, Bytes atomic.Int64
+	Sizes           Sizes
 
 	mu     sync.RWMutex
 	queues map[int32]*Queue

@@ -2,23 +2,12 @@ package service
 
 import (
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/offset"
 )
-
-type groupStats struct{ out atomic.Int64 }
-
-func (s *Service) countOut(group string, n int) {
-	g, ok := s.groupStats.Load(group)
-	if !ok {
-		g, _ = s.groupStats.LoadOrStore(group, &groupStats{})
-	}
-	g.(*groupStats).out.Add(int64(n))
-}
 
 func (s *Service) membership() Membership {
 	if m := s.members.Load(); m != nil {
@@ -130,9 +119,7 @@ func (s *Service) InspectGroup(name string) (inspect.Group, bool) {
 		config = catalog.NewGroup(name)
 	}
 	g.Name, g.System, g.RetryMaxTimes, g.ConsumeEnable = name, isSystemGroup(name), config.RetryMaxTimes, config.ConsumeEnable
-	if v, ok := s.groupStats.Load(name); ok {
-		g.MessagesOut = v.(*groupStats).out.Load()
-	}
+	g.MessagesOut = s.out.ofGroup(name)
 	topics := map[string]bool{}
 	for _, v := range saved {
 		topics[v.Topic] = true

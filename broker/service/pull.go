@@ -260,7 +260,7 @@ func (s *Service) delivered(p *pull, r *PullResult) {
 	if p.req.Peek {
 		return
 	}
-	s.countOut(p.req.Group, r.Messages)
+	s.out.add(p.req.Topic, p.req.Group, r.Messages, len(r.Body))
 	if s.opts.Delivered == nil {
 		return
 	}

@@ -94,7 +94,7 @@ type Service struct {
 	onTopic    func([]catalog.Topic)
 	members    atomic.Pointer[Membership]
 	started    time.Time
-	groupStats sync.Map // group → *groupStats
+	out        outCounters
 	lastPulls  sync.Map // offset.Key → *pulled
 	messageOut atomic.Int64
 	bytesOut   atomic.Int64

@@ -143,6 +143,7 @@ func (a *applier) message(at int, v message.View, _ entry.Origin) error {
 	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: a.keys(v, pos)}
 	a.topic.Messages.Add(1)
 	a.topic.Bytes.Add(int64(len(v)))
+	a.topic.Sizes.Add(int64(len(v)))
 	a.s.counters.Messages.Add(1)
 	a.s.counters.Bytes.Add(int64(len(v)))
 	return a.s.writer.Add(a.queue, v.QueueOffset(), row)
