@@ -21,7 +21,7 @@ export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', colorScheme: 'light', bypassCSP: options.axe ?? false, ...options })
   if (options.mock) await context.addCookies([{ name: 'mock', value: options.mock, url: base }])
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(20_000)
   const errors = []
   const elsewhere = []
   page.on('console', (m) => m.type() === 'error' && errors.push(m.text()))
