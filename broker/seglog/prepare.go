@@ -49,11 +49,14 @@ func (p *preparer) stop() {
 	<-p.done
 }
 
+const sayEvery = time.Minute // that the disk is still full
+
 // prepareLoop makes one file per kick and tries again every second while the disk is full.
 func (l *Log) prepareLoop() {
 	defer close(l.prepare.done)
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
+	var said time.Time
 	for {
 		select {
 		case _, ok := <-l.prepare.kick:
@@ -68,7 +71,8 @@ func (l *Log) prepareLoop() {
 		l.prepare.mu.Lock()
 		err := l.makePrepared(true)
 		l.prepare.mu.Unlock()
-		if err != nil {
+		if err != nil && time.Since(said) > sayEvery {
+			said = time.Now()
 			l.opts.Log.Warn("next segment cannot be prepared; sends are refused when the active one is full", "err", err)
 		}
 	}
