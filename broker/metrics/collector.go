@@ -25,6 +25,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.scrape(out)
 	s.topics()
 	s.groups()
+	s.handedOut()
 	s.clients()
 	s.latencies()
 	s.log()
@@ -80,6 +81,17 @@ func (s *scrape) emit(name, help string, kind prometheus.ValueType, value float6
 	}
 	names, values := s.split(labels)
 	if m, err := prometheus.NewConstMetric(s.desc(name, help, names), kind, value, values...); err == nil {
+		s.out <- m
+	}
+}
+
+// histogram sends one histogram; buckets are cumulative.
+func (s *scrape) histogram(name, help string, count uint64, sum float64, buckets map[float64]uint64, labels ...string) {
+	if !s.admit(name) {
+		return
+	}
+	names, values := s.split(labels)
+	if m, err := prometheus.NewConstHistogram(s.desc(name, help, names), count, sum, buckets, values...); err == nil {
 		s.out <- m
 	}
 }

@@ -3,6 +3,7 @@ package metrics
 import (
 	"flag"
 	"fmt"
+	"math"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -27,12 +28,17 @@ type fakeSource struct {
 	topics  []inspect.Topic
 	groups  []inspect.Group
 	clients []inspect.Client
+	out     []inspect.Out
+	sizes   []inspect.Sizes
 }
 
 func (f *fakeSource) InspectNode() inspect.Node        { return f.node }
 func (f *fakeSource) InspectTopics() []inspect.Topic   { return slices.Clone(f.topics) }
 func (f *fakeSource) InspectGroups() []inspect.Group   { return slices.Clone(f.groups) }
 func (f *fakeSource) InspectClients() []inspect.Client { return f.clients }
+
+func (f *fakeSource) InspectOut() []inspect.Out     { return f.out }
+func (f *fakeSource) InspectSizes() []inspect.Sizes { return f.sizes }
 
 func (f *fakeSource) InspectGroup(name string) (inspect.Group, bool) {
 	i := slices.IndexFunc(f.groups, func(g inspect.Group) bool { return g.Name == name })
@@ -65,6 +71,14 @@ func example() Options {
 			clients: []inspect.Client{
 				{ClientID: "a", Language: "JAVA", Version: "V5_3_1", Protocol: "REMOTING", ProducerOf: []string{"p"}},
 				{ClientID: "b", Language: "JAVA", Version: "V5_3_1", Protocol: "REMOTING", ProducerOf: []string{"p", "q"}, ConsumerOf: []string{"billing"}},
+			},
+			out: []inspect.Out{
+				{Topic: "%RETRY%two", Group: "two", Messages: 1, Bytes: 9}, {Topic: "orders", Group: "billing", Messages: 6, Bytes: 77},
+				{Topic: "orders", Group: "CID_RMQ_SYS_x", System: true},
+			},
+			sizes: []inspect.Sizes{
+				{Topic: "orders", Bounds: []int64{1 << 10, 4 << 10}, Counts: []uint64{7, 2, 1}, Bytes: 20_000},
+				{Topic: "gone", Bounds: []int64{1 << 10}, Counts: []uint64{7, 2}, Bytes: 5},
 			},
 		},
 		Front: func() Front { return Front{Connections: 3, ConnectionsMax: 20_000, Malformed: 1, Frames: 9} },
@@ -143,8 +157,12 @@ func TestValues(t *testing.T) {
 		{1000, "rocketmq_throughput_in_total", []string{"topic=orders"}},
 		{0, "rocketmq_messages_in_total", []string{"topic=bad?", "is_system=true", "message_type=normal"}},
 		{6, "rocketmq_messages_out_total", []string{"consumer_group=billing", "topic=orders"}},
-		{0, "rocketmq_messages_out_total", []string{"consumer_group=two", "topic=_all"}},
-		{77, "rocketmq_throughput_out_total", []string{"consumer_group=_all"}},
+		{1, "rocketmq_messages_out_total", []string{"consumer_group=two", "topic=%RETRY%two", "is_retry=true", "is_system=false"}},
+		{0, "rocketmq_messages_out_total", []string{"consumer_group=CID_RMQ_SYS_x", "topic=orders", "is_retry=false", "is_system=true"}},
+		{77, "rocketmq_throughput_out_total", []string{"consumer_group=billing", "topic=orders", "is_retry=false"}},
+		{9, "rocketmq_throughput_out_total", []string{"consumer_group=two"}},
+		{10, "rocketmq_message_size", []string{"topic=orders", "message_type=fifo"}},
+		{10, "rocketmq_message_size_bytes", []string{"topic=orders", "message_type=fifo"}},
 		{2, "rocketmq_topic_number", nil}, {3, "rocketmq_consumer_group_number", nil}, {6, "rocketmq_broker_permission", nil},
 		{6, "rocketmq_consumer_lag_messages", []string{"consumer_group=billing", "topic=orders", "is_retry=false"}},
 		{4, "rocketmq_consumer_inflight_messages", []string{"consumer_group=billing", "topic=orders"}},
@@ -195,6 +213,21 @@ func TestLatencyBuckets(t *testing.T) {
 		if len(want) != 0 || m.Histogram.GetSampleSum() != 2 {
 			t.Errorf("no bucket %v; sum %v", want, m.Histogram.GetSampleSum())
 		}
+	}
+}
+
+func TestSizeBuckets(t *testing.T) {
+	h := scraped(t, example())["rocketmq_message_size_bytes"].Metric[0].Histogram
+	for i, want := range []struct {
+		le    float64
+		count uint64
+	}{{1 << 10, 7}, {4 << 10, 9}, {math.Inf(1), 10}} {
+		if b := h.Bucket[i]; b.GetUpperBound() != want.le || b.GetCumulativeCount() != want.count {
+			t.Errorf("le %v: %d, want %v", b.GetUpperBound(), b.GetCumulativeCount(), want)
+		}
+	}
+	if h.GetSampleSum() != 20_000 {
+		t.Errorf("sum %v", h.GetSampleSum())
 	}
 }
 
@@ -263,7 +296,7 @@ func TestSpellings(t *testing.T) {
 		o := example()
 		o.Names = names
 		f := scraped(t, o)
-		for _, pair := range [][2]string{{"rocketmq_rpc_latency", "_milliseconds"}, {"rocketmq_consumer_lag_latency", "_milliseconds"}, {"rocketmq_storage_size", "_bytes"}} {
+		for _, pair := range [][2]string{{"rocketmq_rpc_latency", "_milliseconds"}, {"rocketmq_consumer_lag_latency", "_milliseconds"}, {"rocketmq_storage_size", "_bytes"}, {"rocketmq_message_size", "_bytes"}} {
 			if got := [2]bool{f[pair[0]] != nil, f[pair[0]+pair[1]] != nil}; got != want {
 				t.Errorf("%s: %s %v", names, pair[0], got)
 			}

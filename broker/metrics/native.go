@@ -30,17 +30,50 @@ func (s *scrape) topics() {
 	topics := s.o.Source.InspectTopics()
 	slices.SortFunc(topics, func(a, b inspect.Topic) int { return cmp.Compare(a.Name, b.Name) })
 	s.emit("rocketmq_topic_number", "Topics.", gauge, float64(len(topics)))
+	types := make(map[string]string, len(topics))
 	for i := range topics {
 		t := &topics[i]
-		labels := []string{"topic", t.Name, "message_type", messageType(t), "is_system", boolText(t.System)}
+		types[t.Name] = messageType(t)
+		labels := []string{"topic", t.Name, "message_type", types[t.Name], "is_system", boolText(t.System)}
 		s.emit("rocketmq_messages_in_total", "Messages stored since the start.", counter, float64(t.MessagesIn), labels...)
 		s.emit("rocketmq_throughput_in_total", "Bytes of messages stored since the start.", counter, float64(t.BytesIn), labels...)
 	}
+	s.sizes(types)
 	permission := permReadWrite
 	if s.node.Stopped != "" || !s.node.Leader {
 		permission = permRead
 	}
 	s.emit("rocketmq_broker_permission", "2 write, 4 read, 6 both.", gauge, float64(permission))
+}
+
+// handedOut is what went to consumers, by topic and group.
+func (s *scrape) handedOut() {
+	for _, o := range s.o.Source.InspectOut() {
+		labels := []string{"topic", o.Topic, "consumer_group", o.Group, "is_retry", boolText(strings.HasPrefix(o.Topic, retryPrefix)), "is_system", boolText(o.System)}
+		s.emit("rocketmq_messages_out_total", "Messages sent to consumers since the start.", counter, float64(o.Messages), labels...)
+		s.emit("rocketmq_throughput_out_total", "Bytes of messages sent to consumers since the start.", counter, float64(o.Bytes), labels...)
+	}
+}
+
+// sizes is the histogram of messages' sizes; types are those of the topics.
+func (s *scrape) sizes(types map[string]string) {
+	sizes := s.o.Source.InspectSizes()
+	slices.SortFunc(sizes, func(a, b inspect.Sizes) int { return cmp.Compare(a.Topic, b.Topic) })
+	for _, z := range sizes {
+		kind, ok := types[z.Topic]
+		if !ok {
+			continue // it was deleted meanwhile
+		}
+		count, buckets := uint64(0), make(map[float64]uint64, len(z.Bounds))
+		for i, n := range z.Counts {
+			if count += n; i < len(z.Bounds) {
+				buckets[float64(z.Bounds[i])] = count
+			}
+		}
+		for _, name := range s.spelled("rocketmq_message_size", "_bytes") {
+			s.histogram(name, "Sizes of messages stored since the start, with their properties, in bytes.", count, float64(z.Bytes), buckets, "topic", z.Topic, "message_type", kind)
+		}
+	}
 }
 
 func messageType(t *inspect.Topic) string {
@@ -63,8 +96,6 @@ func (s *scrape) groups() {
 			s.group(&g)
 		}
 	}
-	s.emit("rocketmq_throughput_out_total", "Bytes of messages sent to consumers since the start, of all groups.", counter, float64(s.node.BytesOut),
-		"topic", anyTopic, "consumer_group", anyTopic, "is_retry", "false", "is_system", "false")
 }
 
 // place is a group's standing in one topic.
@@ -76,12 +107,6 @@ type place struct {
 func (s *scrape) group(g *inspect.Group) {
 	system := boolText(g.System)
 	places := placesOf(g)
-	topic := anyTopic
-	if len(places) == 1 {
-		topic = places[0].topic
-	}
-	s.emit("rocketmq_messages_out_total", "Messages sent to consumers since the start.", counter, float64(g.MessagesOut),
-		"topic", topic, "consumer_group", g.Name, "is_retry", boolText(strings.HasPrefix(topic, retryPrefix)), "is_system", system)
 	lagging := ""
 	for _, p := range places {
 		labels := []string{"consumer_group", g.Name, "topic", p.topic, "is_retry", boolText(strings.HasPrefix(p.topic, retryPrefix)), "is_system", system}
@@ -97,8 +122,10 @@ func (s *scrape) group(g *inspect.Group) {
 	if len(places) == 0 {
 		return
 	}
-	if lagging == "" {
-		lagging = topic
+	if lagging == "" { // nothing is late: of which topic, matters only when there is one
+		if lagging = anyTopic; len(places) == 1 {
+			lagging = places[0].topic
+		}
 	}
 	late := int64(0)
 	if g.OldestWaiting > 0 {
@@ -164,8 +191,6 @@ func sorted(m map[who]int) []who {
 	return all
 }
 
-var latencyLabels = []string{"protocol_type", "request_code", "response_code", "is_long_polling", "result"}
-
 func (s *scrape) latencies() {
 	if s.o.Latency == nil {
 		return
@@ -180,14 +205,8 @@ func (s *scrape) latencies() {
 			request, response = "other", "other"
 		}
 		for _, name := range s.spelled("rocketmq_rpc_latency", "_milliseconds") {
-			if !s.admit(name) {
-				continue
-			}
-			d := s.desc(name, "How long requests took until they were answered, in ms.", latencyLabels)
-			values := append(append([]string{}, s.base...), "remoting", request, response, boolText(l.held), "success")
-			if m, err := prometheus.NewConstHistogram(d, count, sum, buckets, values...); err == nil {
-				s.out <- m
-			}
+			s.histogram(name, "How long requests took until they were answered, in ms.", count, sum, buckets,
+				"protocol_type", "remoting", "request_code", request, "response_code", response, "is_long_polling", boolText(l.held), "result", "success")
 		}
 	})
 }

@@ -9,6 +9,8 @@ type Source interface {
 	InspectGroups() []inspect.Group
 	InspectGroup(name string) (inspect.Group, bool)
 	InspectClients() []inspect.Client
+	InspectOut() []inspect.Out
+	InspectSizes() []inspect.Sizes
 }
 
 // Front is a port's own numbers: what is used of its limits, and what it refused.
