@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +15,8 @@ type scenario struct {
 	mode mode
 	load load // producing
 	pull int  // > 0: pull batches of so many instead, after a backlog was sent
+
+	follow bool // consume what is produced
 }
 
 const topic, queues = "contrail_bench", 4
@@ -26,18 +30,18 @@ func openLoad(rate int) load {
 }
 
 var scenarios = []scenario{
-	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0},
-	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0},
-	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0},
-	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0},
-	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0},
-	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0},
-	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0},
-	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0},
-	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0},
-	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0},
-	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32},
-	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512},
+	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0, false},
+	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0, false},
+	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false},
+	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false},
+	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0, false},
+	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0, false},
+	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0, false},
+	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0, false},
+	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0, false},
+	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0, false},
+	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false},
+	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512, false},
 }
 
 // window is what one target did in one measured stretch.
@@ -61,6 +65,19 @@ func (s *scenario) measure(t *target, warm, length time.Duration) (window, error
 	var measuring atomic.Bool
 	stop, done := make(chan struct{}), make(chan error, 1)
 	var r *result
+	var wg sync.WaitGroup
+	for q := range queues {
+		if s.follow {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if err := follow(t, q, stop); err != nil {
+					fmt.Fprintln(os.Stderr, "contrail-bench: consumer:", err)
+				}
+			}()
+		}
+	}
+	defer wg.Wait()
 	go func() {
 		var err error
 		if s.pull > 0 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,8 @@ type target struct {
 	addr string
 	pid  int
 	stop func()
+
+	consumed [queues]atomic.Int64 // offsets of the bench's own consumer
 }
 
 // mode is when a server acknowledges.
