@@ -2,6 +2,8 @@ module github.com/contrailmq/contrail
 
 go 1.26.0
 
+ignore ./ui/web/node_modules
+
 require (
 	golang.org/x/sys v0.50.0
 	pgregory.net/rapid v1.3.0

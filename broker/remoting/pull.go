@@ -89,7 +89,7 @@ func (c *conn) pulled(req *service.PullRequest, r *service.PullResult, code, opa
 		w.Int("maxOffset", r.MaxOffset)
 		return append(w.End(len(r.Body)), r.Body...)
 	}
-	if r.Messages > 0 {
+	if r.Messages > 0 || r.Code == service.CodePullRetryImmediately { // both are noted
 		c.rpc.Delivery(write)
 	} else {
 		c.rpc.Reply(write)

@@ -147,6 +147,7 @@ func (s *Service) try(p *pull) *PullResult {
 	r.Code = CodePullNotFound
 	if p.next > p.req.Offset {
 		r.Code = CodePullRetryImmediately // the client goes on behind what was filtered out
+		s.delivered(p, r)                 // that nothing matched is why the group did not get it
 	}
 	return r
 }
@@ -260,7 +261,9 @@ func (s *Service) delivered(p *pull, r *PullResult) {
 	if p.req.Peek {
 		return
 	}
-	s.out.add(p.req.Topic, p.req.Group, r.Messages, len(r.Body))
+	if r.Messages > 0 {
+		s.out.add(p.req.Topic, p.req.Group, r.Messages, len(r.Body))
+	}
 	if s.opts.Delivered == nil {
 		return
 	}

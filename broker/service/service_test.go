@@ -382,3 +382,18 @@ func BenchmarkSend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/msg")
 }
+
+// TestWhatIsFilteredOutIsNoted: a pull that goes over messages without giving one says so, because it is why a group did not get them.
+func TestWhatIsFilteredOutIsNoted(t *testing.T) {
+	var got []Delivery
+	s := open(t, vfs.NewMem(), "log", func(o *Options) { o.Delivered = func(d *Delivery) { got = append(got, *d) } })
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	for range 3 {
+		ok(t, send(t, s, c, header("orders", "b", 0), "x"))
+	}
+	pullOnce(s, &PullRequest{Client: c, Group: "g", Topic: "orders", Subscription: "a"})
+	if len(got) != 1 || got[0].Messages != 0 || got[0].Filtered != 3 || got[0].From != 0 || got[0].To != 3 {
+		t.Fatalf("noted %+v", got)
+	}
+}

@@ -3,7 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -126,5 +130,39 @@ func TestClickHouseAddress(t *testing.T) {
 	}
 	if _, err := clickhouseAddress("mysql://me:secret@ch"); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Fatalf("a wrong address gives %v", err)
+	}
+}
+
+// TestMessageCommands asks a server that answers as the console does; what users wrote cannot move the cursor.
+func TestMessageCommands(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/messages":
+			fmt.Fprintf(w, `{"answer":"found","messages":[{"id":"A1","topic":%q,"tag":"evil\u001b[2J","keys":["k"]}],"next":"c7"}`, r.URL.Query().Get("topic"))
+		case "/api/v1/messages/A1":
+			fmt.Fprint(w, `{"life":{"answer":"found","messages":[{"id":"A1","topic":"orders","producerGroup":"pg"}]},"verdicts":[{"group":"billing","state":"waiting","ahead":7}],"stepsExpected":4,"stepsRecorded":3}`)
+		default:
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"title":"id is not valid","detail":"id \"x\"","next":"correct id"}`)
+		}
+	}))
+	defer s.Close()
+	out, err := command("message", "search", "--topic", "orders", "--server", s.URL)
+	if err != nil || !strings.Contains(out, "orders") || !strings.Contains(out, `"evil\x1b[2J"`) || strings.Contains(out, "\x1b") || !strings.Contains(out, "--before c7") {
+		t.Fatalf("search: %v\n%s", err, out)
+	}
+	out, err = command("message", "show", "A1", "--server", s.URL)
+	if err != nil || !strings.Contains(out, "billing") || !strings.Contains(out, "7 ahead") || !strings.Contains(out, "3 of 4 steps") {
+		t.Fatalf("show: %v\n%s", err, out)
+	}
+	if out, err = command("message", "show", "A1", "--server", s.URL, "--output", "json"); err != nil || !json.Valid([]byte(out)) {
+		t.Fatalf("json: %v\n%s", err, out)
+	}
+	for _, args := range [][]string{{"message", "show", "x"}, {"message", "search", "--from", "yesterday"}, {"message", "show", "A1", "--output", "xml"}} {
+		if _, err = command(append(args, "--server", s.URL)...); err == nil {
+			t.Errorf("%v was taken", args)
+		} else {
+			t.Log(err)
+		}
 	}
 }

@@ -58,6 +58,10 @@ func (f *facts) settledEvidence(code string) Evidence {
 	return fact(code, s.AtMicros, text, "client", s.Client, "from", itoa(s.From), "to", itoa(s.To-1))
 }
 
+func (f *facts) expressionEvidence() Evidence {
+	return fact("expression", 0, "the subscription {expression} does not take tag {tag}", "expression", f.sub.Expression, "tag", f.m.Tag)
+}
+
 func (f *facts) filteredEvidence() Evidence {
 	d := f.filtered
 	return fact("filtered", d.SentMicros, "the broker went over it for {client}: subscription {expression} does not take tag {tag}",

@@ -146,6 +146,10 @@ func (f *facts) decide() Verdict {
 	case f.filtered != nil && len(f.deliveries) == 0:
 		v.State, v.SinceMicros = FilteredOut, f.filtered.SentMicros
 		v.add(f.filteredEvidence())
+	case f.settled != nil && f.notTaken():
+		v.State, v.SinceMicros = FilteredOut, f.settled.AtMicros
+		v.add(f.expressionEvidence())
+		v.add(f.settledEvidence("acknowledged"))
 	case f.settled != nil:
 		v.State, v.SinceMicros, v.Client = Consumed, f.settled.AtMicros, f.settled.Client
 		v.TookMicros = max(0, f.settled.AtMicros-f.m.AppendedMicros)
@@ -179,13 +183,19 @@ func (f *facts) unsettled(v *Verdict) {
 	}
 }
 
+// notTaken: nothing was delivered, and the subscription does not take the message's tag. An acknowledged range alone does not
+// say that a message in it was delivered: consumers acknowledge past what was filtered out.
+func (f *facts) notTaken() bool {
+	return len(f.deliveries) == 0 && f.sub != nil && f.sub.Type != "SQL92" && !Matches(f.sub.Expression, f.m.Tag)
+}
+
 // passed: the committed offset is behind the message although the trail has no settlement of it.
 func (f *facts) passed(v *Verdict) {
 	f.tellOffset(v)
 	switch {
-	case len(f.deliveries) == 0 && f.sub != nil && f.sub.Type != "SQL92" && !Matches(f.sub.Expression, f.m.Tag):
+	case f.notTaken():
 		v.State = FilteredOut
-		v.add(fact("expression", 0, "the subscription {expression} does not take tag {tag}", "expression", f.sub.Expression, "tag", f.m.Tag))
+		v.add(f.expressionEvidence())
 	case len(f.deliveries) == 0 && f.holes == 0:
 		v.State = Unknown
 		v.add(fact("passed-undelivered", 0, "the committed offset is past this message, but no delivery of it is recorded: an offset was set over it, or the trail is not shipped up to it yet"))

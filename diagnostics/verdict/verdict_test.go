@@ -38,6 +38,8 @@ func TestVerdictOfEachState(t *testing.T) {
 	gone.Queues[0].Min = 150
 	expression := group(150)
 	expression.Subscriptions[0].Expression = "shipped"
+	expressionAt104 := group(104)
+	expressionAt104.Subscriptions[0].Expression = "shipped"
 
 	for _, c := range []struct {
 		name     string
@@ -52,6 +54,7 @@ func TestVerdictOfEachState(t *testing.T) {
 		{"behind the committed offset", trail.Life{}, group(40), Waiting, 60, "committed"},
 		{"never committed counts from the queue's begin", trail.Life{}, group(-1), Waiting, 90, "never-committed"},
 		{"filtered by the broker", trail.Life{Deliveries: []trail.Delivery{skipping}}, group(104), FilteredOut, 0, "filtered"},
+		{"acknowledged past what the tag does not match", trail.Life{Settlements: []trail.Settlement{settled}}, expressionAt104, FilteredOut, 0, "expression"},
 		{"nobody online", trail.Life{}, offline, Offline, 60, "last-seen"},
 		{"no subscription and no offset", trail.Life{}, stranger, NotSubscribed, 0, "no-subscription"},
 		{"reset over it is not consumed", trail.Life{Settlements: []trail.Settlement{reset}}, group(104), Skipped, 0, "reset"},
