@@ -42,6 +42,8 @@ type Options struct {
 	Times func(index uint64, formed, synced, answered int64)
 	// Happened is told of what the console shows as happenings.
 	Happened func(kind, topic, group, text string)
+	// Sealed is told of each try to write a segment's sidecar and the checkpoint.
+	Sealed func(began time.Time, segment uint64, err error)
 }
 
 // Delivery is what one answer to a pull handed out.
@@ -119,7 +121,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s.shard, err = shard.Open(ctx, shard.Options{
 		FS: o.FS, Dir: o.Dir, ID: 1, SegmentBytes: o.SegmentBytes, Durable: o.Durable, RetentionAge: o.RetentionAge,
 		RetentionBytes: o.RetentionBytes, Log: o.Log, Stored: s.polls.stored, Times: o.Times,
-		Event: func(kind, text string) { s.happened(kind, "", "", text) },
+		Event: func(kind, text string) { s.happened(kind, "", "", text) }, Sealed: o.Sealed,
 	})
 	if err != nil {
 		return nil, err

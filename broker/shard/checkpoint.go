@@ -196,9 +196,13 @@ func (s *Shard) sealer() {
 	defer s.others.Done()
 	for job := range s.seals {
 		for {
+			began := time.Now()
 			err := s.index.Seal(job.seq)
 			if err == nil {
 				err = s.saveCheckpoint(job.state)
+			}
+			if s.opts.Sealed != nil {
+				s.opts.Sealed(began, job.seq, err)
 			}
 			if err == nil {
 				s.sealedSeq.Store(job.seq)

@@ -40,6 +40,8 @@ type Options struct {
 	Times func(index uint64, formed, synced, answered int64)
 	// Event is told of what the console shows as happenings.
 	Event func(kind, text string)
+	// Sealed is told of each try to write a segment's sidecar and the checkpoint; nil: nobody is told.
+	Sealed func(began time.Time, segment uint64, err error)
 }
 
 const (

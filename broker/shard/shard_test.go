@@ -3,13 +3,17 @@ package shard
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
@@ -181,6 +185,56 @@ func TestLostSidecarsAreMadeAgain(t *testing.T) {
 	e, _ := s.Catalog().Topic("orders")
 	if n := checkQueues(t, s, s.Index().Topic("orders", e.CreatedPos)); n != 1600 || removed == 0 {
 		t.Fatalf("%d messages after %d sidecars were lost", n, removed)
+	}
+}
+
+// A seal is told with its segment, also one that failed and is tried again.
+func TestSealsAreTold(t *testing.T) {
+	var refused atomic.Bool
+	fault := &vfs.Fault{FS: vfs.NewMem(), Hook: func(op vfs.Op, name string) error {
+		if op == vfs.OpCreate && strings.Contains(name, ".idx") && !refused.Swap(true) {
+			return errors.New("no")
+		}
+		return nil
+	}}
+	var mu sync.Mutex
+	done, failed := map[uint64]int{}, map[uint64]int{}
+	s, err := Open(context.Background(), Options{
+		FS: fault, Dir: "data", ID: 1, SegmentBytes: seglog.SegmentBytesMin, Durable: true, Log: slog.New(slog.DiscardHandler),
+		Sealed: func(began time.Time, segment uint64, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[segment]++
+			} else {
+				done[segment]++
+			}
+			if since := time.Since(began); since < 0 || since > time.Minute {
+				t.Errorf("segment %d took %v", segment, since)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, rng := putTopic(t, s, "orders"), rand.New(rand.NewPCG(2, 2))
+	for range 80 {
+		send(t, s, batch(topic, nil, 20, rng, nil))
+	}
+	for deadline := time.Now().Add(20 * time.Second); s.sealedSeq.Load() < 2 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sealed := s.sealedSeq.Load()
+	for seq := uint64(1); seq <= sealed; seq++ {
+		if done[seq] != 1 {
+			t.Errorf("segment %d was told %d times", seq, done[seq])
+		}
+	}
+	if sealed < 2 || len(failed) != 1 || failed[1] != 1 {
+		t.Errorf("%d sealed, failures %v", sealed, failed)
 	}
 }
 

@@ -261,7 +261,7 @@ func (s *Shipper) repeat(ctx context.Context) error {
 	if err := s.repeatReading(to); err != nil {
 		return err
 	}
-	if err := s.write(ctx, s.token(to)); err != nil {
+	if err := s.told(func() error { return s.write(ctx, s.token(to)) }); err != nil {
 		return err
 	}
 	s.done(to)

@@ -696,6 +696,50 @@ func TestATeeGetsEveryRow(t *testing.T) {
 	})
 }
 
+// Each block is told once, with all tries to write it; one that the stop gave up is told with its error.
+func TestBlocksAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		type block struct {
+			rows, bytes, tries int
+			took               time.Duration
+			err                error
+		}
+		var told []block
+		failures := 2
+		refuse := func(string) error {
+			if failures--; failures >= 0 {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		w.store.set(refuse)
+		s := w.shipper(t, func(o *Options) {
+			o.Shipped = func(began time.Time, rows, bytes, tries int, err error) {
+				told = append(told, block{rows, bytes, tries, time.Since(began), err})
+			}
+		})
+		stop := run(s)
+		w.send(5)
+		await(t, s)
+		w.store.set(func(string) error { return errors.New("away") })
+		w.send(3)
+		time.Sleep(time.Minute)
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if len(told) != 2 {
+			t.Fatalf("%d blocks told: %+v", len(told), told)
+		}
+		if b := told[0]; b.rows != 5 || b.bytes == 0 || b.tries != 3 || b.err != nil || b.took < 2*backoffMin/2 || b.took > time.Second {
+			t.Errorf("a block that was written at the third try: %+v", b)
+		}
+		if b := told[1]; b.rows != 3 || b.tries < 5 || !errors.Is(b.err, context.Canceled) {
+			t.Errorf("a block that was given up: %+v", b)
+		}
+	})
+}
+
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Error("no log, no store, and it was taken")

@@ -41,6 +41,10 @@ type Options struct {
 	Patience   time.Duration // how long a message waits for its entry's times; 0: 400 ms
 	Poll       time.Duration // how often the sources are looked at; 0: 50 ms
 	Logger     *slog.Logger
+
+	// Shipped is told of each block that was written, or given up with err when the shipper was stopped; tries counts all
+	// writes of it. nil: nobody is told.
+	Shipped func(began time.Time, rows, bytes, tries int, err error)
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -75,6 +79,7 @@ type Shipper struct {
 	// the block at hand
 	at         boundary // where it ends so far
 	began      time.Time
+	tries      int // writes of it
 	holes      []trail.Shipped
 	reader     *notes.Reader
 	times      timesQueue
@@ -152,7 +157,7 @@ func (s *Shipper) turn(ctx context.Context) (more bool, err error) {
 	}
 	switch {
 	case s.due(time.Now()):
-		if err := s.ship(ctx); err != nil {
+		if err := s.told(func() error { return s.ship(ctx) }); err != nil {
 			return false, err
 		}
 		s.shipped(drained, now)

@@ -43,6 +43,18 @@ func (s *Shipper) ship(ctx context.Context) error {
 	return nil
 }
 
+// told calls f and tells of the block that it wrote.
+func (s *Shipper) told(f func() error) error {
+	if s.o.Shipped == nil {
+		return f()
+	}
+	began, rows, bytes := time.Now(), s.block.Rows(), s.block.Bytes() // the block is empty afterwards
+	s.tries = 0
+	err := f()
+	s.o.Shipped(began, rows, bytes, s.tries, err)
+	return err
+}
+
 // save writes the checkpoint, then the state, which must not be newer, and lets notes go that nobody needs any more.
 func (s *Shipper) save() error {
 	if err := s.saved.save(s.o.FS, s.checkpointPath()); err != nil {
@@ -65,7 +77,10 @@ func (s *Shipper) save() error {
 // write writes the rows, then their row of ship_log.
 func (s *Shipper) write(ctx context.Context, token string) error {
 	if s.block.Rows() > 0 {
-		if err := s.persist(ctx, func(ctx context.Context) error { return s.o.Store.Write(ctx, token, s.block) }); err != nil {
+		if err := s.persist(ctx, func(ctx context.Context) error {
+			s.tries++
+			return s.o.Store.Write(ctx, token, s.block)
+		}); err != nil {
 			return err
 		}
 	}

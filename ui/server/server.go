@@ -42,6 +42,9 @@ type Options struct {
 	Hosts   []string     // names by which browsers may call this, besides addresses, localhost and the machine's own; "*": any
 	Log     *slog.Logger
 	Version string
+
+	// Served is told of each answer of the API, after it; route is the template, not what was asked for. nil: nobody is told.
+	Served func(began time.Time, method, route string, status int)
 }
 
 // Server is the console. It is an http.Handler; HTTPServer makes the server with the right time-outs around it.
@@ -117,6 +120,7 @@ func (s *Server) routes() http.Handler {
 		"/messages/:id": s.message, "/messages/:id/body": s.messageBody, "/messages/:id/raw": s.messageRaw,
 		"/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
 	} {
+		h = s.told(h)
 		v1.GET(path, h)
 		v1.HEAD(path, h)
 	}
@@ -133,6 +137,22 @@ func (s *Server) routes() http.Handler {
 	e.Any("/api/*", func(c echo.Context) error { return notFound("no such endpoint", c.Request().URL.Path) })
 	e.Any("/*", s.page)
 	return e
+}
+
+// told tells how a request was answered. An error is answered here already, because only then its status is known.
+func (s *Server) told(h echo.HandlerFunc) echo.HandlerFunc {
+	if s.o.Served == nil {
+		return h
+	}
+	return func(c echo.Context) error {
+		began, status := time.Now(), http.StatusInternalServerError // what a panic is answered with
+		defer func() { s.o.Served(began, c.Request().Method, c.Path(), status) }()
+		if err := h(c); err != nil {
+			c.Error(err)
+		}
+		status = c.Response().Status
+		return nil
+	}
 }
 
 // debug serves profiles to this machine only: they show what is in memory.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -334,6 +335,32 @@ func TestNothingInternalIsShown(t *testing.T) {
 	}
 	if !strings.Contains(c.log.String(), w.Header().Get("X-Request-Id")) || !strings.Contains(c.log.String(), "secret") {
 		t.Error("the log does not have the cause")
+	}
+}
+
+// Each answer of the API is told with its route's template; what is no API is not.
+func TestAnswersAreTold(t *testing.T) {
+	var told []string
+	c := newConsole(t, func(o *Options) {
+		o.Served = func(began time.Time, method, route string, status int) {
+			if since := time.Since(began); since < 0 || since > time.Minute {
+				t.Errorf("%s took %v", route, since)
+			}
+			told = append(told, fmt.Sprint(method, " ", route, " ", status))
+		}
+	})
+	for _, path := range []string{"/api/v1/node", "/api/v1/topics/orders", "/api/v1/topics/secret-name", "/api/v1/messages?limit=many", "/api/v1/none", "/healthz", "/"} {
+		c.get(t, path)
+	}
+	c.Server.o.Broker = nil // a handler that panics
+	if w := c.get(t, "/api/v1/node"); w.Code != http.StatusInternalServerError {
+		t.Errorf("a panic is answered with %d", w.Code)
+	}
+	want := []string{
+		"GET /api/v1/node 200", "GET /api/v1/topics/:topic 200", "GET /api/v1/topics/:topic 404", "GET /api/v1/messages 400", "GET /api/v1/node 500",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
 	}
 }
 
