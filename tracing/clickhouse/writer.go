@@ -69,6 +69,8 @@ func (s *Store) insert(ctx context.Context, token string, t *table) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"insert_deduplication_token": token + "/" + t.name, "insert_deduplicate": 1, "async_insert": 0,
 		"deduplicate_blocks_in_dependent_materialized_views": 1, "max_execution_time": int(insertTimeout / time.Second),
+		// Compiling the rollups' expressions for each small block costs the server more than running them.
+		"compile_expressions": 0, "compile_aggregate_expressions": 0, "compile_sort_description": 0,
 		"max_insert_block_size": insertRowsMax, "min_insert_block_size_rows": insertRowsMax, "min_insert_block_size_bytes": 0,
 	}))
 	body := t.body()
