@@ -32,6 +32,32 @@ func TestLargeStore(t *testing.T) {
 	began := time.Now()
 	fill(t, s, n)
 	t.Logf("%d messages, %d deliveries, %d settlements stored in %s", n, n/filledRange, n/filledRange, time.Since(began).Round(time.Second))
+	for _, q := range questions(s, n) {
+		var took []time.Duration
+		before := engineCPU(t)
+		for range 12 {
+			began := time.Now()
+			if err := q.ask(); err != nil {
+				t.Errorf("%s: %v", q.name, err)
+			}
+			took = append(took, time.Since(began))
+		}
+		first := took[0]
+		slices.Sort(took)
+		t.Logf("%-34s first %7s  median %7s  worst %7s  CPU each %7s", q.name, first.Round(time.Millisecond), took[6].Round(time.Millisecond),
+			took[11].Round(time.Millisecond), ((engineCPU(t) - before) / 12).Round(time.Millisecond))
+	}
+	sizes(t, s)
+}
+
+// question is something to ask the store.
+type question struct {
+	name string
+	ask  func() error
+}
+
+// questions are asked about n filled messages.
+func questions(s *Store, n int) []question {
 	ctx := context.Background()
 	from, to := at, at+int64(n)*1000
 	last := trail.Query{FromMicros: from, ToMicros: to}
@@ -47,10 +73,7 @@ func TestLargeStore(t *testing.T) {
 			return err
 		}
 	}
-	questions := []struct {
-		name string
-		ask  func() error
-	}{
+	return []question{
 		{"life by client's id", func() error { return lifeOf(s, filledID(next())) }},
 		{"life by offset id", func() error { return lifeOf(s, fmt.Sprintf("7F00000100002A9F%016X", next()*400)) }},
 		{"life of an id that is not there", func() error {
@@ -78,26 +101,6 @@ func TestLargeStore(t *testing.T) {
 			return spansIn(s, fmt.Sprintf("Timestamp >= fromUnixTimestamp64Milli(%d) AND Timestamp < fromUnixTimestamp64Milli(%d)", at, at+1000), -1)
 		}},
 	}
-	ask := func() {
-		for _, q := range questions {
-			var took []time.Duration
-			before := engineCPU(t)
-			for range 12 {
-				began := time.Now()
-				if err := q.ask(); err != nil {
-					t.Errorf("%s: %v", q.name, err)
-				}
-				took = append(took, time.Since(began))
-			}
-			first := took[0]
-			slices.Sort(took)
-			t.Logf("%-34s first %7s  median %7s  worst %7s  CPU each %7s", q.name, first.Round(time.Millisecond), took[6].Round(time.Millisecond),
-				took[11].Round(time.Millisecond), ((engineCPU(t) - before) / 12).Round(time.Millisecond))
-		}
-	}
-	t.Log("as the inserts left it")
-	ask()
-	sizes(t, s)
 }
 
 // engineCPU is what the embedded engine's process has used; 0 when the server is another one.
