@@ -78,6 +78,7 @@ type Sink struct {
 	o         Options
 	limit     uint64 // hashes below it are sampled
 	memory    *memory
+	early     *early
 	spans     chan sdk.ReadOnlySpan
 	resources map[string]*resource.Resource
 
@@ -90,7 +91,7 @@ func New(o Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{o: o, memory: newMemory(o.Remember), spans: make(chan sdk.ReadOnlySpan, o.Queue), resources: map[string]*resource.Resource{}}
+	s := &Sink{o: o, memory: newMemory(o.Remember), early: newEarly(), spans: make(chan sdk.ReadOnlySpan, o.Queue), resources: map[string]*resource.Resource{}}
 	s.limit = uint64(o.Ratio * (1 << 63) * 2)
 	if o.Ratio == 1 {
 		s.limit = math.MaxUint64
@@ -134,8 +135,15 @@ func spanID(id, group string, attempt uint16, step string) trace.SpanID {
 	return trace.SpanID(trail.DeriveSpanID(id, group, attempt, step))
 }
 
-// Message makes the span of a store and remembers the message.
+// Message makes the span of a store and remembers the message. Deliveries that waited for it become spans.
 func (s *Sink) Message(m *trail.StoredMessage) {
+	s.stored(m)
+	for _, d := range s.early.saw(m.Topic, m.QueueID, m.QueueOffset) {
+		s.delivered(d)
+	}
+}
+
+func (s *Sink) stored(m *trail.StoredMessage) {
 	if !s.sampled(m.ID, m.TraceIn != "", m.TraceFlags&1 != 0) {
 		return
 	}
@@ -180,8 +188,15 @@ func traceID(m *trail.Message) (t trace.TraceID) {
 	return t
 }
 
-// Delivery makes a span per sampled message of the range.
+// Delivery makes a span per sampled message of the range, when its messages came.
 func (s *Sink) Delivery(d *trail.StoredDelivery) {
+	held, lost := s.early.hold(d)
+	if s.unmatched.Add(uint64(lost)); !held {
+		s.delivered(d)
+	}
+}
+
+func (s *Sink) delivered(d *trail.StoredDelivery) {
 	begin := d.RequestedMicros + d.WaitedMicros
 	for _, k := range s.memory.within(d.Topic, d.QueueID, d.From, d.To) {
 		if slices.Contains(d.Skipped, k.offset) || (int(d.Filtered) > len(d.Skipped) && !takes(d.Subscription, k.tag)) {
