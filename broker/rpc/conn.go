@@ -270,7 +270,9 @@ func (c *Conn) expect(since time.Time) error {
 func (c *Conn) readEnded(err error, unfinished bool) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.s.stats.TimedOut.Add(1)
-		c.s.complain("connection closed: silent for too long", "peer", c.Addr, "insideFrame", unfinished)
+		if unfinished { // an idle client is no news; it dials again when it has something to say
+			c.s.complain("connection closed: a frame was not finished in time", "peer", c.Addr, "limit", FrameTimeout)
+		}
 		return
 	}
 	if unfinished && errors.Is(err, io.EOF) {
