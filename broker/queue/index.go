@@ -35,6 +35,28 @@ type Topic struct {
 
 	mu     sync.RWMutex
 	queues map[int32]*Queue
+	dead   bool
+}
+
+// Gone is a deleted topic: what holds it reads nothing and stores nothing.
+func Gone(name string) *Topic { return &Topic{Name: name, queues: map[int32]*Queue{}, dead: true} }
+
+// Kill marks all queues of a deleted topic, also those that somebody who still holds it asks for later. The shard's goroutine
+// calls it.
+func (t *Topic) Kill() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dead = true
+	for _, q := range t.queues {
+		q.Dead = true
+	}
+}
+
+// Live says that the topic was not deleted.
+func (t *Topic) Live() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return !t.dead
 }
 
 // segmentIndex is what the index holds of one segment.
@@ -61,7 +83,15 @@ func New(fs vfs.FS, dir string, log *slog.Logger) *Index {
 	return &Index{fs: fs, dir: dir, log: log, topics: map[string]*Topic{}}
 }
 
-// Topic finds or makes a topic's queues.
+// Lookup finds a topic's queues, or nil. Readers use it: what they read in the catalog may have been deleted since, and must
+// not come back.
+func (x *Index) Lookup(name string) *Topic {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.topics[name]
+}
+
+// Topic finds or makes a topic's queues. Only the goroutine that applies the log may make one.
 func (x *Index) Topic(name string, createdPos int64) *Topic {
 	x.mu.RLock()
 	t := x.topics[name]
@@ -105,7 +135,7 @@ func (t *Topic) Queue(id int32) *Queue {
 	defer t.mu.Unlock()
 	q := t.queues[id]
 	if q == nil {
-		q = &Queue{Topic: t.Name, ID: id, Head: -1, Tail: -1}
+		q = &Queue{Topic: t.Name, ID: id, Head: -1, Tail: -1, Dead: t.dead}
 		t.queues[id] = q
 	}
 	return q

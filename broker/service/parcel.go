@@ -115,6 +115,9 @@ func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
 		return nil, Refuse(CodeNoPermission, "the topic[%s] sending message is forbidden: its permission is %d", e.Name, e.Perm)
 	}
 	t := &target{version: version, topic: e.Topic, queues: s.topicQueues(e)}
+	if !t.queues.Live() {
+		return nil, nil
+	}
 	for id := range max(e.WriteQueues, e.ReadQueues) {
 		t.byID = append(t.byID, t.queues.Queue(id))
 	}

@@ -115,9 +115,7 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 
 func (s *Shard) deleteTopic(name string) {
 	if e, ok := s.catalog.Topic(name); ok {
-		for _, q := range s.index.Topic(name, e.CreatedPos).Queues() {
-			q.Dead = true
-		}
+		s.index.Topic(name, e.CreatedPos).Kill()
 	}
 	s.catalog.DeleteTopic(name)
 	s.index.DropTopic(name)
