@@ -5,6 +5,12 @@ import (
 	"fmt"
 )
 
+// Bounds of what one producer and one offset commit take, as services limit their names.
+const (
+	ProducerMax = 1 << 10
+	OffsetMax   = 1 << 10
+)
+
 // Producer defines a producer ref: one connection of one producer group.
 type Producer struct {
 	Ref      uint32

@@ -95,6 +95,27 @@ func (t *Table) Take(dst []byte, limit int) []byte {
 	return dst
 }
 
+// Untake makes commits that Take gave wait again: the entry that held them was refused.
+func (t *Table) Untake(body []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = entry.DecodeOffsets(body, func(o *entry.Offset) error { // what Take encoded
+		k := Key{o.Group, o.Topic, o.QueueID}
+		if _, ok := t.noted[k]; ok && !t.queued[k] {
+			t.queued[k] = true
+			t.dirty = append(t.dirty, k)
+		}
+		return nil
+	})
+}
+
+// Waiting is how many commits Take could give.
+func (t *Table) Waiting() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.dirty)
+}
+
 // Dirty says whether Take would give something.
 func (t *Table) Dirty() bool {
 	t.mu.RLock()

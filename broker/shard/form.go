@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/entry"
@@ -20,7 +21,10 @@ type proposal struct {
 }
 
 // roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.
-const roomSlack = 256 << 10
+const (
+	roomSlack  = 256 << 10
+	roomPlenty = 8 << 20 // more than the commands of an entry can need
+)
 
 // mayPropose says whether something waits that should become an entry now: while a sync runs, only a full entry.
 func (s *Shard) mayPropose() bool {
@@ -58,11 +62,13 @@ func (s *Shard) propose() error {
 		return nil
 	}
 	batches, bytes := s.cut()
-	if !s.log.HasRoom(int64(bytes) + s.slack) {
+	if !s.hasRoom(batches, bytes) {
 		for _, b := range batches {
 			s.answer(b, ErrNoSpace)
 		}
 		s.refuseCommands(ErrNoSpace)
+		s.offsetsDue.Store(false) // they wait for the next try: the loop has other things to do
+		s.lastOffsets = time.Now()
 		return nil
 	}
 	p := s.newProposal()
@@ -70,6 +76,11 @@ func (s *Shard) propose() error {
 	p.formed = max(time.Now().UnixMicro(), s.lastMicros)
 	s.gather(p, bytes)
 	s.fill(p, bytes)
+	if len(p.payload) > seglog.DataMax {
+		s.undo(p)
+		s.finish(p, fmt.Errorf("an entry of %d bytes: %w", len(p.payload), ErrTooLarge))
+		return nil
+	}
 	if err := s.node.Propose(p.payload); err != nil {
 		s.undo(p)
 		s.finish(p, ErrBusy)
@@ -80,6 +91,39 @@ func (s *Shard) propose() error {
 	s.nextPos += seglog.RecordSize(len(p.payload))
 	s.inflight = append(s.inflight, p)
 	return nil
+}
+
+// hasRoom says whether the entry of these batches and of what else waits finds room. It counts too much rather than too little:
+// a log that must roll on a full disk is lost.
+func (s *Shard) hasRoom(batches []*Batch, bytes int) bool {
+	n := int64(bytes) + s.slack
+	if s.log.SegmentRoom() > n+roomPlenty {
+		return true
+	}
+	n += int64(min(s.offsets.Waiting(), offsetsMax)) * entry.OffsetMax
+	for _, c := range s.commands[:s.commandsNext()] {
+		n += int64(len(c.body))
+	}
+	var last *Producer
+	for _, b := range batches {
+		n += int64(len(b.Items)) * entry.OriginSize
+		for i := range b.Items {
+			if p := b.Items[i].Producer; p != nil && p != last {
+				n, last = n+entry.ProducerMax, p
+			}
+		}
+	}
+	return s.log.HasRoom(n)
+}
+
+// commandsNext is how many of the commands that wait come into the next entry: at least one.
+func (s *Shard) commandsNext() int {
+	n, bytes := 0, 0
+	for n < min(len(s.commands), commandsMax) && (n == 0 || bytes+len(s.commands[n].body) <= CommandMax) {
+		bytes += len(s.commands[n].body)
+		n++
+	}
+	return n
 }
 
 func (s *Shard) refuseCommands(err error) {
@@ -114,7 +158,8 @@ func (s *Shard) cut() (batches []*Batch, bytes int) {
 // gather lists the messages by queue, so that each queue's messages lie together, and collects commands.
 func (s *Shard) gather(p *proposal, bytes int) {
 	s.builder.Reset()
-	n := min(len(s.commands), commandsMax)
+	s.formed++
+	n := s.commandsNext()
 	p.commands = append(p.commands[:0], s.commands[:n]...)
 	s.commands = append(s.commands[:0], s.commands[n:]...)
 	for _, c := range p.commands {
@@ -137,22 +182,24 @@ func (s *Shard) gather(p *proposal, bytes int) {
 }
 
 func (s *Shard) gatherOffsets() {
+	s.tookOffsets = s.tookOffsets[:0]
 	if !s.offsets.Dirty() {
 		return
 	}
 	s.offsetsDue.Store(false)
 	s.lastOffsets = time.Now()
-	if s.scratch = s.offsets.Take(s.scratch[:0], offsetsMax); len(s.scratch) > 0 {
-		s.builder.Command(entry.KindOffsets, s.scratch)
+	if s.tookOffsets = s.offsets.Take(s.tookOffsets[:0], offsetsMax); len(s.tookOffsets) > 0 {
+		s.builder.Command(entry.KindOffsets, s.tookOffsets)
 	}
 }
 
-// define writes down who a producer ref is, once per segment; near a segment's end in every entry, because the entry may
+// define writes down who a producer ref is, once per segment; near a segment's end once in every entry, because the entry may
 // come to lie in the next one.
 func (s *Shard) define(p *Producer, seq uint64, near bool) {
-	if p == nil || p.definedIn == seq && !near {
+	if p == nil || p.formed == s.formed || p.definedIn == seq && !near {
 		return
 	}
+	p.formed = s.formed
 	if p.definedIn = seq; near {
 		p.definedIn = 0
 	}
@@ -202,16 +249,21 @@ func origin(it *Item, formed int64) entry.Origin {
 	return o
 }
 
-// undo takes the offsets back that a refused proposal gave.
+// undo takes the offsets back that a refused proposal gave; what it would have defined and committed is to be told again.
 func (s *Shard) undo(p *proposal) {
 	back := map[*queue.Queue]int64{}
 	for _, b := range p.batches {
 		for i := range b.Items {
-			if !b.Items[i].Gone {
-				back[b.Items[i].Queue]++
+			if b.Items[i].Gone {
+				continue
+			}
+			back[b.Items[i].Queue]++
+			if p := b.Items[i].Producer; p != nil {
+				p.definedIn = 0
 			}
 		}
 	}
+	s.offsets.Untake(s.tookOffsets)
 	for q, n := range back {
 		q.Next -= n
 	}

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/entry"
@@ -15,6 +16,7 @@ const (
 	PendingBytes = 256 << 20 // messages waiting to be proposed or committed; more are refused
 	inflightMax  = 8         // entries proposed and not applied
 	commandsMax  = 1000      // of one entry
+	CommandMax   = 1 << 20   // bytes of one command, and about of all commands of one entry
 	offsetsMax   = 2000      // offset commits of one entry
 )
 
@@ -22,6 +24,7 @@ const (
 var (
 	ErrBusy      = errors.New("too much is waiting to be stored")
 	ErrNoSpace   = errors.New("no space left for the log")
+	ErrTooLarge  = errors.New("more than one entry of the log may hold")
 	ErrNotLeader = errors.New("this member does not lead the broker group")
 	ErrStopped   = errors.New("the broker is stopping")
 )
@@ -30,6 +33,7 @@ var (
 type Producer struct {
 	entry.Producer
 	definedIn uint64 // segment in which the ref was defined last
+	formed    uint64 // the entry in which it was, as the loop counts them
 }
 
 // Batch is messages to be stored and answered together. After Submit it belongs to the shard until Done is called.
@@ -108,6 +112,9 @@ func (s *Shard) Pending() int {
 
 // Do proposes a command and waits until it is applied.
 func (s *Shard) Do(ctx context.Context, kind entry.Kind, body []byte) error {
+	if len(body) > CommandMax {
+		return fmt.Errorf("a command of %d bytes, the limit is %d: %w", len(body), CommandMax, ErrTooLarge)
+	}
 	c := command{kind, body, make(chan error, 1)}
 	in := &s.inbox
 	in.mu.Lock()

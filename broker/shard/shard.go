@@ -76,6 +76,8 @@ type Shard struct {
 	leaderTerm  uint64 // term in which the no-op was applied; 0: not leading
 	builder     entry.Builder
 	scratch     []byte
+	tookOffsets []byte // offset commits in the entry that is being formed
+	formed      uint64 // counts the entries that were formed
 	touched     []*queue.Queue
 	items       []*Item
 	writer      queue.Writer
