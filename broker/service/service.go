@@ -173,9 +173,12 @@ func (s *Service) refuse(err error) *Error {
 	return &Error{CodeServiceNotAvailable, "service not available now: the log failed, see the broker's log", err}
 }
 
-// topicQueues is the index of an existing topic.
+// topicQueues is the index of a topic that the catalog had; it may have been deleted since.
 func (s *Service) topicQueues(e catalog.Entry) *queue.Topic {
-	return s.shard.Index().Topic(e.Name, e.CreatedPos)
+	if t := s.shard.Index().Lookup(e.Name); t != nil {
+		return t
+	}
+	return queue.Gone(e.Name)
 }
 
 // IsSystemTopic says whether a topic belongs to the broker rather than to a user.
