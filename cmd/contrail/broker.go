@@ -17,6 +17,7 @@ import (
 	"github.com/contrailmq/contrail/broker/remoting"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/vfs"
+	"github.com/contrailmq/contrail/tracing/telemetry"
 )
 
 // broker is the broker role.
@@ -45,8 +46,10 @@ func (n *node) startBroker(ctx context.Context) error {
 	n.onStop(func(context.Context) error { return b.notes.Close() })
 	began := time.Now()
 	if b.svc, err = service.Open(ctx, n.serviceOptions()); err != nil {
+		telemetry.Recovered(began, n.conf.logDir(), 0, err)
 		return err
 	}
+	telemetry.Recovered(began, n.conf.logDir(), b.svc.Shard().Applied(), nil)
 	n.onStop(func(context.Context) error { return b.svc.Close() })
 	n.log.Info("log recovered", "dir", n.conf.logDir(), "took", time.Since(began).Round(time.Millisecond), "entry", b.svc.Shard().Applied())
 	return n.startFront()
@@ -72,7 +75,7 @@ func (n *node) serviceOptions() service.Options {
 		StoreHost: b.store, FS: vfs.OS{}, Dir: c.logDir(), SegmentBytes: c.Log.SegmentBytes, Durable: c.Log.Ack == "fdatasync",
 		RetentionAge: time.Duration(c.Log.KeepFor), RetentionBytes: c.Log.KeepBytes, MaxMessage: c.Log.MaxMessage,
 		AutoCreateTopic: c.Log.AutoTopic, AutoCreateGroup: c.Log.AutoGroup, TraceTopic: c.Log.TraceTopic, Log: n.log,
-		Delivered: b.delivered, Times: b.times, Happened: b.happened,
+		Delivered: b.delivered, Times: b.times, Happened: b.happened, Sealed: telemetry.Sealed,
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/contrailmq/contrail/tracing/telemetry"
 )
 
 // config is a node's settings. Every field has a default that makes a single node work.
@@ -60,7 +62,11 @@ type config struct {
 		Engine      string   `yaml:"engine"` // embedded, off, or the address of a ClickHouse (clickhouse://user:password@host:port/database)
 		KeepFor     duration `yaml:"keepFor"`
 		MemoryBytes int64    `yaml:"memoryBytes"` // cap of the embedded engine
+
+		OTLP trailReceiver `yaml:"otlp"` // a second way out for a sample of the messages' spans
 	} `yaml:"trail"`
+
+	Telemetry receiver `yaml:"telemetry"` // of what this process itself does
 }
 
 // duration reads Go's form, 72h.
@@ -91,6 +97,7 @@ func defaultConfig() config {
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true
 	c.Trail.Engine, c.Trail.KeepFor, c.Trail.MemoryBytes = trailEmbedded, duration(7*24*time.Hour), 1<<30
+	c.Trail.OTLP.Protocol, c.Trail.OTLP.Sample, c.Telemetry.Protocol = telemetry.ProtocolHTTP, sampleDefault, telemetry.ProtocolHTTP
 	return c
 }
 
@@ -132,6 +139,9 @@ func (c *config) check() error {
 		if _, err := clickhouseAddress(e); err != nil {
 			return err
 		}
+	}
+	if err := c.checkTelemetry(); err != nil {
+		return err
 	}
 	if n := c.Log.MaxMessage; n < 1<<10 || n > 15<<20 {
 		return fmt.Errorf("log.maxMessageBytes: %d; from %d to %d are possible", n, 1<<10, 15<<20)

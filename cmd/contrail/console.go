@@ -13,6 +13,7 @@ import (
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/tracing/telemetry"
 	"github.com/contrailmq/contrail/tracing/trail"
 	"github.com/contrailmq/contrail/ui/server"
 	"github.com/contrailmq/contrail/ui/web"
@@ -66,6 +67,7 @@ func (n *node) startConsole() error {
 	}
 	console, err := server.New(server.Options{
 		Broker: consoleBroker{n.svc}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Served: telemetry.Served,
 	})
 	if err != nil {
 		return err
@@ -100,7 +102,11 @@ func (n *node) metrics() (*metrics.Metrics, error) {
 			}
 		}
 	}
-	return metrics.New(o)
+	m, err := metrics.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Registerer().Register(n.own)
 }
 
 func (n *node) frontNumbers() metrics.Front {

@@ -32,6 +32,18 @@ func TestConfigurationNamesWhatIsWrong(t *testing.T) {
 		"broker: a/b":                    `broker: "a/b"`,
 		"trail: {engine: 'mysql://x'}":   "possible are embedded, off, clickhouse://",
 		"remoting: {advertise: nowhere}": `remoting.advertise: "nowhere" is not ip:port`,
+
+		"telemetry: {endpoint: 'here:4317'}":                     `telemetry.endpoint: "here:4317"; possible are http://host:port and https://host:port`,
+		"telemetry: {protocol: udp}":                             `telemetry.protocol: "udp"; possible are grpc, http`,
+		"telemetry: {sample: 1}":                                 "sample",
+		"telemetry: {endpoint: 'http://h/p', protocol: grpc}":    `telemetry.endpoint: "http://h/p"; with grpc there is no path`,
+		"telemetry: {headers: {'a b': x}}":                       `telemetry.headers: "a b"; letters, digits, - and _ are possible`,
+		`telemetry: {headers: {k: "a\nb"}}`:                      "telemetry.headers.k: the value has a line break",
+		"trail: {otlp: {sample: 1.5}}":                           "trail.otlp.sample: 1.5; from 0 to 1 are possible",
+		"trail: {otlp: {sample: .nan}}":                          "trail.otlp.sample: NaN; from 0 to 1 are possible",
+		"trail: {otlp: {endpoint: ftp://h}}":                     `trail.otlp.endpoint: "ftp://h"; possible are http://host:port`,
+		"trail: {otlp: {endpoint: 'http://h:1'}, engine: 'off'}": "trail.otlp.endpoint: the spans are made of the trail, and trail.engine is off",
+		"trail: {otlp: {endpoint: 'http://me:pw@h:1'}}":          "trail.otlp.endpoint",
 	} {
 		file := filepath.Join(t.TempDir(), "c.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/contrailmq/contrail/broker/namesrv"
@@ -70,6 +71,7 @@ type node struct {
 	names *namesrv.Server
 	*broker
 	trail *trailStore
+	own   *prometheus.Registry // of the telemetry of this process
 	stops []func(context.Context) error
 }
 
@@ -91,6 +93,9 @@ func serve(ctx context.Context, c config) error {
 }
 
 func (n *node) start(ctx context.Context) error {
+	if err := n.startTelemetry(ctx); err != nil {
+		return err
+	}
 	if err := n.startDebug(); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/contrailmq/contrail/tracing/clickhouse"
 	"github.com/contrailmq/contrail/tracing/engine"
 	"github.com/contrailmq/contrail/tracing/ship"
+	"github.com/contrailmq/contrail/tracing/telemetry"
 )
 
 const (
@@ -69,10 +70,13 @@ func (n *node) startTrail(ctx context.Context) error {
 }
 
 func (n *node) startShipper(ctx context.Context, t *trailStore) error {
-	var err error
+	tee, err := n.startTee(ctx)
+	if err != nil {
+		return err
+	}
 	t.shipper, err = ship.New(ship.Options{
 		Log: n.svc.Shard(), Notes: n.notes, Store: t.store, FS: vfs.OS{}, Dir: filepath.Join(n.conf.trailDir(), "ship"),
-		Broker: n.conf.Broker, Node: n.conf.Node, Logger: n.log,
+		Broker: n.conf.Broker, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
 	})
 	if err != nil {
 		return fmt.Errorf("trail: %w", err)
@@ -145,10 +149,12 @@ func (n *node) engineUp(ctx context.Context, t *trailStore) error {
 		return err
 	}
 	n.log.Info("trail engine starts", "library", library)
+	began := time.Now()
 	e, err := engine.Start(context.WithoutCancel(ctx), engine.Options{
 		Library: library, Dir: filepath.Join(n.conf.trailDir(), "engine"), Sockets: sockets, Command: []string{self},
 		MemoryBytes: n.conf.Trail.MemoryBytes, Log: n.log,
 	})
+	telemetry.EngineStarted(began, library, err)
 	if err != nil {
 		return err
 	}

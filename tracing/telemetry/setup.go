@@ -81,6 +81,7 @@ func (p *process) stop(ctx context.Context) error {
 	}
 	otel.SetTracerProvider(noop.NewTracerProvider())
 	otel.SetMeterProvider(metricnoop.NewMeterProvider())
+	unwatch()
 	return errs
 }
 

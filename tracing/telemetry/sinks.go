@@ -17,7 +17,7 @@ var sinks struct {
 	stats map[string]func() otlp.Stats
 }
 
-// Watch tells a sink's totals in /metrics. A later one of the same name takes its place.
+// Watch tells a sink's totals in /metrics until Setup's shutdown. A later one of the same name takes its place.
 func Watch(sink string, stats func() otlp.Stats) {
 	sinks.Lock()
 	defer sinks.Unlock()
@@ -25,6 +25,12 @@ func Watch(sink string, stats func() otlp.Stats) {
 		sinks.stats = map[string]func() otlp.Stats{}
 	}
 	sinks.stats[sink] = stats
+}
+
+func unwatch() {
+	sinks.Lock()
+	defer sinks.Unlock()
+	sinks.stats = nil
 }
 
 func watched() map[string]func() otlp.Stats {
