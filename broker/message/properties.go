@@ -33,13 +33,17 @@ const (
 // MaxProperties is the longest property run: its length is a signed 16-bit number on the wire.
 const MaxProperties = 32767
 
-// NextProperty splits the first property off an encoded run. ok is false at the end; a run without separator is its end.
+// NextProperty splits the first property off an encoded run. ok is false at the end; a run without separator is its end. A piece
+// without a name's end is no property and is passed over, as Java does: it must not hide the name behind it.
 func NextProperty(run []byte) (name, value, rest []byte, ok bool) {
 	i := bytes.IndexByte(run, NameEnd)
 	if i < 0 {
 		return nil, nil, nil, false
 	}
 	name, rest = run[:i], run[i+1:]
+	if j := bytes.LastIndexByte(name, ValueEnd); j >= 0 {
+		name = name[j+1:]
+	}
 	if j := bytes.IndexByte(rest, ValueEnd); j >= 0 {
 		return name, rest[:j], rest[j+1:], true
 	}
