@@ -52,6 +52,8 @@ func (s *Service) CommitOffset(o entry.Offset, done func(*Error)) {
 		s.shard.NoteOffset(&o)
 		return
 	}
+	// Noted first, or an earlier one-way commit that still waits would be stored after this one.
+	s.shard.NoteOffset(&o)
 	go func() {
 		done(s.refuse(s.shard.Do(context.Background(), entry.KindOffsets, entry.AppendOffset(nil, &o))))
 	}()

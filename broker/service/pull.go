@@ -61,9 +61,9 @@ func (s *Service) Pull(req *PullRequest, done func(*PullResult)) {
 	}
 	p.done = done
 	if req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
-		s.shard.NoteOffset(&entry.Offset{
+		s.CommitOffset(entry.Offset{
 			Group: req.Group, Topic: req.Topic, QueueID: req.QueueID, Offset: req.CommitOffset, Client: p.identity.ClientID, AtMicros: nowMicros(),
-		})
+		}, nil)
 	}
 	s.pulled(p)
 	if r := s.try(p); r != nil {
