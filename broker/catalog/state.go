@@ -122,6 +122,13 @@ func (s *State) Restore(topics []Entry, groups []Group) {
 	}
 }
 
+// GroupCount is how many groups there are.
+func (s *State) GroupCount() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.groups)
+}
+
 // Count is how many topics there are.
 func (s *State) Count() int {
 	s.mu.RLock()

@@ -23,6 +23,7 @@ type conn struct {
 
 const (
 	namesMax     = 1000 // strings kept by one connection
+	nameKeep     = 512  // bytes of a string that is kept
 	parcelBytes  = 512 << 10
 	clientIDMax  = 255
 	pushedOpaque = 0
@@ -68,6 +69,9 @@ func (c *conn) now() int64 {
 func (c *conn) name(b []byte) string {
 	if s, ok := c.names[string(b)]; ok {
 		return s
+	}
+	if len(b) > nameKeep {
+		return string(b)
 	}
 	if len(c.names) >= namesMax {
 		clear(c.names)

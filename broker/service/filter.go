@@ -15,6 +15,7 @@ type filter struct {
 const (
 	expressionMax = 64 << 10 // bytes of a subscription
 	filtersMax    = 10_000   // compiled expressions kept
+	filterKeep    = 1 << 10  // bytes of an expression that is kept; a longer one is compiled each time
 )
 
 func (f *filter) matches(tagHash int32) bool {
@@ -37,6 +38,9 @@ func (s *Service) filterOf(kind, expression string) (*filter, *Error) {
 		return nil, Refuse(CodeSubscriptionParseFailed, "parse the consumer's subscription failed: it has %d bytes, the limit is %d", len(expression), expressionMax)
 	}
 	f := parseTags(expression)
+	if len(expression) > filterKeep {
+		return f, nil
+	}
 	if s.nfilters.Add(1) > filtersMax {
 		s.filters.Clear()
 		s.nfilters.Store(1)

@@ -44,7 +44,13 @@ type target struct {
 	byID    []*queue.Queue
 }
 
-const parcelKeep = 1 << 20 // larger buffers are not kept for the next parcel
+// Limits of sending.
+const (
+	parcelKeep = 1 << 20  // larger buffers are not kept for the next parcel
+	batchMax   = 16_384   // messages of one request: each is stored with much that the request does not hold
+	lateMax    = 10_000   // requests that wait for their topic to be made; more are refused
+	lateBytes  = 64 << 20 // of them
+)
 
 // Parcel takes an empty parcel from the pool.
 func (s *Service) Parcel(c *Client) *Parcel {
@@ -73,14 +79,44 @@ func (p *Parcel) Add(h *SendHeader, body []byte, token Token) {
 	p.spans = append(p.spans, span{len(p.batch.Items), 0})
 	t, err := p.s.target(p.client, h)
 	if err == nil {
+		err = checkProducer(h.ProducerGroup)
+	}
+	if err == nil {
 		who := p.s.producer(p.client, h.ProducerGroup)
 		if t == nil {
-			p.late = append(p.late, late{h.clone(), append([]byte(nil), body...), who, at})
-			return
+			err = p.wait(at, h, body, who)
+		} else {
+			err = p.put(at, t, h, body, who)
 		}
-		err = p.put(at, t, h, body, who)
 	}
 	p.refused(at, err)
+}
+
+// checkProducer bounds a name that the trail writes down; RocketMQ leaves its form to the clients.
+func checkProducer(group []byte) *Error {
+	if len(group) > GroupMax {
+		return Refuse(CodeInvalidParameter, "the producer group [%.40s…] has %d bytes, the limit is %d", group, len(group), GroupMax)
+	}
+	return nil
+}
+
+// wait keeps a request until its topic was made.
+func (p *Parcel) wait(at int, h *SendHeader, body []byte, who *shard.Producer) *Error {
+	l := late{h: h.clone(), body: append([]byte(nil), body...), who: who, result: at}
+	requests, bytes := p.s.late.Add(1), p.s.lateBytes.Add(l.bytes())
+	if requests > lateMax || bytes > lateBytes {
+		p.s.lateEnded(&l)
+		return Refuse(CodeSystemBusy, "[TOO MANY MESSAGES WAIT] %d messages of %d bytes wait for new topics, the limits are %d and %d, try again", requests, bytes, lateMax, lateBytes)
+	}
+	p.late = append(p.late, l)
+	return nil
+}
+
+func (l *late) bytes() int64 { return int64(len(l.body) + len(l.h.Properties)) }
+
+func (s *Service) lateEnded(l *late) {
+	s.late.Add(-1)
+	s.lateBytes.Add(-l.bytes())
 }
 
 func (p *Parcel) refused(at int, err *Error) {
@@ -184,6 +220,9 @@ func (p *Parcel) putBatch(d *message.Draft, q *queue.Queue, who *shard.Producer,
 		return Refuse(CodeMessageIllegal, "the message is illegal: an empty batch")
 	}
 	for n := 0; len(body) > 0; n++ {
+		if n == batchMax {
+			return Refuse(CodeMessageIllegal, "the message is illegal: a batch of more than %d messages", batchMax)
+		}
 		if len(body) < 22 {
 			return Refuse(CodeMessageIllegal, "the message is illegal: message %d of the batch is cut", n)
 		}
@@ -268,6 +307,7 @@ func (p *Parcel) submitLate() {
 			err = p.put(l.result, t, &l.h, l.body, l.who)
 		}
 		p.refused(l.result, err)
+		p.s.lateEnded(l)
 	}
 	p.submit()
 }

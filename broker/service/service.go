@@ -70,6 +70,7 @@ const (
 	GroupMax          = 255
 	QueuesMax         = 1024 // of one topic
 	TopicsMax         = 200_000
+	GroupsMax         = 200_000
 	skippedMax        = 64
 )
 
@@ -97,7 +98,9 @@ type Service struct {
 	members    atomic.Pointer[Membership]
 	started    time.Time
 	out        outCounters
-	lastPulls  sync.Map // offset.Key → *pulled
+	lastPulls  sync.Map     // offset.Key → *pulled
+	late       atomic.Int64 // requests that wait for their topic to be made
+	lateBytes  atomic.Int64
 	messageOut atomic.Int64
 	bytesOut   atomic.Int64
 	rates      rates

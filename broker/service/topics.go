@@ -86,9 +86,6 @@ func (s *Service) createFor(h *SendHeader) *Error {
 	if !s.opts.AutoCreateTopic || !ok || template.Perm&catalog.PermInherit == 0 {
 		return topicMissing(name)
 	}
-	if s.shard.Catalog().Count() >= TopicsMax {
-		return Refuse(CodeSystemError, "topic[%s] not created: there are %d topics, which is the limit", name, TopicsMax)
-	}
 	t := catalog.NewTopic(name, max(1, min(h.DefaultTopicQueueNums, template.WriteQueues)))
 	t.Perm = template.Perm &^ catalog.PermInherit
 	return s.putTopicLocked(ctx, t)
@@ -114,8 +111,12 @@ func (s *Service) putTopicLocked(ctx context.Context, t catalog.Topic) *Error {
 	if t.FilterType == "" {
 		t.FilterType = "SINGLE_TAG"
 	}
-	if old, ok := s.shard.Catalog().Topic(t.Name); ok && old.Topic.Equal(t) {
+	old, ok := s.shard.Catalog().Topic(t.Name)
+	if ok && old.Topic.Equal(t) {
 		return nil
+	}
+	if !ok && s.shard.Catalog().Count() >= TopicsMax {
+		return Refuse(CodeSystemError, "topic[%s] not created: there are %d topics, which is the limit", t.Name, TopicsMax)
 	}
 	if err := s.do(ctx, entry.KindTopicPut, t); err != nil {
 		return err
@@ -165,6 +166,12 @@ func (s *Service) DeleteTopic(ctx context.Context, name string) *Error {
 func (s *Service) PutGroup(ctx context.Context, g catalog.Group) *Error {
 	if err := checkName("group", g.Name, GroupMax); err != nil {
 		return err
+	}
+	if g.RetryQueues < 0 || g.RetryQueues > QueuesMax {
+		return Refuse(CodeInvalidParameter, "group[%s]: retryQueueNums %d; from 0 to %d are possible", g.Name, g.RetryQueues, QueuesMax)
+	}
+	if _, ok := s.shard.Catalog().Group(g.Name); !ok && s.shard.Catalog().GroupCount() >= GroupsMax {
+		return Refuse(CodeSystemError, "group[%s] not created: there are %d groups, which is the limit", g.Name, GroupsMax)
 	}
 	if err := s.do(ctx, entry.KindGroupPut, g); err != nil {
 		return err
