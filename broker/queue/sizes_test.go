@@ -14,3 +14,10 @@ func TestSizesFallIntoTheirBuckets(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func BenchmarkSizes(b *testing.B) {
+	var s Sizes
+	for b.Loop() {
+		s.Add(1200)
+	}
+}

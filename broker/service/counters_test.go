@@ -103,3 +103,11 @@ func TestSizesAreCountedPerTopic(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func BenchmarkCountOut(b *testing.B) {
+	var o outCounters
+	b.ReportAllocs()
+	for b.Loop() {
+		o.add("a-topic-of-usual-length", "a-group-of-usual-length", 32, 32_000)
+	}
+}

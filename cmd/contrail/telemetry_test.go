@@ -26,7 +26,14 @@ import (
 
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/service"
+	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 )
+
+// TestMain runs the trail's engine instead when this process was started as its child.
+func TestMain(m *testing.M) {
+	enginetest.Child()
+	os.Exit(m.Run())
+}
 
 // otlpServer is an OTLP receiver by HTTP.
 type otlpServer struct {
@@ -225,6 +232,29 @@ func TestSpansOfMessagesAndOfTheProcessArrive(t *testing.T) {
 	for _, s := range process.spans {
 		if strings.Contains(s.Name, "orders") {
 			t.Errorf("a span of the message's way is made by the process: %s", s.Name)
+		}
+	}
+}
+
+// With the embedded engine: its start is told when it is up, and each block that it took.
+func TestEngineAndBlocksAreTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs the ClickHouse engine")
+	}
+	process := &otlpServer{token: map[string]bool{}}
+	p := httptest.NewServer(process)
+	defer p.Close()
+	n, stop := started(t, func(c *config) {
+		c.Trail.Engine, c.Telemetry.Endpoint = trailEmbedded, p.URL
+	})
+	process.await(t, "contrail engine")
+	exchange(t, n, "ID-1", "")
+	process.await(t, "contrail ship")
+	stop()
+	for name, least := range map[string]uint64{"contrail engine": 10_000_000, "contrail ship": 100_000} { // ns; no process starts faster
+		s := process.find(name)
+		if s.Status.GetCode() == v1.Status_STATUS_CODE_ERROR || s.EndTimeUnixNano-s.StartTimeUnixNano < least {
+			t.Errorf("%v", s)
 		}
 	}
 }

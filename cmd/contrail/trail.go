@@ -154,11 +154,12 @@ func (n *node) engineUp(ctx context.Context, t *trailStore) error {
 		Library: library, Dir: filepath.Join(n.conf.trailDir(), "engine"), Sockets: sockets, Command: []string{self},
 		MemoryBytes: n.conf.Trail.MemoryBytes, Log: n.log,
 	})
-	telemetry.EngineStarted(began, library, err)
 	if err != nil {
+		telemetry.EngineStarted(began, library, err)
 		return err
 	}
 	t.engine.Store(e)
+	telemetry.EngineStarted(began, library, e.Ready(ctx)) // started is not up; nobody waits for this goroutine but a stop
 	return nil
 }
 

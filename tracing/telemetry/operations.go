@@ -16,7 +16,7 @@ func Recovered(began time.Time, dir string, entry uint64, err error) {
 	operation("recover", began, err, attribute.String("contrail.log.dir", dir), attribute.Int64("contrail.log.entry", int64(entry)))
 }
 
-// EngineStarted tells that the trail's engine was started.
+// EngineStarted tells that the trail's engine was started and answers, or why not.
 func EngineStarted(began time.Time, library string, err error) {
 	operation("engine", began, err, attribute.String("contrail.engine.library", library))
 }

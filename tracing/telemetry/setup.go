@@ -94,7 +94,9 @@ func (p *process) metrics(o Options, about *resource.Resource) error {
 	if err != nil {
 		return err
 	}
-	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(about))
+	exports := metric.NewView(metric.Instrument{Name: "otel.sdk.exporter.operation.duration"}, // its default bounds are made for ms, it counts s
+		metric.Stream{Aggregation: metric.AggregationExplicitBucketHistogram{Boundaries: requestBounds}})
+	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(about), metric.WithView(exports))
 	p.stops = append(p.stops, provider.Shutdown)
 	otel.SetMeterProvider(provider)
 	p.meters, err = newMeters(provider.Meter(scope))

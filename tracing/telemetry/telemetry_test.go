@@ -245,7 +245,11 @@ func TestNamesDoNotChange(t *testing.T) {
 	}
 	gathered(t, registry) // what counts scrapes shows with the next one
 	var names []string
-	for name, f := range gathered(t, registry) {
+	families := gathered(t, registry)
+	if h := families["otel_sdk_exporter_operation_duration_seconds"].GetMetric(); len(h) == 0 || h[0].Histogram.Bucket[0].GetUpperBound() != requestBounds[0] {
+		t.Errorf("bounds made for ms: %v", h)
+	}
+	for name, f := range families {
 		labels := map[string]bool{}
 		for _, m := range f.Metric {
 			for _, l := range m.Label {
