@@ -186,14 +186,15 @@ func (c *client) searchCommand() *cobra.Command {
 }
 
 func timeRange(q url.Values, from, to string, now time.Time) error {
-	end, begin := now, time.Time{}
+	end := now
 	var err error
 	if to != "" {
 		if end, err = time.Parse(time.RFC3339, to); err != nil {
 			return fmt.Errorf("--to %q: a time like 2026-11-24T15:04:05Z", to)
 		}
 	}
-	if begin = end.Add(-15 * time.Minute); from != "" {
+	begin := end.Add(-15 * time.Minute)
+	if from != "" {
 		if begin, err = time.Parse(time.RFC3339, from); err != nil {
 			return fmt.Errorf("--from %q: a time like 2026-11-24T15:04:05Z", from)
 		}

@@ -8,17 +8,16 @@ import (
 
 // known is what later rows need of a sampled message.
 type known struct {
-	id        string
-	topic     string
-	tag       string
-	broker    string
-	queue     int32
-	offset    int64
-	attempt   uint16
-	trace     trace.TraceID
-	store     trace.SpanID // span of its store
-	parent    trace.SpanID // that it brought; zero: none
-	sampledIn bool
+	id      string
+	topic   string
+	tag     string
+	broker  string
+	queue   int32
+	offset  int64
+	attempt uint16
+	trace   trace.TraceID
+	store   trace.SpanID // span of its store
+	parent  trace.SpanID // that it brought; zero: none
 }
 
 type queueKey struct {
