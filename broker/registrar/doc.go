@@ -1,4 +1,5 @@
-// Package registrar keeps a broker known to its name servers: all topics every 30 s, changed ones at once, so that a topic is
+// Package registrar keeps a broker known to its name servers: all topics every 30 s, and within a second
+// when a name server was restarted; changed ones at once, so that a topic is
 // in the route answers when its creation is answered.
 //
 // Words: a NameServer is one of them, in this process (package namesrv) or at an address (Remote).

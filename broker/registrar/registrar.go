@@ -19,12 +19,14 @@ type NameServer interface {
 	Register(m namesrv.Member, topics []catalog.Topic) error
 	Changed(m namesrv.Member, topics []catalog.Topic) error
 	Unregister(m namesrv.Member) error
+	// Knows says whether the broker is in its routes: a name server that was restarted knows nobody.
+	Knows(m namesrv.Member) bool
 	String() string
 }
 
 const (
-	every   = 30 * time.Second
-	again   = 2 * time.Second // after a failure
+	every   = 30 * time.Second // registers all topics
+	look    = time.Second      // asks whether it is known
 	timeout = 3 * time.Second
 )
 
@@ -42,37 +44,43 @@ type Registrar struct {
 func Start(m namesrv.Member, servers []NameServer, topics func() []catalog.Topic, log *slog.Logger) *Registrar {
 	r := &Registrar{member: m, servers: servers, topics: topics, log: log, stop: make(chan struct{})}
 	for _, s := range servers {
-		wait := r.register(s, false)
+		known := r.register(s, true)
 		r.ended.Add(1)
-		go r.keep(s, wait)
+		go r.keep(s, known)
 	}
 	return r
 }
 
-func (r *Registrar) keep(s NameServer, wait time.Duration) {
+func (r *Registrar) keep(s NameServer, known bool) {
 	defer r.ended.Done()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	last := time.Now()
 	for {
 		select {
-		case <-time.After(wait):
-			wait = r.register(s, wait == again)
+		case now := <-tick.C:
+			if known && now.Sub(last) < every && s.Knows(r.member) {
+				continue
+			}
+			known, last = r.register(s, known), now
 		case <-r.stop:
 			return
 		}
 	}
 }
 
-// register says when to do it again; a failure is logged once until it works.
-func (r *Registrar) register(s NameServer, failedBefore bool) time.Duration {
+// register says whether it worked; that it does not is logged once until it does.
+func (r *Registrar) register(s NameServer, knownBefore bool) bool {
 	if err := s.Register(r.member, r.topics()); err != nil {
-		if !failedBefore {
+		if knownBefore {
 			r.log.Warn("not registered; it is tried again", "nameServer", s.String(), "err", err)
 		}
-		return again
+		return false
 	}
-	if failedBefore {
+	if !knownBefore {
 		r.log.Info("registered", "nameServer", s.String())
 	}
-	return every
+	return true
 }
 
 // Changed tells all name servers of changed topics (one without queues is gone), and returns when they know.
@@ -105,6 +113,7 @@ func (l Local) Changed(m namesrv.Member, topics []catalog.Topic) error {
 	return nil
 }
 func (l Local) Unregister(m namesrv.Member) error { l.Server.Unregister(m.Broker, m.ID); return nil }
+func (l Local) Knows(namesrv.Member) bool         { return true }
 func (l Local) String() string                    { return "in process" }
 
 // Remote is a name server at an address.
@@ -155,6 +164,11 @@ func (r *Remote) Register(m namesrv.Member, topics []catalog.Topic) error {
 		body.Topics.Table[t.Name] = t
 	}
 	return r.do(wire.RegisterBroker, memberFields(m), body)
+}
+
+// Knows asks for the route of the topic that has the broker's name.
+func (r *Remote) Knows(m namesrv.Member) bool {
+	return r.do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: m.Broker}}, nil) == nil
 }
 
 // Changed sends code 217 for each topic.

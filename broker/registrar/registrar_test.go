@@ -1,0 +1,81 @@
+package registrar
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/namesrv"
+	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/wire"
+)
+
+func nameServer(t *testing.T, listen string) *namesrv.Server {
+	t.Helper()
+	s, err := namesrv.Start(namesrv.Options{Listen: listen, Log: slog.New(slog.DiscardHandler), AcceptBrokers: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func stop(s *namesrv.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.Shutdown(ctx)
+}
+
+// routed asks a name server until it has a route, or for as long as patience lasts.
+func routed(addr, topic string, patience time.Duration) bool {
+	c := rpc.Client{Addr: addr, Timeout: time.Second}
+	defer c.Close()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if f, err := c.Do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: topic}}, nil); err == nil && f.Code == 0 {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+// TestRestartedNameServerKnowsItsRoutesSoon: a broker registers, tells changes at once, and registers again by itself with a name
+// server that came back with nothing.
+func TestRestartedNameServerKnowsItsRoutesSoon(t *testing.T) {
+	s := nameServer(t, "127.0.0.1:0")
+	addr := s.Addr().String()
+	topics := func() []catalog.Topic {
+		return []catalog.Topic{catalog.NewTopic("broker-a", 1), catalog.NewTopic("orders", 4)}
+	}
+	r := Start(namesrv.Member{Cluster: "c", Broker: "broker-a", Addr: "10.0.0.1:10911"}, []NameServer{NewRemote(addr)}, topics, slog.New(slog.DiscardHandler))
+	defer r.Close()
+	if !routed(addr, "orders", 0) {
+		t.Fatal("Start returned before the broker was registered")
+	}
+	r.Changed([]catalog.Topic{catalog.NewTopic("late", 1)})
+	if !routed(addr, "late", 0) {
+		t.Fatal("Changed returned before the name server knew the topic")
+	}
+	stop(s)
+	s = nameServer(t, addr)
+	defer stop(s)
+	if !routed(addr, "orders", 10*time.Second) {
+		t.Fatal("a restarted name server does not learn of the broker")
+	}
+}
+
+// TestAwayNameServerDoesNotHoldUp: nobody listens there; the broker starts all the same.
+func TestAwayNameServerDoesNotHoldUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	r := Start(namesrv.Member{Broker: "b"}, []NameServer{NewRemote(addr)}, func() []catalog.Topic { return nil }, slog.New(slog.DiscardHandler))
+	r.Changed([]catalog.Topic{catalog.NewTopic("t", 1)})
+	r.Close()
+}
