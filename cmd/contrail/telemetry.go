@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -75,6 +76,9 @@ func (c *config) checkTelemetry() error {
 // selfMetrics is the SDK's switch for counters of its own queues and exporters.
 const selfMetrics = "OTEL_GO_X_OBSERVABILITY"
 
+// farewell bounds how long a stop waits for each receiver: what clients wait for needs the time of the stop more.
+const farewell = 2 * time.Second
+
 // startTelemetry comes first, so that the start itself is told. Its metrics wait in a registry of their own until there is
 // one that is served.
 func (n *node) startTelemetry(ctx context.Context) error {
@@ -97,7 +101,14 @@ func (n *node) startTelemetry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.onStop(stop)
+	n.onStop(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, farewell)
+		defer cancel()
+		if err := stop(ctx); err != nil { // what was not told of a good stop does not make it a bad one
+			n.log.Warn("the last of this process's telemetry was not sent", "err", err)
+		}
+		return nil
+	})
 	if t.Endpoint != "" {
 		n.log.Info("this process tells of itself", "endpoint", t.Endpoint, "protocol", t.Protocol)
 	}
@@ -131,9 +142,12 @@ func (n *node) startTee(ctx context.Context) (trail.Sink, error) {
 	}()
 	n.onStop(func(stopping context.Context) error {
 		cancel()
+		stopping, done := context.WithTimeout(stopping, farewell)
+		defer done()
 		select {
 		case <-ended:
-		case <-stopping.Done(): // a receiver that does not answer holds up no stop
+		case <-stopping.Done():
+			n.log.Warn("the last spans of messages were not sent", "stats", sink.Stats())
 		}
 		return nil
 	})

@@ -281,6 +281,25 @@ func counted(families map[string]*dto.MetricFamily, name string, labels ...strin
 	return sum
 }
 
+// Receivers that take a connection and never answer: messages go on, and the stop is in time and good.
+func TestAReceiverThatHangsHoldsUpNothing(t *testing.T) {
+	release := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hanging.Close()
+	defer close(release)
+	n, stop := started(t, func(c *config) {
+		c.Trail.OTLP.Endpoint, c.Trail.OTLP.Sample, c.Telemetry.Endpoint = hanging.URL, 1, hanging.URL
+	})
+	exchange(t, n, "ID-1", "")
+	time.Sleep(1500 * time.Millisecond) // until both have a batch on its way
+	exchange(t, n, "ID-2", "")
+	began := time.Now()
+	stop() // fails the test on an error
+	if took := time.Since(began); took > 3*farewell {
+		t.Errorf("the stop took %v", took)
+	}
+}
+
 func TestWithoutAnEndpointNothingIsSent(t *testing.T) {
 	all := &otlpServer{token: map[string]bool{}}
 	s := httptest.NewServer(all)
