@@ -93,6 +93,9 @@ func (l *Log) findSegments() ([]*segment, error) {
 			continue
 		}
 		if newest := !anySegment(names[i+1:]); newest && errors.Is(err, errNoHeader) {
+			if l.opts.ReadOnly { // its broker may be about to write to it
+				continue
+			}
 			l.opts.Log.Info("newest segment was never written to; removed", "segment", full)
 			if err := l.fs.Remove(full); err != nil {
 				return nil, err

@@ -48,14 +48,14 @@ func (l *Log) Read(index uint64, maxBytes int, f func(Record) error) (uint64, er
 			return index, err
 		}
 		if err := l.load(s); err != nil {
-			return index, err
+			return index, l.gone(s, err)
 		}
 		s.mu.RLock()
 		at := int64(s.mu.table.offsets[index-s.firstIndex])
 		s.mu.RUnlock()
 		var h recordHeader
 		if h, buf, err = l.readEntry(s, at, index, buf); err != nil {
-			return index, err
+			return index, l.gone(s, err)
 		}
 		if err := f(Record{Entry{h.index, h.term, h.typ, buf}, h.pos}); err != nil {
 			return index, err
@@ -64,6 +64,14 @@ func (l *Log) Read(index uint64, maxBytes int, f func(Record) error) (uint64, er
 		index++
 	}
 	return index, nil
+}
+
+// gone says that a read failed because its segment was dropped meanwhile, which closes its file.
+func (l *Log) gone(s *segment, err error) error {
+	if err != nil && s.firstIndex < l.FirstIndex() {
+		return ErrCompacted
+	}
+	return err
 }
 
 func (l *Log) readEntry(s *segment, at int64, index uint64, buf []byte) (recordHeader, []byte, error) {
@@ -92,7 +100,7 @@ func (l *Log) ReadAt(p []byte, pos int64) error {
 		return err
 	}
 	if err := l.load(s); err != nil {
-		return err
+		return l.gone(s, err)
 	}
 	s.mu.RLock()
 	at := s.offsetOfLocked(pos)
@@ -102,7 +110,7 @@ func (l *Log) ReadAt(p []byte, pos int64) error {
 		return ErrUnavailable
 	}
 	if _, err := s.file.ReadAt(p, at); err != nil {
-		return fmt.Errorf("read %d bytes at position %d of %s: %w", len(p), pos, s.name, err)
+		return fmt.Errorf("read %d bytes at position %d of %s: %w", len(p), pos, s.name, l.gone(s, err))
 	}
 	return nil
 }
@@ -144,5 +152,5 @@ func (l *Log) PositionOf(index uint64) (int64, error) {
 	at := int64(s.mu.table.offsets[index-s.firstIndex])
 	s.mu.RUnlock()
 	h, _, err := readRecord(s, at, nil)
-	return h.pos, err
+	return h.pos, l.gone(s, err)
 }

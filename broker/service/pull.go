@@ -122,7 +122,7 @@ func (s *Service) try(p *pull) *PullResult {
 	}
 	switch {
 	case p.next < from:
-		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, from, "the offset is too small: messages before the first one kept are gone"
+		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, from, movedUp
 		return r
 	case p.next > end:
 		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, end, "the offset is beyond the end of the queue"
@@ -130,6 +130,10 @@ func (s *Service) try(p *pull) *PullResult {
 	}
 	if p.next < end {
 		if err := s.collect(p, r); err != nil {
+			if now, end, _ := p.queue.Bounds(); p.next < now { // retention took it while it was read
+				r.Release()
+				return &PullResult{Code: CodePullOffsetMoved, Remark: movedUp, MinOffset: now, MaxOffset: end, NextBegin: now, WaitedMicros: r.WaitedMicros}
+			}
 			s.opts.Log.Error("pull failed", "topic", p.req.Topic, "queue", p.req.QueueID, "offset", p.next, "err", err)
 			r.Release()
 			return &PullResult{Code: CodeSystemError, Remark: "the broker could not read the messages, see its log", MinOffset: from, MaxOffset: end, NextBegin: p.req.Offset}
@@ -229,6 +233,8 @@ func (p *pull) skip() {
 	}
 	p.next++
 }
+
+const movedUp = "the offset is too small: messages before the first one kept are gone"
 
 var errMoved = errors.New("what lies at the position is not the message")
 
