@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,7 +32,8 @@ type Conn struct {
 	delivery bool
 	ended    bool
 	writing  bool
-	corked   bool // the reader is at work and will write what it answered itself
+	corked   bool        // the reader is at work and will write what it answered itself
+	full     atomic.Bool // more than OutboundMax waits
 
 	reserved int64 // of the inbound budget
 	deadline time.Time
@@ -55,8 +57,18 @@ func (c *Conn) reply(f func(dst []byte) []byte, delivery bool) bool {
 	if first && !c.writing && !c.corked {
 		c.writeNow()
 	}
+	over := len(c.out) > OutboundEnd
+	if len(c.out) > OutboundMax {
+		c.full.Store(true)
+	}
+	c.ended = over
 	c.mu.Unlock()
-	return true
+	if over {
+		c.s.stats.OverBudget.Add(1)
+		c.s.complain("connection closed: its answers are not read", "peer", c.Addr, "limit", OutboundEnd)
+		c.End()
+	}
+	return !over
 }
 
 // cork makes answers wait until uncork, so that all that one read brought is answered with one write.
@@ -217,7 +229,19 @@ func (c *Conn) frames(f *wire.Frame, b []byte) (rest []byte, need int, err error
 		c.s.opts.Handler.Frame(c, f)
 		handled = true
 		b = after
+		if c.full.Load() && !c.drained() {
+			return nil, 0, nil
+		}
 	}
+}
+
+// drained waits amid the frames of one read until there is room for answers again; false: the connection has ended.
+func (c *Conn) drained() bool {
+	c.s.opts.Handler.Flush(c)
+	c.uncork()
+	ok := c.room()
+	c.cork()
+	return ok
 }
 
 // keep moves an unfinished frame to the front. The buffer grows only as bytes arrive, and only within the budget.
@@ -288,6 +312,7 @@ func (c *Conn) room() bool {
 		c.s.stats.Stalled.Add(1)
 		c.cond.Wait()
 	}
+	c.full.Store(false)
 	return !c.ended
 }
 

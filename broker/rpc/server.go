@@ -23,6 +23,7 @@ const (
 	ConnsMax     = 20_000
 	InboundMax   = 256 << 20 // bytes of unfinished frames of all connections
 	OutboundMax  = 64 << 20  // answers of one connection that wait; then it is not read
+	OutboundEnd  = 128 << 20 // then it is ended: what it had asked for before goes on being answered
 	readBytes    = 64 << 10
 	keepOut      = 1 << 20
 	directMax    = 1 << 20 // answers that are tried to be written without the writer
