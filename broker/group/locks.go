@@ -3,6 +3,9 @@ package group
 // LockForMillis is how long a queue lock holds without being renewed (RebalanceLockManager).
 const LockForMillis = 60_000
 
+// LocksMax is how many queues of all groups are locked at most; no client gets more.
+const LocksMax = 200_000
+
 // QueueRef names a queue.
 type QueueRef struct {
 	Topic   string `json:"topic"`
@@ -29,13 +32,23 @@ func (r *Registry) Lock(now int64, group, clientID string, queues []QueueRef) []
 	held := []QueueRef{}
 	for _, q := range queues {
 		k := lockKey{group, q}
-		if l, ok := r.locks[k]; ok && l.client != clientID && l.until > now {
+		l, ok := r.locks[k]
+		if ok && l.client != clientID && l.until > now || !ok && len(r.locks) >= LocksMax {
 			continue
 		}
 		r.locks[k] = lockHeld{clientID, now + LockForMillis}
 		held = append(held, q)
 	}
 	return held
+}
+
+// expire forgets what was not renewed.
+func (l locks) expire(now int64) {
+	for k, held := range l {
+		if held.until <= now {
+			delete(l, k)
+		}
+	}
 }
 
 // Unlock gives back what the client holds.

@@ -271,7 +271,7 @@ func (r *Registry) closeLocked(now int64, c Conn, e *effects, why string) {
 	}
 }
 
-// Expire removes from their groups the connections that were silent for too long.
+// Expire removes from their groups the connections that were silent for too long, and locks that were not renewed.
 func (r *Registry) Expire(now int64) {
 	var e effects
 	r.mu.Lock()
@@ -284,6 +284,7 @@ func (r *Registry) Expire(now int64) {
 		}
 		clear(cl.producers)
 	}
+	r.locks.expire(now)
 	r.mu.Unlock()
 	r.do(&e)
 }

@@ -68,3 +68,22 @@ func TestLocks(t *testing.T) {
 		t.Fatal("an expired lock holds", got)
 	}
 }
+
+// Locks that nobody renews go, and there is a limit of those that are held.
+func TestLocksAreBounded(t *testing.T) {
+	r := New()
+	var queues []QueueRef
+	for i := range int32(LocksMax + 10) {
+		queues = append(queues, QueueRef{"t", "broker-a", i})
+	}
+	if n := len(r.Lock(1000, "g", "a", queues)); n != LocksMax {
+		t.Errorf("%d queues locked", n)
+	}
+	if n := len(r.Lock(2000, "g", "a", queues)); n != LocksMax {
+		t.Errorf("%d queues locked again", n)
+	}
+	r.Expire(2000 + LockForMillis)
+	if n := len(r.locks); n != 0 {
+		t.Errorf("%d locks are kept", n)
+	}
+}

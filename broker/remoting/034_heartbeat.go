@@ -11,19 +11,31 @@ import (
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
-const broadcasting = "BROADCASTING"
+const (
+	broadcasting = "BROADCASTING"
+	heartbeatMax = 1 << 20 // bytes
+	consumersMax = 1000    // groups of one heartbeat: each may have to be made
+)
 
 // heartbeat: HEART_BEAT. Body: HeartbeatData. Registers the connection in its producer and consumer groups; a new consumer
 // group is made, with its retry topic, where that is allowed. Answers 0 with IS_SUB_CHANGE; 1, 26. Fingerprint-only heartbeats
 // (version 2) are not offered, so clients send whole ones.
 func (c *conn) heartbeat(call *rpc.Call, f *wire.Frame) {
 	var hb group.Heartbeat
+	if n := len(f.Body); n > heartbeatMax {
+		c.refuse(call, service.Refuse(service.CodeInvalidParameter, "heartbeat of %d bytes, the limit is %d", n, heartbeatMax))
+		return
+	}
 	if err := json.Unmarshal(f.Body, &hb); err != nil {
 		c.refuse(call, service.Refuse(service.CodeSystemError, "heartbeat not readable: %v", err))
 		return
 	}
 	if n := len(hb.ClientID); n == 0 || n > clientIDMax {
 		c.refuse(call, service.Refuse(service.CodeSystemError, "clientID of %d bytes: from 1 to %d are possible", n, clientIDMax))
+		return
+	}
+	if n := len(hb.Consumers); n > consumersMax {
+		c.refuse(call, service.Refuse(service.CodeInvalidParameter, "heartbeat with %d consumer groups, the limit is %d", n, consumersMax))
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), changePatience)

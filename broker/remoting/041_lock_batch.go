@@ -17,7 +17,10 @@ type lockRequest struct {
 	Queues   []group.QueueRef `json:"mqSet"`
 }
 
-const lockQueuesMax = 10_000
+const (
+	lockQueuesMax = 10_000
+	lockNameMax   = 255 // bytes of each name, which a lock keeps
+)
 
 func (c *conn) lockRequest(call *rpc.Call, f *wire.Frame) (r lockRequest, ok bool) {
 	if err := json.Unmarshal(f.Body, &r); err != nil {
@@ -26,6 +29,14 @@ func (c *conn) lockRequest(call *rpc.Call, f *wire.Frame) (r lockRequest, ok boo
 	}
 	if len(r.Queues) > lockQueuesMax {
 		c.refuse(call, service.Refuse(service.CodeInvalidParameter, "%d queues in one request, the limit is %d", len(r.Queues), lockQueuesMax))
+		return r, false
+	}
+	longest := max(len(r.Group), len(r.ClientID))
+	for _, q := range r.Queues {
+		longest = max(longest, len(q.Topic), len(q.Broker))
+	}
+	if longest > lockNameMax {
+		c.refuse(call, service.Refuse(service.CodeInvalidParameter, "a name of %d bytes in a lock request, the limit is %d", longest, lockNameMax))
 		return r, false
 	}
 	return r, true

@@ -370,3 +370,21 @@ func TestOffsetsAndLists(t *testing.T) {
 		t.Fatalf("runtime info has %d keys: %v", len(table.Table), err)
 	}
 }
+
+func TestHeartbeatsAndLocksAreBounded(t *testing.T) {
+	b := start(t)
+	c := b.client()
+	many := strings.TrimSuffix(strings.Repeat(`{"groupName":"g"},`, consumersMax+1), ",")
+	for body, text := range map[string]string{
+		`{"clientID":"c","consumerDataSet":[` + many + `]}`:                "1001 consumer groups, the limit is 1000",
+		`{"clientID":"c","x":"` + strings.Repeat("x", heartbeatMax) + `"}`: "the limit is 1048576",
+	} {
+		if f := c.do(wire.Heartbeat, body); f.Code != service.CodeInvalidParameter || !strings.Contains(string(f.Remark), text) {
+			t.Errorf("code %d %s", f.Code, f.Remark)
+		}
+	}
+	long := `{"consumerGroup":"g","clientId":"c","mqSet":[{"topic":"` + strings.Repeat("t", 256) + `","brokerName":"b","queueId":0}]}`
+	if f := c.do(wire.LockBatch, long); f.Code != service.CodeInvalidParameter || !strings.Contains(string(f.Remark), "256 bytes") {
+		t.Errorf("code %d %s", f.Code, f.Remark)
+	}
+}
