@@ -3,6 +3,7 @@ package namesrv
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -175,5 +176,19 @@ func TestKVAndLists(t *testing.T) {
 	}
 	if code, text, _ := ask(t, c, 310, ""); code != 3 || !strings.Contains(text, "310") {
 		t.Fatalf("%d %s", code, text)
+	}
+}
+
+func TestEmptyNamespacesAreForgotten(t *testing.T) {
+	table := NewTable()
+	for i := range 100 {
+		ns := fmt.Sprint("ns", i)
+		if err := table.PutKV(ns, "k", "v"); err != nil {
+			t.Fatal(err)
+		}
+		table.DeleteKV(ns, "k")
+	}
+	if n := len(table.kv); n != 0 {
+		t.Fatalf("%d empty namespaces are kept", n)
 	}
 }

@@ -310,7 +310,9 @@ func (t *Table) DeleteKV(namespace, key string) {
 	defer t.mu.Unlock()
 	if _, ok := t.kv[namespace][key]; ok {
 		t.kvCount--
-		delete(t.kv[namespace], key)
+		if delete(t.kv[namespace], key); len(t.kv[namespace]) == 0 {
+			delete(t.kv, namespace)
+		}
 	}
 }
 
