@@ -28,5 +28,9 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 		return
 	}
 	k := *call
-	c.s.svc.CommitOffset(o, func(err *service.Error) { c.done(&k, err) })
+	c.rpc.Owe(1)
+	c.s.svc.CommitOffset(o, func(err *service.Error) {
+		c.done(&k, err)
+		c.rpc.Owe(-1)
+	})
 }

@@ -43,6 +43,7 @@ func (c *conn) submit() {
 	if p := c.parcel; p != nil {
 		c.parcel = nil
 		received := c.readAt
+		c.rpc.Owe(1)
 		p.Submit(func(p *service.Parcel) { c.sent(p, received) })
 	}
 }
@@ -55,6 +56,7 @@ func (c *conn) sent(p *service.Parcel, received int64) {
 		}
 		return dst
 	})
+	c.rpc.Owe(-1)
 	took := time.Duration(time.Now().UnixMicro()-received) * time.Microsecond
 	for i := range p.Results {
 		r := &p.Results[i]

@@ -35,6 +35,8 @@ type Conn struct {
 	corked   bool        // the reader is at work and will write what it answered itself
 	full     atomic.Bool // more than OutboundMax waits
 
+	owed atomic.Int64 // requests that others will answer
+
 	reserved int64 // of the inbound budget
 	deadline time.Time
 }
@@ -113,10 +115,22 @@ func (c *Conn) writeNow() {
 	}
 }
 
+// Owe counts requests that will be answered after Frame returned, so that a shutdown waits for them; who has answered them
+// takes them back with -n.
+func (c *Conn) Owe(n int) { c.owed.Add(int64(n)) }
+
 func (c *Conn) pending() bool {
+	owed := c.owed.Load() > 0 // first: an answer is written before it is no longer owed
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.ended && (len(c.out) > 0 || c.writing)
+	return !c.ended && (owed || c.corked || len(c.out) > 0 || c.writing)
+}
+
+// settle keeps a connection that is not read any more until what it asked is answered.
+func (c *Conn) settle() {
+	for c.pending() {
+		time.Sleep(settleEvery)
+	}
 }
 
 // End closes the connection.
@@ -180,12 +194,20 @@ func (c *Conn) read() {
 		since time.Time // when the unfinished frame began
 	)
 	for c.room() {
+		if c.s.draining.Load() {
+			c.settle()
+			return
+		}
 		if err := c.expect(since); err != nil {
 			return
 		}
 		m, err := c.conn.Read(buf[n:])
 		n += m
 		c.s.stats.BytesIn.Add(int64(m))
+		if err != nil && c.s.draining.Load() {
+			c.settle()
+			return
+		}
 		if err != nil {
 			c.readEnded(err, n > 0)
 			return

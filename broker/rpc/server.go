@@ -26,6 +26,7 @@ const (
 	OutboundEnd  = 128 << 20 // then it is ended: what it had asked for before goes on being answered
 	readBytes    = 64 << 10
 	keepOut      = 1 << 20
+	settleEvery  = 5 * time.Millisecond
 	directMax    = 1 << 20 // answers that are tried to be written without the writer
 )
 
@@ -65,6 +66,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	closed   bool
+	draining atomic.Bool // nothing more is read
 	wg       sync.WaitGroup
 	lastLog  atomic.Int64
 }
@@ -92,7 +94,7 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
-		c.conn.Close()
+		c.End()
 	}
 	s.mu.Unlock()
 	err := s.listener.Close()
@@ -100,15 +102,21 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Shutdown stops accepting, waits until connections wrote what they were answered or ctx ends, and closes.
+// Shutdown stops accepting and reading, waits until what was asked is answered and written or ctx ends, and closes.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.listener.Close()
+	s.draining.Store(true)
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.conn.SetReadDeadline(time.Now()) // it fails where there is nothing to wake
+	}
+	s.mu.Unlock()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !s.quiet() {
+	for ended := false; !ended && !s.quiet(); {
 		select {
 		case <-ctx.Done():
-			return s.Close()
+			ended = true
 		case <-tick.C:
 		}
 	}
