@@ -71,7 +71,7 @@ func (l *Log) put(kind, typ uint8, term, index uint64, pos int64, data []byte) {
 	at := len(l.stage)
 	var zero [RecordHeaderSize]byte
 	l.stage = append(l.stage, zero[:]...)
-	h.encode(l.stage[at:], l.active.seq)
+	h.encode(l.stage[at:], l.active.seed())
 	l.stage = append(l.stage, data...)
 	l.stage = append(l.stage, zero[:(8-len(data)&7)&7]...)
 	l.chain = h.crc

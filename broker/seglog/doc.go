@@ -9,9 +9,10 @@
 // known to have been synced.
 //
 // Invariants: records are chained (each header holds the checksum of the one before, across segments) and a header's
-// checksum is seeded with its segment's number, so neither a zero tail nor stale bytes are ever read as records. Before a
-// segment is sealed it is synced. After a failed write or sync the log refuses everything. Entries below a sealed
-// segment's end are found by its entry table, kept in a sidecar and rebuilt by scanning when it is missing.
+// checksum is seeded with its segment's number and a salt, so neither a zero tail nor stale bytes, nor what a message holds,
+// are ever read as records. Before a segment is sealed it is synced. After a failed write or sync the log refuses
+// everything. Entries below a sealed segment's end are found by its entry table, kept in a sidecar and rebuilt by scanning
+// when it is missing.
 //
 // Goroutines: one preparer, which makes the next segment file ahead of need (off with Options.Foreground). Append, Flush,
 // Sync, SetHardState, TruncateFrom belong to one goroutine; reading is safe for all at any time.

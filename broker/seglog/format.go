@@ -13,11 +13,11 @@ import (
 //	+--------------------+----------------+----------------+-----+---------------+
 //
 // Segment header: magic 8 | number 8 | first index 8 | first position 8 | term before 8 | chain before 4 |
-// end of the segment before 4 | created, ms 8 | zero 4 | CRC-32C of the 60 bytes 4
+// end of the segment before 4 | created, ms 8 | salt 4 (0: made before there was one) | CRC-32C of the 60 bytes 4
 //
 // Record header:
 //
-//	 0 header CRC 4   CRC-32C of bytes 4..48, seeded with the segment's number
+//	 0 header CRC 4   CRC-32C of bytes 4..48, seeded with the segment's number and salt
 //	 4 chain 4        header CRC of the record before
 //	 8 data length 4
 //	12 data CRC 4     CRC-32C of the data
@@ -50,6 +50,8 @@ type segmentHeader struct {
 	prevChain       uint32
 	prevEnd         uint32
 	createdMillis   int64
+	// salt is drawn for each segment and never leaves it, so that nobody can send data that looks like its record headers.
+	salt uint32
 }
 
 func (h *segmentHeader) encode(b []byte) {
@@ -62,7 +64,7 @@ func (h *segmentHeader) encode(b []byte) {
 	le.PutUint32(b[40:], h.prevChain)
 	le.PutUint32(b[44:], h.prevEnd)
 	le.PutUint64(b[48:], uint64(h.createdMillis))
-	le.PutUint32(b[56:], 0)
+	le.PutUint32(b[56:], h.salt)
 	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 }
 
@@ -77,7 +79,7 @@ func decodeSegmentHeader(b []byte) (segmentHeader, error) {
 	return segmentHeader{
 		seq: le.Uint64(b[8:]), firstIndex: le.Uint64(b[16:]), firstPos: int64(le.Uint64(b[24:])),
 		prevTerm: le.Uint64(b[32:]), prevChain: le.Uint32(b[40:]), prevEnd: le.Uint32(b[44:]),
-		createdMillis: int64(le.Uint64(b[48:])),
+		createdMillis: int64(le.Uint64(b[48:])), salt: le.Uint32(b[56:]),
 	}, nil
 }
 
@@ -91,7 +93,7 @@ type recordHeader struct {
 	kind, typ   uint8
 }
 
-func (h *recordHeader) encode(b []byte, seq uint64) {
+func (h *recordHeader) encode(b []byte, seed uint32) {
 	le := binary.LittleEndian
 	le.PutUint32(b[4:], h.chain)
 	le.PutUint32(b[8:], h.length)
@@ -101,23 +103,26 @@ func (h *recordHeader) encode(b []byte, seq uint64) {
 	le.PutUint64(b[32:], uint64(h.pos))
 	le.PutUint32(b[40:], h.synced)
 	b[44], b[45], b[46], b[47] = h.kind, h.typ, 0, 0
-	h.crc = headerCRC(b, seq)
+	h.crc = headerCRC(b, seed)
 	le.PutUint32(b, h.crc)
 }
 
-func headerCRC(b []byte, seq uint64) uint32 {
-	return crc32.Update(uint32(seq*0x9E3779B1), castagnoli, b[4:RecordHeaderSize])
+func headerCRC(b []byte, seed uint32) uint32 {
+	return crc32.Update(seed, castagnoli, b[4:RecordHeaderSize])
 }
 
+// seed is what the checksums of the segment's record headers begin with.
+func (h *segmentHeader) seed() uint32 { return uint32(h.seq*0x9E3779B1) ^ h.salt }
+
 // decodeRecordHeader reads a header; ok says that its own checksum fits (the chain is the caller's to check).
-func decodeRecordHeader(b []byte, seq uint64) (h recordHeader, ok bool) {
+func decodeRecordHeader(b []byte, seed uint32) (h recordHeader, ok bool) {
 	le := binary.LittleEndian
 	h = recordHeader{
 		crc: le.Uint32(b), chain: le.Uint32(b[4:]), length: le.Uint32(b[8:]), dataCRC: le.Uint32(b[12:]),
 		term: le.Uint64(b[16:]), index: le.Uint64(b[24:]), pos: int64(le.Uint64(b[32:])), synced: le.Uint32(b[40:]),
 		kind: b[44], typ: b[45],
 	}
-	return h, h.crc == headerCRC(b, seq) && (h.kind == kindEntry || h.kind == kindHardState)
+	return h, h.crc == headerCRC(b, seed) && (h.kind == kindEntry || h.kind == kindHardState)
 }
 
 // HardState is what a member must remember besides its entries.

@@ -286,7 +286,7 @@ func (c *scanner) proof(b []byte, limit int) (int64, bool) {
 		if b[i+44] != kindEntry && b[i+44] != kindHardState {
 			continue
 		}
-		if h, ok := decodeRecordHeader(b[i:], c.s.seq); ok && int64(h.synced) > c.at {
+		if h, ok := decodeRecordHeader(b[i:], c.s.seed()); ok && int64(h.synced) > c.at {
 			return int64(i), true
 		}
 	}
@@ -315,7 +315,7 @@ func readRecord(s *segment, at int64, buf []byte) (recordHeader, []byte, error) 
 		}
 		return recordHeader{}, buf, fmt.Errorf("read %s: %w", s.name, err)
 	}
-	h, ok := decodeRecordHeader(b[:], s.seq)
+	h, ok := decodeRecordHeader(b[:], s.seed())
 	if !ok {
 		if b == [RecordHeaderSize]byte{} {
 			return h, buf, io.EOF

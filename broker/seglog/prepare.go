@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,7 @@ func (l *Log) newSegment(h segmentHeader) (*segment, error) {
 	if err := l.makePrepared(false); err != nil {
 		return nil, err
 	}
+	h.salt = rand.Uint32()
 	s := &segment{segmentHeader: h, name: segmentName(l.dir, h.seq), file: l.prepare.file}
 	l.prepare.file = nil
 	l.prepare.ready.Store(false)
