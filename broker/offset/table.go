@@ -46,6 +46,19 @@ func (t *Table) Get(k Key) (Commit, bool) {
 	return c, ok
 }
 
+// Max is how many offsets all groups have at most.
+const Max = 1_000_000
+
+// Room says whether k may be committed: it is known, or there are fewer than Max.
+func (t *Table) Room(k Key) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if _, ok := t.groups[k.Group][k]; ok {
+		return true
+	}
+	return len(t.applied)+len(t.noted) < Max // a key that is in both counts twice, for a moment
+}
+
 // Note takes a client's commit; it returns true when it changes something and must be proposed.
 func (t *Table) Note(o *entry.Offset) bool {
 	k := Key{o.Group, o.Topic, o.QueueID}

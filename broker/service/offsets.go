@@ -70,6 +70,9 @@ func (s *Service) checkCommit(o *entry.Offset) *Error {
 	if _, end, _ := q.Bounds(); o.Offset < 0 || o.Offset > end {
 		return Refuse(CodeInvalidParameter, "offset %d of group [%s] in %s queue %d: must be from 0 to %d", o.Offset, o.Group, o.Topic, o.QueueID, end)
 	}
+	if k := (offset.Key{Group: o.Group, Topic: o.Topic, QueueID: o.QueueID}); !s.shard.Offsets().Room(k) {
+		return Refuse(CodeSystemError, "offset of group [%s] in %s queue %d not stored: there are %d offsets, which is the limit", o.Group, o.Topic, o.QueueID, offset.Max)
+	}
 	return nil
 }
 
