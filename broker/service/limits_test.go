@@ -101,3 +101,30 @@ func TestMessagesForNewTopicsAreBounded(t *testing.T) {
 		t.Errorf("%d requests of %d bytes are still counted", n, bytes)
 	}
 }
+
+// A pull that is held when the service closes is answered, and one that comes later.
+func TestCloseAnswersHeldPulls(t *testing.T) {
+	for range 20 {
+		s := open(t, vfs.NewMem(), "log")
+		c := NewClient(addr, "remoting")
+		ok(t, send(t, s, c, header("orders", "x", 0), "m"))
+		answers := make(chan *PullResult, 2)
+		req := PullRequest{Client: c, Group: "g", Topic: "orders", Offset: 1, SysFlag: PullSuspend, SuspendMillis: 60_000}
+		s.Pull(&req, func(r *PullResult) { answers <- r })
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		late := req
+		s.Pull(&late, func(r *PullResult) { answers <- r })
+		for range 2 {
+			select {
+			case r := <-answers:
+				if r.Code != CodePullNotFound {
+					t.Errorf("%+v", r)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("a pull is never answered")
+			}
+		}
+	}
+}

@@ -27,6 +27,7 @@ type polls struct {
 	ready    []*pull
 	cond     sync.Cond
 	closed   bool
+	swept    bool // closed, and what was held is ready
 	workers  sync.WaitGroup
 }
 
@@ -66,7 +67,13 @@ func (p *polls) hold(r *pull) {
 	}
 	c := r.req.Client
 	p.mu.Lock()
-	if p.closed || len(p.heap) >= PollsMax || len(p.byClient[c]) >= pollsPerClient || (c != nil && c.closed.Load()) {
+	if p.closed { // the workers may be gone
+		p.mu.Unlock()
+		r.due = true
+		r.done(p.s.try(r))
+		return
+	}
+	if len(p.heap) >= PollsMax || len(p.byClient[c]) >= pollsPerClient || (c != nil && c.closed.Load()) {
 		r.due = true
 		p.readyLocked(r)
 		p.mu.Unlock()
@@ -126,7 +133,7 @@ func (p *polls) work() {
 	defer p.workers.Done()
 	for {
 		p.mu.Lock()
-		for len(p.ready) == 0 && !p.closed {
+		for len(p.ready) == 0 && !p.swept {
 			p.cond.Wait()
 		}
 		if len(p.ready) == 0 {
@@ -168,9 +175,10 @@ func (p *polls) sweep() {
 			r.due = true
 			p.readyLocked(r)
 		}
-		closed := p.closed
+		p.swept = p.closed
 		p.mu.Unlock()
-		if closed {
+		if p.swept { // only this goroutine sets it
+			p.cond.Broadcast()
 			return
 		}
 	}
