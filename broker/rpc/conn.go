@@ -189,7 +189,7 @@ func (c *Conn) read() {
 	c.s.opts.Handler.Open(c)
 	var (
 		f     wire.Frame
-		buf   = make([]byte, readBytes)
+		buf   = make([]byte, firstBytes)
 		n     int
 		since time.Time // when the unfinished frame began
 	)
@@ -212,6 +212,7 @@ func (c *Conn) read() {
 			c.readEnded(err, n > 0)
 			return
 		}
+		filled := n == len(buf)
 		rest, need, err := c.frames(&f, buf[:n])
 		if err != nil {
 			c.s.stats.Malformed.Add(1)
@@ -227,6 +228,9 @@ func (c *Conn) read() {
 			c.s.stats.OverBudget.Add(1)
 			c.s.complain("connection closed: unfinished frames of all connections exceed the budget", "peer", c.Addr, "limit", InboundMax)
 			return
+		}
+		if filled && len(buf) < readBytes {
+			buf = append(buf[:n], make([]byte, readBytes-n)...)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -61,5 +62,29 @@ func TestAnswersThatWaitAreBounded(t *testing.T) {
 	}
 	if s.Stats().OverBudget.Load() != 1 {
 		t.Errorf("%d connections counted as over their budget", s.Stats().OverBudget.Load())
+	}
+}
+
+// A connection that says little costs little: twenty thousand may be open.
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	s, e := serve(t)
+	const conns = 90
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for range conns {
+		c := dial(t, s)
+		<-e.opened
+		if _, err := c.Write(frame([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+		answer(t, c)
+	}
+	if each := (heap() - before) / conns; each > 24<<10 {
+		t.Fatalf("%d bytes for each connection", each)
 	}
 }

@@ -24,6 +24,7 @@ const (
 	InboundMax   = 256 << 20 // bytes of unfinished frames of all connections
 	OutboundMax  = 64 << 20  // answers of one connection that wait; then it is not read
 	OutboundEnd  = 128 << 20 // then it is ended: what it had asked for before goes on being answered
+	firstBytes   = 4 << 10   // of a connection's buffer until a read fills it
 	readBytes    = 64 << 10
 	keepOut      = 1 << 20
 	settleEvery  = 5 * time.Millisecond
