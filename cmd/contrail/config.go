@@ -149,10 +149,26 @@ func (c *config) check() error {
 	if n := c.Log.SegmentBytes; n < 32<<20 || n > 1<<30 {
 		return fmt.Errorf("log.segmentBytes: %d; from %d to %d are possible", n, 32<<20, 1<<30)
 	}
+	if err := c.checkKeep(); err != nil {
+		return err
+	}
 	for name, v := range map[string]string{"cluster": c.Cluster, "broker": c.Broker, "node": c.Node} {
 		if v == "" || strings.ContainsAny(v, "/\\ \t\n\x00@") {
 			return fmt.Errorf("%s: %q; letters, digits, - and _ are possible", name, v)
 		}
+	}
+	return nil
+}
+
+// checkKeep refuses what would delete messages as soon as they may be.
+func (c *config) checkKeep() error {
+	for name, d := range map[string]duration{"log.keepFor": c.Log.KeepFor, "trail.keepFor": c.Trail.KeepFor} {
+		if v := time.Duration(d); v < time.Minute {
+			return fmt.Errorf("%s: %v; from %v on is possible", name, v, time.Minute)
+		}
+	}
+	if n := c.Log.KeepBytes; n != 0 && n < 2*c.Log.SegmentBytes {
+		return fmt.Errorf("log.keepBytes: %d; 0 (no limit) or from %d on (two segments) are possible", n, 2*c.Log.SegmentBytes)
 	}
 	return nil
 }
