@@ -168,7 +168,7 @@ func (s *Service) refuse(err error) *Error {
 		return &Error{CodeMessageIllegal, "the message is illegal: " + err.Error(), err}
 	case errors.Is(err, shard.ErrNoSpace):
 		return &Error{CodeServiceNotAvailable, "service not available now: no space left on the disk of the log; reads go on", err}
-	case errors.Is(err, shard.ErrNotLeader), errors.Is(err, shard.ErrStopped):
+	case errors.Is(err, shard.ErrNotLeader), errors.Is(err, shard.ErrStopped), errors.Is(err, shard.ErrBehind):
 		return &Error{CodeServiceNotAvailable, "service not available now: " + err.Error(), err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{CodeSystemError, "the request was given up before it was done", err}

@@ -62,11 +62,17 @@ func (s *Shard) propose() error {
 		return nil
 	}
 	batches, bytes := s.cut()
-	if !s.hasRoom(batches, bytes) {
+	var refused error
+	if len(s.seals)+inflightMax >= cap(s.seals) { // each entry on its way may begin a segment, and the loop must not wait
+		refused = ErrBehind
+	} else if !s.hasRoom(batches, bytes) {
+		refused = ErrNoSpace
+	}
+	if refused != nil {
 		for _, b := range batches {
-			s.answer(b, ErrNoSpace)
+			s.answer(b, refused)
 		}
-		s.refuseCommands(ErrNoSpace)
+		s.refuseCommands(refused)
 		s.offsetsDue.Store(false) // they wait for the next try: the loop has other things to do
 		s.lastOffsets = time.Now()
 		return nil

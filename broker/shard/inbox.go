@@ -24,6 +24,7 @@ const (
 var (
 	ErrBusy      = errors.New("too much is waiting to be stored")
 	ErrNoSpace   = errors.New("no space left for the log")
+	ErrBehind    = errors.New("the indexes of too many segments could not be written, see the broker's log")
 	ErrTooLarge  = errors.New("more than one entry of the log may hold")
 	ErrNotLeader = errors.New("this member does not lead the broker group")
 	ErrStopped   = errors.New("the broker is stopping")

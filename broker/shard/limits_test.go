@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,5 +132,41 @@ func TestProducerIsDefinedOnceInAnEntry(t *testing.T) {
 	}
 	if most != 1 {
 		t.Fatalf("a producer is defined %d times in one entry", most)
+	}
+}
+
+// While no sidecar can be written, sends are refused before the loop would wait for the sealer, and work again afterwards.
+func TestSealsThatFailRefuseSends(t *testing.T) {
+	var fail atomic.Bool
+	s := open(t, &vfs.Fault{FS: vfs.NewMem(), Hook: func(op vfs.Op, name string) error {
+		if fail.Load() && op == vfs.OpCreate && strings.Contains(name, ".idx") {
+			return vfs.ErrNoSpace
+		}
+		return nil
+	}})
+	defer s.Close()
+	topic, rng := putTopic(t, s, "orders"), rand.New(rand.NewPCG(7, 7))
+	submit := func() error {
+		ch := make(chan error, 1)
+		s.Submit(batch(topic, nil, 20, rng, func(b *Batch) { ch <- b.Err }))
+		select {
+		case err := <-ch:
+			return err
+		case <-time.After(10 * time.Second):
+			t.Fatal("a send is not answered")
+			return nil
+		}
+	}
+	fail.Store(true)
+	for !errors.Is(submit(), ErrBehind) {
+		if n := len(s.Log().Segments()); n > cap(s.seals)+2 {
+			t.Fatalf("%d segments and no refusal", n)
+		}
+	}
+	fail.Store(false)
+	for deadline := time.Now().Add(20 * time.Second); submit() != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("sends are refused for ever")
+		}
 	}
 }
