@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // Entry is a topic with the position of the record that created it: messages before it belong to an older topic of that name.
@@ -18,7 +19,12 @@ type State struct {
 	mu     sync.RWMutex
 	topics map[string]*Entry // values are replaced, never changed
 	groups map[string]*Group
+
+	version atomic.Uint64 // grows with each change of a topic
 }
+
+// Version grows with each change of a topic: what was looked up before may be stale after.
+func (s *State) Version() uint64 { return s.version.Load() }
 
 // NewState is empty.
 func NewState() *State {
@@ -37,6 +43,7 @@ func (s *State) PutTopic(body []byte, pos int64) (Entry, error) {
 		e.CreatedPos = old.CreatedPos
 	}
 	s.topics[e.Name] = &e
+	s.version.Add(1)
 	return e, nil
 }
 
@@ -45,6 +52,7 @@ func (s *State) DeleteTopic(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.topics, name)
+	s.version.Add(1)
 }
 
 // PutGroup creates or changes a group.

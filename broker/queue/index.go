@@ -63,8 +63,8 @@ func (t *Topic) Live() bool {
 type segmentIndex struct {
 	seq  uint64
 	mu   sync.RWMutex
-	keys []keyEntry // while open
-	runs []openRun  // begun in this segment, to be written at the seal
+	keys keyList   // while open
+	runs []openRun // begun in this segment, to be written at the seal
 	side *sidecar
 }
 
@@ -76,6 +76,33 @@ type openRun struct {
 type keyEntry struct {
 	hash uint64
 	pos  int64
+}
+
+// keyList grows in pieces: a slice of a million keys would be copied over and over.
+type keyList struct {
+	chunks [][]keyEntry
+	n      int
+}
+
+const keyChunk = 4096
+
+func (l *keyList) add(k keyEntry) {
+	last := len(l.chunks) - 1
+	if last < 0 || len(l.chunks[last]) == keyChunk {
+		l.chunks = append(l.chunks, make([]keyEntry, 0, keyChunk))
+		last++
+	}
+	l.chunks[last] = append(l.chunks[last], k)
+	l.n++
+}
+
+// list is a copy of all.
+func (l *keyList) list() []keyEntry {
+	out := make([]keyEntry, 0, l.n)
+	for _, c := range l.chunks {
+		out = append(out, c...)
+	}
+	return out
 }
 
 // New is an empty index whose sidecars are in dir, next to the segments.
@@ -218,7 +245,7 @@ func (w Writer) Add(q *Queue, offset int64, r Row) error {
 func (w Writer) AddKey(topic, key []byte, pos int64) {
 	h := keyHash(topic, key)
 	w.seg.mu.Lock()
-	w.seg.keys = append(w.seg.keys, keyEntry{h, pos})
+	w.seg.keys.add(keyEntry{h, pos})
 	w.seg.mu.Unlock()
 }
 
@@ -257,9 +284,11 @@ func (s *segmentIndex) find(h uint64) ([]int64, error) {
 	}
 	defer s.mu.RUnlock()
 	var out []int64
-	for _, k := range s.keys {
-		if k.hash == h {
-			out = append(out, k.pos)
+	for _, chunk := range s.keys.chunks {
+		for _, k := range chunk {
+			if k.hash == h {
+				out = append(out, k.pos)
+			}
 		}
 	}
 	return out, nil
@@ -318,7 +347,7 @@ func (x *Index) seal(seg *segmentIndex) error {
 		o.q.mu.Unlock()
 	}
 	seg.mu.Lock()
-	seg.side, seg.keys, seg.runs = side, nil, nil
+	seg.side, seg.keys, seg.runs = side, keyList{}, nil
 	seg.mu.Unlock()
 	return nil
 }

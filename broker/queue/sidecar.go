@@ -48,7 +48,11 @@ type directory struct {
 // encodeSidecar gives the file and, per run, where its rows are.
 func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 	le := binary.LittleEndian
-	b := make([]byte, sidecarHeader)
+	size := sidecarHeader + keyBytes*seg.keys.n
+	for _, o := range seg.runs {
+		size += rowBytes*len(o.r.rows) + len(o.q.Topic) + 64
+	}
+	b := make([]byte, sidecarHeader, size)
 	var dir []byte
 	for _, o := range seg.runs {
 		r := o.r
@@ -68,7 +72,7 @@ func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 		}
 	}
 	rowsCRC := crc32.Checksum(b[sidecarHeader:], castagnoli)
-	keys := slices.Clone(seg.keys) // readers still look through the original
+	keys := seg.keys.list() // a copy: readers still look through the original
 	slices.SortFunc(keys, func(a, b keyEntry) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.pos, b.pos))
 	})
@@ -79,7 +83,7 @@ func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 	le.PutUint64(b, sidecarMagic)
 	le.PutUint64(b[8:], seg.seq)
 	le.PutUint32(b[16:], uint32(len(seg.runs)))
-	le.PutUint32(b[20:], uint32(len(seg.keys)))
+	le.PutUint32(b[20:], uint32(seg.keys.n))
 	le.PutUint32(b[24:], uint32(len(dir)))
 	le.PutUint32(b[32:], rowsCRC)
 	le.PutUint32(b[28:], crc32.Update(crc32.Checksum(b[:28], castagnoli), castagnoli, dir))

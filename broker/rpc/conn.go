@@ -25,15 +25,14 @@ type Conn struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: answers are only written by the writer
 
-	mu       sync.Mutex
-	cond     sync.Cond // out has something, or room, or the connection ended
-	out      []byte
-	spare    []byte
-	delivery bool
-	ended    bool
-	writing  bool
-	corked   bool        // the reader is at work and will write what it answered itself
-	full     atomic.Bool // more than OutboundMax waits
+	mu      sync.Mutex
+	cond    sync.Cond // out has something, or room, or the connection ended
+	out     []byte
+	spare   []byte
+	ended   bool
+	writing bool
+	corked  bool        // the reader is at work and will write what it answered itself
+	full    atomic.Bool // more than OutboundMax waits
 
 	owed atomic.Int64 // requests that others will answer
 
@@ -41,13 +40,17 @@ type Conn struct {
 	deadline time.Time
 }
 
+// Delivery is Reply for answers before whose write Options.BeforeWrite must have been called. It is called here, by who has
+// the answer and outside the connection's lock: others, who only reply, never wait for it.
+func (c *Conn) Delivery(f func(dst []byte) []byte) bool {
+	if c.s.opts.BeforeWrite != nil {
+		c.s.opts.BeforeWrite()
+	}
+	return c.Reply(f)
+}
+
 // Reply appends an answer: f appends whole frames to its argument. It never blocks; false: the connection is gone.
-func (c *Conn) Reply(f func(dst []byte) []byte) bool { return c.reply(f, false) }
-
-// Delivery is Reply for answers before whose write Options.BeforeWrite must have been called.
-func (c *Conn) Delivery(f func(dst []byte) []byte) bool { return c.reply(f, true) }
-
-func (c *Conn) reply(f func(dst []byte) []byte, delivery bool) bool {
+func (c *Conn) Reply(f func(dst []byte) []byte) bool {
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
@@ -55,7 +58,6 @@ func (c *Conn) reply(f func(dst []byte) []byte, delivery bool) bool {
 	}
 	first := len(c.out) == 0
 	c.out = f(c.out)
-	c.delivery = c.delivery || delivery
 	if first && !c.writing && !c.corked {
 		c.writeNow()
 	}
@@ -95,9 +97,6 @@ func (c *Conn) writeNow() {
 		c.cond.Broadcast()
 		return
 	}
-	if c.delivery && c.s.opts.BeforeWrite != nil {
-		c.s.opts.BeforeWrite()
-	}
 	var n int
 	var err error
 	if e := c.raw.Write(func(fd uintptr) bool { n, err = unix.Write(int(fd), c.out); return true }); e != nil || n < 0 || err != nil {
@@ -110,7 +109,7 @@ func (c *Conn) writeNow() {
 		c.cond.Broadcast()
 		return
 	}
-	if c.delivery = false; cap(c.out) > keepOut {
+	if cap(c.out) > keepOut {
 		c.out = nil
 	}
 }
@@ -155,13 +154,10 @@ func (c *Conn) write() {
 			c.mu.Unlock()
 			return
 		}
-		b, delivery := c.out, c.delivery
-		c.out, c.spare, c.delivery, c.writing = c.spare[:0], nil, false, true
+		b := c.out
+		c.out, c.spare, c.writing = c.spare[:0], nil, true
 		c.cond.Broadcast() // a reader may wait for room
 		c.mu.Unlock()
-		if delivery && c.s.opts.BeforeWrite != nil {
-			c.s.opts.BeforeWrite()
-		}
 		if !c.send(b) {
 			c.End()
 			return

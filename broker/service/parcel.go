@@ -136,7 +136,7 @@ func (h *SendHeader) clone() SendHeader {
 
 // target finds the topic of a message; nil without error: it must be created first.
 func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
-	version := s.version.Load()
+	version := s.shard.Catalog().Version()
 	if t := c.last; t != nil && t.version == version && string(h.Topic) == t.topic.Name {
 		return t, nil
 	}

@@ -88,7 +88,6 @@ type Service struct {
 	opts       Options
 	shard      *shard.Shard
 	more       []byte // properties that every stored message gets
-	version    atomic.Uint64
 	parcels    sync.Pool
 	polls      polls
 	filters    sync.Map // expression → *filter

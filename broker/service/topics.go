@@ -8,6 +8,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/offset"
 )
 
 // Names of topics with a meaning (org.apache.rocketmq.common.topic.TopicValidator, MixAll).
@@ -135,7 +136,6 @@ func (s *Service) do(ctx context.Context, kind entry.Kind, v any) *Error {
 }
 
 func (s *Service) changed(t catalog.Topic) {
-	s.version.Add(1)
 	if s.onTopic != nil {
 		s.onTopic([]catalog.Topic{t})
 	}
@@ -157,6 +157,7 @@ func (s *Service) DeleteTopic(ctx context.Context, name string) *Error {
 	if err := s.refuse(s.shard.Do(ctx, entry.KindTopicDelete, []byte(name))); err != nil {
 		return err
 	}
+	s.forgetPulls(func(k offset.Key) bool { return k.Topic == name })
 	s.changed(catalog.Topic{Name: name})
 	s.happened("topic", name, "", "topic deleted")
 	return nil
@@ -188,6 +189,7 @@ func (s *Service) DeleteGroup(ctx context.Context, name string) *Error {
 	if err := s.refuse(s.shard.Do(ctx, entry.KindGroupDelete, []byte(name))); err != nil {
 		return err
 	}
+	s.forgetPulls(func(k offset.Key) bool { return k.Group == name })
 	s.happened("group", "", name, "group deleted")
 	return nil
 }
@@ -293,4 +295,14 @@ func (s *Service) EnsureRetryTopic(ctx context.Context, g catalog.Group) *Error 
 	s.topicMu.Lock()
 	defer s.topicMu.Unlock()
 	return s.putTopicLocked(ctx, catalog.NewTopic(name, g.RetryQueues))
+}
+
+// forgetPulls drops who asked last of what is gone.
+func (s *Service) forgetPulls(gone func(offset.Key) bool) {
+	s.lastPulls.Range(func(k, _ any) bool {
+		if gone(k.(offset.Key)) {
+			s.lastPulls.Delete(k)
+		}
+		return true
+	})
 }
