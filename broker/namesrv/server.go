@@ -35,36 +35,21 @@ type Server struct {
 	opts  Options
 	table *Table
 	rpc   *rpc.Server
-	stop  chan struct{}
-	ended chan struct{}
+	stop  func() // expiring
 }
 
 const expireEvery = 5 * time.Second
 
 // Start opens the port.
 func Start(o Options) (*Server, error) {
-	s := &Server{opts: o, table: NewTable(), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &Server{opts: o, table: NewTable()}
 	var err error
 	s.rpc, err = rpc.Listen(rpc.Options{Name: "name server", Listen: o.Listen, Handler: s, Log: o.Log, Answered: o.Answered})
 	if err != nil {
 		return nil, err
 	}
-	go s.expire()
+	s.stop = rpc.Repeat(expireEvery, func(now time.Time) { s.table.Expire(now.UnixMilli()) })
 	return s, nil
-}
-
-func (s *Server) expire() {
-	defer close(s.ended)
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			s.table.Expire(now.UnixMilli())
-		case <-s.stop:
-			return
-		}
-	}
 }
 
 // Addr is where it listens.
@@ -75,8 +60,7 @@ func (s *Server) Stats() *rpc.Stats { return s.rpc.Stats() }
 
 // Shutdown answers what was asked and closes.
 func (s *Server) Shutdown(ctx context.Context) error {
-	close(s.stop)
-	<-s.ended
+	s.stop()
 	return s.rpc.Shutdown(ctx)
 }
 

@@ -32,15 +32,14 @@ type Server struct {
 	svc     *service.Service
 	clients *group.Registry
 	rpc     *rpc.Server
-	stop    chan struct{}
-	ended   chan struct{}
+	stop    func() // expiring
 }
 
 const expireEvery = 5 * time.Second
 
 // Start opens the port.
 func Start(svc *service.Service, o Options) (*Server, error) {
-	s := &Server{opts: o, svc: svc, clients: group.New(), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &Server{opts: o, svc: svc, clients: group.New()}
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
 	var err error
@@ -50,22 +49,8 @@ func Start(svc *service.Service, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	go s.expire()
+	s.stop = rpc.Repeat(expireEvery, func(now time.Time) { s.clients.Expire(now.UnixMilli()) })
 	return s, nil
-}
-
-func (s *Server) expire() {
-	defer close(s.ended)
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			s.clients.Expire(now.UnixMilli())
-		case <-s.stop:
-			return
-		}
-	}
 }
 
 // Addr is where it listens.
@@ -79,8 +64,7 @@ func (s *Server) Clients() *group.Registry { return s.clients }
 
 // Shutdown answers what was asked and closes.
 func (s *Server) Shutdown(ctx context.Context) error {
-	close(s.stop)
-	<-s.ended
+	s.stop()
 	return s.rpc.Shutdown(ctx)
 }
 
