@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 mkdir -p run
 bin/contrail serve --dir run/data > run/contrail.log 2>&1 & server=$!
 demo=
-stop() { trap - EXIT INT TERM; [ -z "$demo" ] || kill "$demo" 2>/dev/null || true; kill "$server" 2>/dev/null || true; wait; echo "stopped; data is kept in run/data, the log is run/contrail.log"; }
+stop() { trap - EXIT INT TERM; [ -z "$demo" ] || kill "$demo" 2>/dev/null || true; kill "$server" 2>/dev/null || true; wait; echo "stopped; data is kept in run/data, the log is run/contrail.log"; exit 0; }
 trap stop EXIT INT TERM
 for i in $(seq 300); do
   grep -q 'msg="console listens"' run/contrail.log && break
@@ -32,4 +32,8 @@ cat <<TXT
   Ctrl-C ends it.
 
 TXT
-wait -n $server $demo || { echo "ended by itself; see run/contrail.log and run/demo.log" >&2; exit 1; }
+wait -n $server $demo || true
+trap - EXIT INT TERM
+echo "ended by itself; see run/contrail.log and run/demo.log" >&2
+kill $server $demo 2>/dev/null || true
+exit 1

@@ -106,13 +106,17 @@ type effects struct {
 	happenings []Happening
 }
 
-func (e *effects) changed(name string, g *consumers) {
+// changed has all members told, but for one: who joins balances by itself, and a client that is told while its first heartbeat
+// is under way cannot tell its new subscriptions (Java's lock of heartbeats) and is refused with code 25 until the next one.
+func (e *effects) changed(name string, g *consumers, except Conn) {
 	if e.notify == nil {
 		e.notify = map[string][]Conn{}
 	}
 	conns := make([]Conn, 0, len(g.members))
 	for c := range g.members {
-		conns = append(conns, c)
+		if c != except {
+			conns = append(conns, c)
+		}
 	}
 	e.notify[name] = conns
 }
@@ -137,14 +141,15 @@ func (r *Registry) Connected(now int64, c Conn, id Identity) {
 	r.conns[c] = &client{id: id, connected: now, beat: now, producers: map[string]bool{}, consumers: map[string]bool{}}
 }
 
-// Beat takes a heartbeat; changed says that a subscription changed, joined lists consumer groups that the connection is new in.
-func (r *Registry) Beat(now int64, c Conn, id Identity, hb *Heartbeat) (changed bool, joined []string) {
+// Beat takes a heartbeat; changed says that a subscription changed. tell notifies members and is to be called when the heartbeat
+// was answered.
+func (r *Registry) Beat(now int64, c Conn, id Identity, hb *Heartbeat) (changed bool, tell func()) {
 	var e effects
 	r.mu.Lock()
 	cl := r.conns[c]
 	if cl == nil {
 		r.mu.Unlock()
-		return false, nil
+		return false, func() {}
 	}
 	if cl.id.ClientID == "" {
 		e.happenings = append(e.happenings, Happening{Kind: "connect", ClientID: id.ClientID, Addr: id.Addr, Text: id.Language + " " + id.Version})
@@ -160,18 +165,14 @@ func (r *Registry) Beat(now int64, c Conn, id Identity, hb *Heartbeat) (changed 
 		if !cl.consumers[d.Group] && (len(cl.consumers) >= groupsPerConn || len(r.groups) >= GroupsMax) {
 			continue
 		}
-		ch, isNew := r.consumerLocked(now, c, cl, d, &e)
-		changed = changed || ch
-		if isNew {
-			joined = append(joined, d.Group)
-		}
+		changed = r.consumerLocked(now, c, cl, d, &e) || changed
 	}
 	r.mu.Unlock()
-	r.do(&e)
-	return changed, joined
+	return changed, func() { r.do(&e) }
 }
 
-func (r *Registry) consumerLocked(now int64, c Conn, cl *client, d *ConsumerData, e *effects) (changed, isNew bool) {
+func (r *Registry) consumerLocked(now int64, c Conn, cl *client, d *ConsumerData, e *effects) (changed bool) {
+	isNew := false
 	g := r.groups[d.Group]
 	if g == nil {
 		g = &consumers{members: map[Conn]*member{}, subs: map[string]Subscription{}}
@@ -198,10 +199,13 @@ func (r *Registry) consumerLocked(now int64, c Conn, cl *client, d *ConsumerData
 		}
 	}
 	changed = g.forgetTopics() || changed
-	if changed || isNew {
-		e.changed(d.Group, g)
+	switch {
+	case isNew:
+		e.changed(d.Group, g, c)
+	case changed:
+		e.changed(d.Group, g, nil)
 	}
-	return changed, isNew
+	return changed
 }
 
 // forgetTopics drops subscriptions that no member has any more.
@@ -232,7 +236,7 @@ func (r *Registry) leaveLocked(now int64, c Conn, cl *client, name string, e *ef
 	delete(cl.consumers, name)
 	g.lastSeen = now
 	g.forgetTopics()
-	e.changed(name, g)
+	e.changed(name, g, nil)
 	e.happenings = append(e.happenings, Happening{Kind: "rebalance", Group: name, ClientID: cl.id.ClientID, Addr: cl.id.Addr, Text: "a consumer left: " + why})
 }
 

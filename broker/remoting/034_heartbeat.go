@@ -46,12 +46,13 @@ func (c *conn) heartbeat(call *rpc.Call, f *wire.Frame) {
 			return
 		}
 	}
-	changed, _ := c.s.clients.Beat(time.Now().UnixMilli(), c, c.identify(hb.ClientID), &hb)
+	changed, tell := c.s.clients.Beat(time.Now().UnixMilli(), c, c.identify(hb.ClientID), &hb)
 	value := "false"
 	if changed {
 		value = "true"
 	}
 	call.OK(nil, rpc.Field{Name: "IS_SUPPORT_HEART_BEAT_V2", Value: "false"}, rpc.Field{Name: "IS_SUB_CHANGE", Value: value})
+	tell()
 }
 
 // consumerGroup makes what a group needs before its first member is in.

@@ -459,3 +459,27 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// TestReadersStopBeforeWhatIsStaged: an entry that has a number but is not in the file yet is neither read nor called damage.
+func TestReadersStopBeforeWhatIsStaged(t *testing.T) {
+	l, err := Open(vfs.NewMem(), "d", Options{SegmentBytes: SegmentBytesMin, Foreground: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for i := uint64(1); i <= 3; i++ {
+		if _, err := l.Append(Entry{Index: i, Term: 1, Data: []byte("data")}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 {
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	seen := 0
+	next, err := l.ReadThrough(1, 2, 1<<20, func(Record) error { seen++; return nil })
+	if err != nil || next != 3 || seen != 2 {
+		t.Fatalf("read %d entries, next %d: %v", seen, next, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"sort"
 )
 
@@ -38,8 +39,14 @@ type Record struct {
 // Read calls f for entries from index on until f fails, about maxBytes were read, or the last written entry; it returns
 // the next index. Data is valid only within f. Every checksum is checked.
 func (l *Log) Read(index uint64, maxBytes int, f func(Record) error) (uint64, error) {
+	return l.ReadThrough(index, math.MaxUint64, maxBytes, f)
+}
+
+// ReadThrough is Read that ends with entry last. Other goroutines than the log's own must not read beyond what was flushed:
+// what is staged has a number already, but its bytes are not in the file, or half of them.
+func (l *Log) ReadThrough(index, last uint64, maxBytes int, f func(Record) error) (uint64, error) {
 	var buf []byte
-	for read := 0; read < maxBytes; {
+	for read := 0; read < maxBytes && index <= last; {
 		s, err := l.byIndex(index)
 		if errors.Is(err, ErrUnavailable) {
 			return index, nil

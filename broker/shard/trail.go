@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -17,9 +16,6 @@ func (s *Shard) First() uint64 { return s.log.FirstIndex() }
 // Committed is the newest entry that may be read.
 func (s *Shard) Committed() uint64 { return s.applied.Load() }
 
-// errEnd stops a read at the commit index.
-var errEnd = errors.New("end")
-
 // Read calls f for committed entries from an index on, until about maxBytes were read; next is where to go on. Entries that
 // hold no payload (raft's own) are given with empty data. An entry that retention took gives seglog.ErrCompacted.
 func (s *Shard) Read(from uint64, maxBytes int, f func(entry.Record) error) (next uint64, err error) {
@@ -27,20 +23,13 @@ func (s *Shard) Read(from uint64, maxBytes int, f func(entry.Record) error) (nex
 	if from > committed {
 		return from, nil
 	}
-	next, err = s.log.Read(from, maxBytes, func(r seglog.Record) error {
-		if r.Index > committed {
-			return errEnd
-		}
+	return s.log.ReadThrough(from, committed, maxBytes, func(r seglog.Record) error {
 		rec := entry.Record{Index: r.Index, Term: r.Term, Pos: r.Pos, DataPos: r.Pos + seglog.RecordHeaderSize}
 		if pb.EntryType(r.Type) == pb.EntryNormal {
 			rec.Data = r.Data
 		}
 		return f(rec)
 	})
-	if errors.Is(err, errEnd) {
-		err = nil
-	}
-	return next, err
 }
 
 // Wait returns when entry index is committed, or with ctx's error.

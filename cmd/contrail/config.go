@@ -143,6 +143,9 @@ func (c *config) check() error {
 	if err := c.checkTelemetry(); err != nil {
 		return err
 	}
+	if n := c.Trail.MemoryBytes; n < 512<<20 {
+		return fmt.Errorf("trail.memoryBytes: %d; from %d are possible, merges of large parts fail with less", n, 512<<20)
+	}
 	if n := c.Log.MaxMessage; n < 1<<10 || n > 15<<20 {
 		return fmt.Errorf("log.maxMessageBytes: %d; from %d to %d are possible", n, 1<<10, 15<<20)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/rpc"
@@ -20,7 +21,17 @@ import (
 )
 
 // consoleBroker is the broker as the console asks for it.
-type consoleBroker struct{ *service.Service }
+type consoleBroker struct {
+	*service.Service
+	connections func() int64
+}
+
+// InspectNode implements server.Broker: connections are the front's to count.
+func (b consoleBroker) InspectNode() inspect.Node {
+	n := b.Service.InspectNode()
+	n.Connections = int(b.connections())
+	return n
+}
 
 // Message implements server.Broker.
 func (b consoleBroker) Message(_ context.Context, topic string, position int64) ([]byte, error) {
@@ -66,7 +77,7 @@ func (n *node) startConsole() error {
 		return err
 	}
 	console, err := server.New(server.Options{
-		Broker: consoleBroker{n.svc}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: consoleBroker{n.svc, n.front.Stats().Conns.Load}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 		Served: telemetry.Served,
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ func TestConfigurationNamesWhatIsWrong(t *testing.T) {
 		"roles: [console]":               "console needs broker",
 		"roles: []":                      "roles: none",
 		"log: {ack: maybe}":              `log.ack: "maybe"; possible are fdatasync, page-cache`,
+		"trail: {memoryBytes: 1}":        "trail.memoryBytes: 1; from 536870912",
 		"log: {maxMessageBytes: 5}":      "log.maxMessageBytes: 5; from 1024",
 		"log: {segmentBytes: 1}":         "log.segmentBytes: 1; from 33554432",
 		"log: {keepFor: 3 days}":         `"3 days" is no duration`,

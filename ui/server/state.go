@@ -66,7 +66,7 @@ func (s *Server) overview(c echo.Context) error {
 	b := s.o.Broker
 	topics, groups := b.InspectTopics(), b.InspectGroups()
 	o := api.Overview{Node: b.InspectNode(), Trail: s.o.Trail.Status(), Clients: len(b.InspectClients()), Series: s.live.series.points()}
-	o.Topics, o.Unread = unread(topics)
+	o.Topics, o.Unread, o.UnreadTopics = unread(topics)
 	for i := range groups {
 		if !groups[i].System {
 			o.Groups++
@@ -97,7 +97,7 @@ func answerOf(n int, err error) (trail.Answer, string) {
 }
 
 // unread counts the users' topics and names those with messages that no group reads, those with most first.
-func unread(topics []inspect.Topic) (count int, names []string) {
+func unread(topics []inspect.Topic) (count int, names []string, all int) {
 	var found []inspect.Topic
 	for _, t := range topics {
 		if t.System {
@@ -114,7 +114,7 @@ func unread(topics []inspect.Topic) (count int, names []string) {
 	for _, t := range found[:min(len(found), unreadMax)] {
 		names = append(names, t.Name)
 	}
-	return count, names
+	return count, names, len(found)
 }
 
 // worst are the groups with lag, that with the most first.

@@ -36,6 +36,17 @@ func (s *Server) ownPosition(id string) (int64, bool) {
 	return position, err == nil && host.String() == s.o.Broker.InspectNode().StoreHost
 }
 
+// foreign is the broker that an offset message id names, when it is another one. A client's own id (UNIQ_KEY) has the same form
+// with a process id where the upper half of a port would be, which is 0 in an offset message id.
+func foreign(id, own string) (string, bool) {
+	host, _, err := message.ParseOffsetID(id)
+	const portAt4 = 8
+	if err != nil || len(id) == 32 && id[portAt4:portAt4+4] != "0000" || host.Port() == 0 || host.String() == own {
+		return "", false
+	}
+	return host.String(), true
+}
+
 // at reads the message at a position and checks that it is the one.
 func (s *Server) at(ctx context.Context, id string, position int64) (message.View, bool) {
 	raw, err := s.o.Broker.Message(ctx, "", position)
