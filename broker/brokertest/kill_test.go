@@ -166,3 +166,23 @@ func engineOf(t *testing.T, parent int) int {
 	t.Fatal("the process has no engine")
 	return 0
 }
+
+// TestOrderlyStopAnswersWhatWasAsked: with SIGTERM under load nothing is stored whose sender was not told.
+func TestOrderlyStopAnswersWhatWasAsked(t *testing.T) {
+	p := Start(t, Options{})
+	l := &Load{Addr: p.Broker, Topic: loadTopic, Conns: 16}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() { l.Run(stop); close(done) }()
+	for end := time.Now().Add(20 * time.Second); len(l.Acked()) < 2000; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no load")
+		}
+	}
+	p.Stop()
+	close(stop)
+	<-done
+	p.Run()
+	if total := check(t, p, l, l.Acked()); total != int64(len(l.Acked())) {
+		t.Fatalf("%d messages are stored, %d were acknowledged", total, len(l.Acked()))
+	}
+}

@@ -38,6 +38,13 @@ type Topic struct {
 	dead   bool
 }
 
+// ForgetCounts sets what was counted to zero.
+func (t *Topic) ForgetCounts() {
+	t.Messages.Store(0)
+	t.Bytes.Store(0)
+	t.Sizes.Forget()
+}
+
 // Gone is a deleted topic: what holds it reads nothing and stores nothing.
 func Gone(name string) *Topic { return &Topic{Name: name, queues: map[int32]*Queue{}, dead: true} }
 

@@ -26,3 +26,10 @@ func (s *Sizes) Counts() (counts [len(SizeBounds) + 1]uint64) {
 	}
 	return counts
 }
+
+// Forget sets all counts to zero.
+func (s *Sizes) Forget() {
+	for i := range s.counts {
+		s.counts[i].Store(0)
+	}
+}

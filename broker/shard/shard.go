@@ -294,7 +294,18 @@ func (s *Shard) startLeading(term uint64) {
 	select {
 	case <-s.ready:
 	default:
+		s.sinceStart()
 		close(s.ready)
+	}
+}
+
+// sinceStart forgets what was counted while entries were applied again: counters tell of this process's life.
+func (s *Shard) sinceStart() {
+	for _, c := range []*atomic.Int64{&s.counters.Entries, &s.counters.Messages, &s.counters.Bytes} {
+		c.Store(0)
+	}
+	for _, t := range s.index.Topics() {
+		t.ForgetCounts()
 	}
 }
 

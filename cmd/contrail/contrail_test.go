@@ -157,6 +157,8 @@ func TestMessageCommands(t *testing.T) {
 		switch r.URL.Path {
 		case "/api/v1/messages":
 			fmt.Fprintf(w, `{"answer":"found","messages":[{"id":"A1","topic":%q,"tag":"evil\u001b[2J","keys":["k"]}],"next":"c7"}`, r.URL.Query().Get("topic"))
+		case "/api/v1/messages/none":
+			fmt.Fprint(w, `{"life":{"answer":"nothing","reason":"nowhere"}}`)
 		case "/api/v1/messages/A1":
 			fmt.Fprint(w, `{"life":{"answer":"found","messages":[{"id":"A1","topic":"orders","producerGroup":"pg"}]},"verdicts":[{"group":"billing","state":"waiting","ahead":7}],"stepsExpected":4,"stepsRecorded":3}`)
 		default:
@@ -176,7 +178,7 @@ func TestMessageCommands(t *testing.T) {
 	if out, err = command("message", "show", "A1", "--server", s.URL, "--output", "json"); err != nil || !json.Valid([]byte(out)) {
 		t.Fatalf("json: %v\n%s", err, out)
 	}
-	for _, args := range [][]string{{"message", "show", "x"}, {"message", "search", "--from", "yesterday"}, {"message", "show", "A1", "--output", "xml"}} {
+	for _, args := range [][]string{{"message", "show", "x"}, {"message", "show", "none"}, {"message", "show", "none"}, {"message", "search", "--from", "yesterday"}, {"message", "show", "A1", "--output", "xml"}} {
 		if _, err = command(append(args, "--server", s.URL)...); err == nil {
 			t.Errorf("%v was taken", args)
 		} else {

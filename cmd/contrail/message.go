@@ -97,7 +97,11 @@ func (c *client) showCommand() *cobra.Command {
 		Use: "show ID", Short: "The life of one message, by UNIQ_KEY or offset message id", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var l api.MessageLife
-			return c.call(cmd, "/api/v1/messages/"+url.PathEscape(args[0]), nil, &l, func(w io.Writer) { printLife(w, &l) })
+			err := c.call(cmd, "/api/v1/messages/"+url.PathEscape(args[0]), nil, &l, func(w io.Writer) { printLife(w, &l) })
+			if err == nil && c.output == "text" && len(l.Life.Messages) == 0 && l.Stored == nil {
+				err = fmt.Errorf("message %s: %s: %s", args[0], l.Life.Answer, l.Life.Reason)
+			}
+			return err
 		},
 	}
 }
@@ -120,13 +124,12 @@ func line(w io.Writer, cells ...string) {
 }
 
 func printLife(w io.Writer, l *api.MessageLife) {
-	if l.Life.Answer != trail.Found && l.Stored == nil {
-		line(w, string(l.Life.Answer), l.Life.Reason)
-		return
-	}
 	copies := l.Life.Messages
-	if len(copies) == 0 {
+	if len(copies) == 0 && l.Stored != nil {
 		copies = []trail.Message{*l.Stored}
+	}
+	if len(copies) == 0 {
+		return
 	}
 	for i := range copies {
 		m := &copies[i]
@@ -174,13 +177,17 @@ func (c *client) searchCommand() *cobra.Command {
 				return err
 			}
 			var m trail.Matches
-			return c.call(cmd, "/api/v1/messages", q, &m, func(w io.Writer) { printMatches(w, &m) })
+			err := c.call(cmd, "/api/v1/messages", q, &m, func(w io.Writer) { printMatches(w, &m) })
+			if err == nil && c.output == "text" && len(m.Messages) == 0 { // as grep does: nothing found is no success
+				err = fmt.Errorf("%s, asked from %s to %s: %s", m.Answer, local(q.Get("from")), local(q.Get("to")), m.Reason)
+			}
+			return err
 		},
 	}
 	for _, f := range searchFlags {
 		values[f.param] = s.Flags().String(f.flag, "", f.help)
 	}
-	s.Flags().StringVar(&from, "from", "", "begin, like 2026-11-24T15:04:05Z; default 15 minutes before the end")
+	s.Flags().StringVar(&from, "from", "", "begin, like 2026-11-24T15:04:05Z; default 15 minutes before the end, a day with --key or --id")
 	s.Flags().StringVar(&to, "to", "", "end; default now")
 	return s
 }
@@ -194,6 +201,9 @@ func timeRange(q url.Values, from, to string, now time.Time) error {
 		}
 	}
 	begin := end.Add(-15 * time.Minute)
+	if q.Has("key") || q.Has("id") { // as the page does: there are few of them
+		begin = end.Add(-24 * time.Hour)
+	}
 	if from != "" {
 		if begin, err = time.Parse(time.RFC3339, from); err != nil {
 			return fmt.Errorf("--from %q: a time like 2026-11-24T15:04:05Z", from)
@@ -202,6 +212,12 @@ func timeRange(q url.Values, from, to string, now time.Time) error {
 	q.Set("from", strconv.FormatInt(begin.UnixMicro(), 10))
 	q.Set("to", strconv.FormatInt(end.UnixMicro(), 10))
 	return nil
+}
+
+// local is µs as a clock here.
+func local(micros string) string {
+	n, _ := strconv.ParseInt(micros, 10, 64)
+	return clock(n)
 }
 
 func printMatches(w io.Writer, m *trail.Matches) {

@@ -23,6 +23,7 @@ const (
 	trailOff      = "off"
 	trailEmbedded = "embedded"
 	fetchAgain    = time.Minute
+	engineSoon    = 3 * time.Second // a start takes less: who asks meanwhile waits
 )
 
 // trailStore is where the trail goes: an engine of our own or a ClickHouse at an address.
@@ -38,6 +39,11 @@ func (t *trailStore) say(why string) { t.why.Store(&why) }
 // dial reaches the embedded engine, or says why it is not there.
 func (t *trailStore) dial(ctx context.Context) (net.Conn, error) {
 	if e := t.engine.Load(); e != nil {
+		soon, cancel := context.WithTimeout(ctx, engineSoon)
+		defer cancel()
+		if err := e.Ready(soon); err != nil && ctx.Err() != nil {
+			return nil, err
+		}
 		return e.Dial(ctx)
 	}
 	return nil, errors.New(*t.why.Load())

@@ -91,7 +91,8 @@ type Shipper struct {
 	stateSize  int
 	stateSmall int
 	settled    time.Time
-	dirty      bool // the boundary moved since the checkpoint was written
+	said       time.Time // when a failure was logged last
+	dirty      bool      // the boundary moved since the checkpoint was written
 
 	mu struct {
 		sync.Mutex
@@ -217,8 +218,14 @@ func (s *Shipper) update(f func(*trail.Status)) {
 	s.mu.changed = make(chan struct{})
 }
 
+// sayEvery bounds the lines of a store that stays away.
+const sayEvery = time.Minute
+
 func (s *Shipper) failed(err error) {
-	s.o.Logger.Warn("the trail waits", "err", err)
+	if now := time.Now(); now.Sub(s.said) >= sayEvery {
+		s.said = now
+		s.o.Logger.Warn("the trail waits", "err", err)
+	}
 	s.update(func(st *trail.Status) { st.LastError, st.LastErrorMicros = err.Error(), time.Now().UnixMicro() })
 }
 
