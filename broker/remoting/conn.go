@@ -82,19 +82,21 @@ func (c *conn) name(b []byte) string {
 }
 
 // refuse answers with an error, and tells the trail.
-func (c *conn) refuse(call *rpc.Call, err *service.Error) {
+func (c *conn) refuse(call *rpc.Call, err *service.Error) { c.refuseOf(call, "", "", err) }
+
+func (c *conn) refuseOf(call *rpc.Call, topic, group string, err *service.Error) {
 	call.Fail(err.Code, "%s", err.Text)
-	c.refused(int(call.Code), err)
+	c.refused(int(call.Code), topic, group, err)
 }
 
 // refused keeps refusals that tell of a client's mistake or of overload; that there is nothing to give is none.
-func (c *conn) refused(request int, err *service.Error) {
+func (c *conn) refused(request int, topic, group string, err *service.Error) {
 	switch err.Code {
 	case service.CodeQueryNotFound, service.CodePullNotFound, service.CodePullRetryImmediately, service.CodePullOffsetMoved:
 		return
 	}
 	if f := c.s.opts.Refused; f != nil {
-		f(request, c.client.Identity().ClientID, c.rpc.Addr.String(), err.Error())
+		f(Refusal{request, c.client.Identity().ClientID, c.client.AddrText(), topic, group, err.Error()})
 	}
 }
 

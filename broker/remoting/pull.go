@@ -15,7 +15,7 @@ func (c *conn) pull(f *wire.Frame) {
 	}
 	if err != nil {
 		call := c.rpc.Call(f)
-		c.refuse(&call, err)
+		c.refuseOf(&call, req.Topic, req.Group, err)
 		return
 	}
 	c.submit()
@@ -97,7 +97,7 @@ func (c *conn) pulled(req *service.PullRequest, r *service.PullResult, code, opa
 	took := time.Duration(time.Now().UnixMicro()-req.ReceivedMicros) * time.Microsecond
 	c.rpc.Answered(code, int32(r.Code), took, r.WaitedMicros > 0)
 	if r.Code != service.CodeSuccess {
-		c.refused(int(code), &service.Error{Code: r.Code, Text: r.Remark})
+		c.refused(int(code), req.Topic, req.Group, &service.Error{Code: r.Code, Text: r.Remark})
 	}
 	r.Release()
 }

@@ -45,10 +45,10 @@ func start(t *testing.T) *broker {
 	}
 	b.front, err = Start(b.svc, Options{
 		Cluster: "DefaultCluster", Broker: "broker-a", Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-		Refused: func(code int, client, _, text string) {
+		Refused: func(r Refusal) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.refused = append(b.refused, fmt.Sprint(code, " ", client, " ", text))
+			b.refused = append(b.refused, fmt.Sprint(r))
 		},
 	})
 	if err != nil {

@@ -62,7 +62,7 @@ func (c *conn) sent(p *service.Parcel, received int64) {
 		r := &p.Results[i]
 		c.rpc.Answered(r.Token.Request, int32(r.Code), took, false)
 		if r.Code != service.CodeSuccess {
-			c.refused(int(r.Token.Request), &service.Error{Code: r.Code, Text: r.Remark})
+			c.refused(int(r.Token.Request), "", "", &service.Error{Code: r.Code, Text: r.Remark})
 		}
 	}
 	p.Release()

@@ -23,7 +23,13 @@ type Options struct {
 	// Happened is told of changes of groups and connections.
 	Happened func(group.Happening)
 	// Refused is told of requests that were refused.
-	Refused func(code int, client, addr, text string)
+	Refused func(Refusal)
+}
+
+// Refusal is a request that was refused. Topic and Group are empty where the request has none, or was not read so far.
+type Refusal struct {
+	Request                          int // code
+	Client, Addr, Topic, Group, Text string
 }
 
 // Server is the broker's port.

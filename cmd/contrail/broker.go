@@ -104,7 +104,12 @@ func (n *node) startFront() error {
 	m := namesrv.Member{Cluster: n.conf.Cluster, Broker: n.conf.Broker, Addr: b.store.String()}
 	r := registrar.Start(m, servers, b.svc.Topics, n.log)
 	b.svc.OnTopicChange(r.Changed)
-	n.onStop(func(context.Context) error { r.Close(); return nil })
+	b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
+	n.onStop(func(context.Context) error {
+		b.happened("stop", "", "", "node "+n.conf.Node+" stops")
+		r.Close()
+		return nil
+	})
 	return nil
 }
 

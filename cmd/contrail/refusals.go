@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/notes"
+	"github.com/contrailmq/contrail/broker/remoting"
 )
 
 // refusals folds refused requests into at most one happening a second for each request code and client, so that a client
@@ -32,10 +33,10 @@ func newRefusals(l *notes.Log) *refusals {
 	return &refusals{notes: l, rows: map[refusalKey]*refusal{}}
 }
 
-func (r *refusals) refused(code int, client, addr, text string) {
-	now, k := time.Now(), refusalKey{code, client}
-	if client == "" {
-		k.client = addr
+func (r *refusals) refused(x remoting.Refusal) {
+	now, k := time.Now(), refusalKey{x.Request, x.Client}
+	if x.Client == "" {
+		k.client = x.Addr
 	}
 	r.mu.Lock()
 	row := r.rows[k]
@@ -55,8 +56,8 @@ func (r *refusals) refused(code int, client, addr, text string) {
 	r.mu.Unlock()
 	if told {
 		r.notes.NoteHappening(&notes.Happening{
-			AtMicros: now.UnixMicro(), Kind: "refusal", Client: client, Addr: addr, Text: text, Count: count,
-			Detail: map[string]string{"requestCode": strconv.Itoa(code)},
+			AtMicros: now.UnixMicro(), Kind: "refusal", Topic: x.Topic, Group: x.Group, Client: x.Client, Addr: x.Addr, Text: x.Text, Count: count,
+			Detail: map[string]string{"requestCode": strconv.Itoa(x.Request)},
 		})
 	}
 }
