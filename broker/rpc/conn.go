@@ -302,9 +302,9 @@ func (c *Conn) reserve(n int64) bool {
 // expect sets the read deadline: a started frame has FrameTimeout, a silent connection IdleTimeout. Setting it costs, so it
 // is moved only when it is more than a second off.
 func (c *Conn) expect(since time.Time) error {
-	want := time.Now().Add(IdleTimeout)
+	want := time.Now().Add(c.s.opts.IdleTimeout)
 	if !since.IsZero() {
-		want = since.Add(FrameTimeout)
+		want = since.Add(c.s.opts.FrameTimeout)
 	}
 	if d := want.Sub(c.deadline); d > -time.Second && d < time.Second {
 		return nil
@@ -317,7 +317,7 @@ func (c *Conn) readEnded(err error, unfinished bool) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.s.stats.TimedOut.Add(1)
 		if unfinished { // an idle client is no news; it dials again when it has something to say
-			c.s.complain("connection closed: a frame was not finished in time", "peer", c.Addr, "limit", FrameTimeout)
+			c.s.complain("connection closed: a frame was not finished in time", "peer", c.Addr, "limit", c.s.opts.FrameTimeout)
 		}
 		return
 	}

@@ -131,3 +131,40 @@ func TestAnnouncedLengthTakesNoMemory(t *testing.T) {
 		t.Fatalf("%d bytes are reserved for what was announced only", n)
 	}
 }
+
+// TestSlowFramesAndSilenceEnd: a frame that trickles in, half a header, and a silent connection are closed at their deadlines;
+// what they hold until then is small.
+func TestSlowFramesAndSilenceEnd(t *testing.T) {
+	e := echo{make(chan struct{}, 100), make(chan struct{}, 100)}
+	s, err := Listen(Options{
+		Name: "test", Listen: "127.0.0.1:0", Handler: e, Log: slog.New(slog.DiscardHandler), FrameTimeout: 2500 * time.Millisecond, IdleTimeout: 2500 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	half := dial(t, s)
+	if _, err := half.Write(frame([]byte("body"))[:6]); err != nil {
+		t.Fatal(err)
+	}
+	dial(t, s) // silent
+	slow := dial(t, s)
+	go func() {
+		for _, b := range frame(make([]byte, 200)) {
+			if _, err := slow.Write([]byte{b}); err != nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	for range 3 {
+		select {
+		case <-e.closed:
+		case <-time.After(15 * time.Second):
+			t.Fatal("a connection that does not get on is kept")
+		}
+	}
+	if n := s.Stats().TimedOut.Load(); n != 3 {
+		t.Fatalf("%d of 3 were counted as timed out", n)
+	}
+}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Options struct {
 	Listen  string
 	Handler Handler
 	Log     *slog.Logger
+	// FrameTimeout and IdleTimeout are the constants when they are 0.
+	FrameTimeout, IdleTimeout time.Duration
 	// BeforeWrite is called before each write that carries an answer given with Delivery.
 	BeforeWrite func()
 	// Answered is told of each request: its code, the answer's, how long it took, and whether it was held by long polling.
@@ -74,6 +77,7 @@ type Server struct {
 
 // Listen opens the port and begins to serve.
 func Listen(o Options) (*Server, error) {
+	o.FrameTimeout, o.IdleTimeout = cmp.Or(o.FrameTimeout, FrameTimeout), cmp.Or(o.IdleTimeout, IdleTimeout)
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Name, err)

@@ -397,3 +397,27 @@ func TestWhatIsFilteredOutIsNoted(t *testing.T) {
 		t.Fatalf("noted %+v", got)
 	}
 }
+
+// TestLongPollsOfOneConnectionAreBounded: what is over the limit is answered at once instead of being held.
+func TestLongPollsOfOneConnectionAreBounded(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log")
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	ok(t, send(t, s, c, header("orders", "x", 0), "first"))
+	over := make(chan *PullResult, 10)
+	for i := range pollsPerClient + 3 {
+		done := func(*PullResult) {}
+		if i >= pollsPerClient {
+			done = func(r *PullResult) { over <- r }
+		}
+		s.Pull(&PullRequest{Client: c, Group: "g", Topic: "orders", Offset: 1, SysFlag: PullSuspend, SuspendMillis: 60_000}, done)
+	}
+	for range 3 {
+		if r := <-over; r.Code != CodePullNotFound {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if n := s.Held(); n != pollsPerClient {
+		t.Fatalf("%d held", n)
+	}
+}
