@@ -33,7 +33,14 @@ export type Model = { lanes: Lane[]; from: number; to: number; holes: Hole[]; sk
 const waitWorthShowing = 1_000_000
 
 export function copiesOf(m: MessageLife): Message[] {
-  return m.life.messages.length ? m.life.messages : m.stored ? [m.stored] : []
+  return (m.life.messages.length ? m.life.messages : m.stored ? [m.stored] : []).map(plain)
+}
+
+/** A moment that was not recorded comes as 0 or −1; here it is always 0. */
+function plain(m: Message): Message {
+  if (m.receivedMicros >= 0 && m.syncedMicros >= 0 && m.ackedMicros >= 0 && m.bornMicros >= 0) return m
+  const known = (t: number) => Math.max(0, t)
+  return { ...m, bornMicros: known(m.bornMicros), receivedMicros: known(m.receivedMicros), syncedMicros: known(m.syncedMicros), ackedMicros: known(m.ackedMicros) }
 }
 
 export function build(m: MessageLife): Model {
@@ -54,7 +61,7 @@ export function build(m: MessageLife): Model {
     from: all.length ? from : 0,
     to: all.length ? to : 1,
     holes: m.life.notRecorded.filter((h) => h.toMicros >= from && h.fromMicros <= to).map((h) => ({ from: Math.max(from, h.fromMicros), to: Math.min(to, h.toMicros), count: h.notRecorded, reason: h.reason, raw: h })),
-    skew: copies.length ? Math.max(0, copies[0].bornMicros - copies[0].receivedMicros) : 0,
+    skew: copies.length && copies[0].receivedMicros ? Math.max(0, copies[0].bornMicros - copies[0].receivedMicros) : 0,
     shippedTo: m.life.shippedToMicros,
     elsewhere: m.verdicts.filter((v) => v.state === 'not-subscribed').map((v) => v.group),
   }
@@ -72,12 +79,17 @@ function sends(m: Message, steps: Step[]): Item[] {
       ...(s.status === 'Error' ? { tone: 'bad' as Tone, error: s.error } : {}),
     }))
   }
-  const from = Math.min(m.bornMicros || m.receivedMicros, m.receivedMicros)
+  const taken = m.receivedMicros || m.appendedMicros
+  const from = Math.min(m.bornMicros || taken, taken)
+  if (!m.ackedMicros && !m.syncedMicros) return [{ ...base, id: 'send', what: 'notRecorded', shape: 'outline', tone: 'none', from, to: taken, source: 'inferred', raw: m }]
   return [{ ...base, id: 'send', what: 'sendInferred', shape: 'outline', from, to: end(m), source: 'producer', raw: m }]
 }
 
 function stored(m: Message, n: number): Item[] {
   const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: n ? m.topic : undefined, raw: m }
+  if (!m.receivedMicros) {
+    return [{ ...base, id: `receive${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', from: m.appendedMicros, to: m.ackedMicros || m.syncedMicros || m.appendedMicros }]
+  }
   const waits = m.appendedMicros - m.receivedMicros > waitWorthShowing
   const items: Item[] = [{ ...base, id: `receive${n}`, what: waits ? 'scheduled' : 'receive', shape: waits ? 'hatch' : 'thin', from: m.receivedMicros, to: m.appendedMicros }]
   if (m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'sync', from: m.appendedMicros, to: m.syncedMicros })

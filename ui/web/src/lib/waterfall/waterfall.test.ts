@@ -46,6 +46,15 @@ describe('model', () => {
     expect(build(lifeOf(1)).lanes[0].items[0].shape).toBe('outline')
     expect(build(lifeOf(2)).lanes[0].items[0].shape).toBe('bar')
   })
+  it.each([0, -1])('a life rebuilt from the log alone (%i) invents no time', (none) => {
+    const m = lifeOf(1)
+    const copy = { ...m.life.messages[0], receivedMicros: none, syncedMicros: none, ackedMicros: none }
+    const model = build({ ...m, life: { ...m.life, messages: [copy], steps: [], deliveries: [], settlements: [], notRecorded: [] }, verdicts: [] })
+    expect(model.skew).toBe(0)
+    expect(model.from).toBe(copy.bornMicros)
+    expect(model.to - model.from).toBeLessThan(60e6)
+    expect(model.lanes.flatMap((l) => l.items.map((i) => i.what))).toEqual(['notRecorded', 'notRecorded'])
+  })
   it('a producer clock that is ahead does not bend the picture', () => {
     const m = lifeOf(1)
     const first = { ...m.life.messages[0] }

@@ -74,6 +74,7 @@ function accepted(i: Item, t: Dictionary): string {
 export function label(i: Item, t: Dictionary): string {
   const took = i.source === 'client' && i.to === i.from ? '< 1 ms' : duration(i.to - i.from) // clients report whole ms
   const text = what(i, t)
+  if (i.what === 'notRecorded') return text
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
   if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' · ' : ''}${took}`
   if (i.what === 'held') return took
