@@ -74,6 +74,9 @@ export function middle(s: string, head = 8, tail = 4): string {
   return s.length <= head + tail + 1 ? s : s.slice(0, head) + '…' + s.slice(-tail)
 }
 
+/** At most so many characters, the middle left out. */
+export const shorten = (s: string, room: number) => middle(s, Math.ceil((room - 1) * 0.6), Math.floor((room - 1) * 0.4))
+
 export function csv(rows: (string | number)[][]): string {
   const cell = (v: string | number) => {
     let s = String(v)

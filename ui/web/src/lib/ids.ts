@@ -22,6 +22,14 @@ export function identify(text: string): Identity | undefined {
   return { kind: 'uniqueId', ip, pid: parseInt(rest.slice(0, 4), 16) }
 }
 
+/** An ID is found as it was written. Offset IDs are in capitals, those of some clients in small letters: the one to try when the other is not found. */
+export function otherCase(id: string): string | undefined {
+  if (!identify(id)) return undefined
+  const up = id.toUpperCase()
+  const other = id === up ? id.toLowerCase() : up
+  return other === id ? undefined : other
+}
+
 function address(h: string): string {
   const bytes = h.match(/../g)!.map((b) => parseInt(b, 16))
   if (bytes.length === 4) return bytes.join('.')
@@ -34,6 +42,21 @@ export type Guess =
 
 /** Topics that the broker and its clients keep for themselves. */
 export const ofSystem = (topic: string) => /^(RMQ_SYS_|rmq_sys_|SCHEDULE_TOPIC_XXXX$|TBW102$|SELF_TEST_TOPIC$|OFFSET_MOVED_EVENT$|BenchmarkTest$)/.test(topic)
+
+/** Known names that a mistyped one may have meant: same but for case, part of each other, or with a common beginning. */
+export function near(name: string, known: string[], most = 3): string[] {
+  const low = name.toLowerCase()
+  const score = (k: string) => {
+    const other = k.toLowerCase()
+    if (other === low) return 1
+    if (other.includes(low) || (other.length > 2 && low.includes(other))) return 0.9
+    let same = 0
+    while (same < low.length && low[same] === other[same]) same++
+    return same / Math.max(low.length, other.length)
+  }
+  const scored = known.map((k) => ({ k, s: score(k) })).filter((x) => x.s >= 0.5)
+  return scored.sort((a, b) => b.s - a.s).slice(0, most).map((x) => x.k)
+}
 
 export type Names = { topics: string[]; groups: string[]; clients: string[] }
 

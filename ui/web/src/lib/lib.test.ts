@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { barCount, bars } from './buckets'
 import { apiCall, cli } from './cli'
-import { age, bytes, compact, count, csv, duration, hue, middle, rate, thin } from './format'
+import { age, bytes, compact, count, csv, duration, hue, middle, rate, shorten, thin } from './format'
 import { dump } from './hex'
-import { guess, identify } from './ids'
+import { guess, identify, near, otherCase } from './ids'
 import { fromUrl, resolve, shift, stepFor, toUrl, zoom } from './range'
 import { fromPoints, fromRates } from './series'
 import { note, rateOf, samplesOf, trendOf } from './totals'
@@ -118,5 +118,22 @@ describe('rates of counters', () => {
     expect([rateOf(samplesOf('t', 'a')), trendOf(samplesOf('t', 'a'))]).toEqual([10, [10]])
     note('t', 11_000, [['a', 5]])
     expect(samplesOf('t', 'a')).toEqual([{ at: 11_000, total: 5 }])
+  })
+})
+
+describe('names and ids', () => {
+  it('keeps both ends of a long name', () => {
+    expect(shorten('short', 24)).toBe('short')
+    expect(shorten('a'.repeat(100) + 'end', 24)).toMatch(/^a+…a*end$/)
+    expect(shorten('x'.repeat(127), 48)).toHaveLength(48)
+  })
+  it('tries the other case of an id, and of nothing else', () => {
+    const id = '7F0000012A9F18B4AAC25C1E3D2F00C3'
+    expect([otherCase(id), otherCase(id.toLowerCase()), otherCase('order-1')]).toEqual([id.toLowerCase(), id, undefined])
+  })
+  it('offers names near a mistyped one, or none', () => {
+    expect(near('order', ['orders', 'payments'])).toEqual(['orders'])
+    expect(near('Ordets', ['orders', 'payments'])).toEqual(['orders'])
+    expect(near('zzz', ['orders', 'payments'])).toEqual([])
   })
 })

@@ -6,16 +6,18 @@ import { useGroup, useRates } from '../api/queries'
 import type { Group } from '../api/types'
 import { useNow } from '../app/live'
 import { copy } from '../app/say'
+import { useNames } from '../app/search'
 import { useRange, useUrl } from '../app/url'
 import { LineChart } from '../charts/line'
 import { useT } from '../i18n'
 import { apiCall } from '../lib/cli'
+import { near } from '../lib/ids'
 import { age, count, duration, rate } from '../lib/format'
 import { resolve, stepFor } from '../lib/range'
 import { fromRates } from '../lib/series'
 import { Answer, Loaded } from '../parts/answer'
 import { Tabs } from '../parts/panel'
-import { Freshness, Go } from '../parts/small'
+import { Freshness, Go, GroupName } from '../parts/small'
 import { Members } from './group/members'
 import { Queues } from './group/queues'
 import { Subscriptions } from './group/subscriptions'
@@ -24,10 +26,12 @@ export function GroupPage() {
   const { group } = useParams({ strict: false }) as { group: string }
   const t = useT()
   const query = useGroup(group)
+  const meant = near(group, useNames(query.error !== null).groups)
   if (query.error instanceof ApiError && query.error.problem.status === 404 && !query.data) {
     return (
-      <Answer tone="none" title={t.groups.unknown(group)} acts={<Go to="/groups" className="act" search={{ q: group.slice(0, 4) }}>{t.topics.maybe} …</Go>}>
+      <Answer tone="none" title={t.groups.unknown(group)} acts={<Go to="/groups" className="act">{t.pages.groups}</Go>}>
         <p>{t.groups.unknownNext}</p>
+        {meant.length > 0 && <p>{t.topics.maybe} {meant.map((name) => <span key={name} style={{ marginRight: 10 }}><GroupName name={name} /></span>)}</p>}
       </Answer>
     )
   }

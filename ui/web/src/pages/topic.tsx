@@ -6,17 +6,19 @@ import { useGroups, useRates, useTopic } from '../api/queries'
 import type { Topic } from '../api/types'
 import { now, useNow } from '../app/live'
 import { copy } from '../app/say'
+import { useNames } from '../app/search'
 import { useRange, useUrl } from '../app/url'
 import { LineChart } from '../charts/line'
 import { useT } from '../i18n'
 import { apiCall } from '../lib/cli'
+import { near } from '../lib/ids'
 import { count, hue, rate } from '../lib/format'
 import { resolve, stepFor } from '../lib/range'
 import { fromRates } from '../lib/series'
 import { ApiError } from '../api/client'
 import { Answer, Loaded } from '../parts/answer'
 import { Tabs } from '../parts/panel'
-import { Age, Freshness, Go, GroupName, Swatch } from '../parts/small'
+import { Age, Freshness, Go, GroupName, Swatch, TopicName } from '../parts/small'
 import { Table } from '../parts/table'
 import { NoRows, Summary } from './messages/answer'
 import { useMessageColumns } from './messages/columns'
@@ -30,10 +32,12 @@ export function TopicPage() {
   const { topic } = useParams({ strict: false }) as { topic: string }
   const t = useT()
   const query = useTopic(topic)
+  const meant = near(topic, useNames(query.error !== null).topics)
   if (query.error instanceof ApiError && query.error.problem.status === 404 && !query.data) {
     return (
-      <Answer tone="none" title={t.topics.unknown(topic)} acts={<Go to="/topics" className="act" search={{ q: topic.slice(0, 4) }}>{t.topics.maybe} …</Go>}>
+      <Answer tone="none" title={t.topics.unknown(topic)} acts={<Go to="/topics" className="act">{t.pages.topics}</Go>}>
         <p>{t.topics.unknownNext}</p>
+        {meant.length > 0 && <p>{t.topics.maybe} {meant.map((name) => <span key={name} style={{ marginRight: 10 }}><TopicName name={name} /></span>)}</p>}
       </Answer>
     )
   }

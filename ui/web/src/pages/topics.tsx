@@ -57,7 +57,7 @@ export function Rate({ value }: { value: number | undefined }) {
 function Readers({ topic }: { topic: Topic }) {
   const t = useT()
   if (topic.groups.length === 0) return topic.messages > 0 && !topic.system ? <span className="tag warn">! {t.topics.nobody}</span> : <span className="dim">–</span>
-  return <>{topic.groups.map((g, i) => <span key={g}>{i > 0 && ', '}<GroupName name={g} /></span>)}</>
+  return <span className="cut" title={topic.groups.slice(0, 20).join('\n')}>{topic.groups.map((g, i) => <span key={g}>{i > 0 && ', '}<GroupName name={g} room={24} /></span>)}</span>
 }
 
 export function TopicsPage() {

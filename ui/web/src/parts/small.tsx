@@ -6,7 +6,7 @@ import { useZone } from '../app/prefs'
 import { copy } from '../app/say'
 import { carried, type UrlParams } from '../app/url'
 import { useT } from '../i18n'
-import { age as ageOf, hue, middle } from '../lib/format'
+import { age as ageOf, hue, middle, shorten } from '../lib/format'
 import { clock, date, iso, offsetName, stamp, type Precision } from '../lib/time'
 import { Icon } from './icons'
 
@@ -88,18 +88,19 @@ export function Swatch({ name }: { name: string }) {
   return <i className="swatch" style={{ background: `var(--h${hue(name)})` }} aria-hidden="true" />
 }
 
-export function TopicName({ name }: { name: string }) {
+/** Names may have 127 and 255 characters: the middle goes, the whole is in the title. */
+export function TopicName({ name, room = 48 }: { name: string; room?: number }) {
   return (
     <Go to="/topics/$topic" params={{ topic: name }} title={name}>
-      {name}
+      {shorten(name, room)}
     </Go>
   )
 }
 
-export function GroupName({ name }: { name: string }) {
+export function GroupName({ name, room = 48 }: { name: string; room?: number }) {
   return (
     <Go to="/groups/$group" params={{ group: name }} title={name}>
-      {name}
+      {shorten(name, room)}
     </Go>
   )
 }

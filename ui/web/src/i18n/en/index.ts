@@ -1,5 +1,6 @@
 import { common } from './common'
+import { happenings } from './happenings'
 import { life, messages } from './messages'
 import { clients, groups, kinds, overview, topics } from './pages'
 
-export const en = { ...common, overview, kinds, topics, groups, clients, messages, life }
+export const en = { ...common, overview, kinds, happenings, topics, groups, clients, messages, life }

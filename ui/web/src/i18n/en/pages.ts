@@ -54,9 +54,9 @@ export const overview = {
   emptyMaven: 'org.apache.rocketmq:rocketmq-client',
   firstArrived: 'The first message has arrived.',
   firstOpen: 'Show its life',
-  topicsCount: (n: string) => `${n} topics`,
-  groupsCount: (n: string) => `${n} groups`,
-  clientsCount: (n: string) => `${n} clients`,
+  topicsCount: (n: string) => `${n} ${n === '1' ? 'topic' : 'topics'}`,
+  groupsCount: (n: string) => `${n} ${n === '1' ? 'group' : 'groups'}`,
+  clientsCount: (n: string) => `${n} ${n === '1' ? 'client' : 'clients'}`,
   since: 'since',
   times: (n: string) => `${n} times`,
 }
@@ -78,7 +78,7 @@ export const kinds: Record<string, string> = {
 
 export const topics = {
   title: 'Topics',
-  sentence: (n: string, messages: string) => `${n} topics hold ${messages} messages`,
+  sentence: (n: string, messages: string) => `${n} ${n === '1' ? 'topic holds' : 'topics hold'} ${messages} ${messages === '1' ? 'message' : 'messages'}`,
   name: 'Topic',
   messages: 'Messages kept',
   rate: 'In, per second',
@@ -107,7 +107,7 @@ export const topics = {
   unknown: (n: string) => `There is no topic ${n}.`,
   unknownNext: 'It may have been misspelt, or never been sent to.',
   maybe: 'Did you mean',
-  one: (kept: string, queues: number) => `${kept} messages kept in ${queues} queues`,
+  one: (kept: string, queues: number) => `${kept} ${kept === '1' ? 'message' : 'messages'} kept in ${queues} ${queues === 1 ? 'queue' : 'queues'}`,
   readBy: (n: number) => (n === 0 ? 'nobody reads it' : n === 1 ? 'read by 1 group' : `read by ${n} groups`),
   rateTitle: 'Stored and delivered per second',
   searchHere: 'Search its messages',
@@ -116,7 +116,7 @@ export const topics = {
 
 export const groups = {
   title: 'Consumer groups',
-  sentence: (n: string, online: string) => `${n} groups, ${online} online`,
+  sentence: (n: string, online: string) => `${n} ${n === '1' ? 'group' : 'groups'}, ${online} online`,
   name: 'Group',
   state: 'State',
   online: 'online',
@@ -184,7 +184,7 @@ export const groups = {
 
 export const clients = {
   title: 'Clients',
-  sentence: (n: string, producers: string, consumers: string) => `${n} connections: ${producers} produce, ${consumers} consume`,
+  sentence: (n: string, producers: string, consumers: string) => `${n} ${n === '1' ? 'connection' : 'connections'}: ${producers} produce, ${consumers} consume`,
   id: 'Client',
   address: 'Address',
   protocol: 'Protocol',

@@ -1,6 +1,7 @@
 import type { en } from '../en'
 import { common } from './common'
+import { happenings } from './happenings'
 import { life, messages } from './messages'
 import { clients, groups, kinds, overview, topics } from './pages'
 
-export const zh: typeof en = { ...common, overview, kinds, topics, groups, clients, messages, life }
+export const zh: typeof en = { ...common, overview, kinds, happenings, topics, groups, clients, messages, life }

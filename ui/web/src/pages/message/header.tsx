@@ -1,5 +1,5 @@
 // Who the message is: ID, topic, tag, keys, sizes, and how much of its life is recorded.
-import type { ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 import type { MessageLife } from '../../api/types'
 import { now } from '../../app/live'
 import { useT } from '../../i18n'
@@ -25,9 +25,7 @@ export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
         <span className="acts row" style={{ marginLeft: 'auto' }}>{acts}</span>
       </div>
       <div className="life-facts">
-        {m.keys.map((k) => (
-          <span key={k}><span className="dim">{t.life.key}</span> <Id id={k} what={t.life.key} whole /></span>
-        ))}
+        <Keys keys={m.keys} />
         <span><span className="dim">{t.life.body}</span> <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span></span>
         <span><span className="dim">{t.life.stored}</span> <TimeAge ms={m.appendedMicros / 1000} /></span>
         <span className="dim">{t.messages.types[m.type] ?? m.type} · {t.life.queue(String(m.queueId), count(m.queueOffset))}</span>
@@ -38,6 +36,21 @@ export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
         {copies.length > 1 && <span className="tag warn">↻ {t.life.copies(copies.length)}</span>}
       </div>
       <Notes life={life} />
+    </>
+  )
+}
+
+const keysShown = 5
+
+export function Keys({ keys, bare = false }: { keys: string[]; bare?: boolean }) {
+  const t = useT()
+  const [all, setAll] = useState(false)
+  return (
+    <>
+      {(all ? keys : keys.slice(0, keysShown)).map((k, i) => (
+        <span key={i}>{!bare && <span className="dim">{t.life.key} </span>}<Id id={k} what={t.life.key} whole /></span>
+      ))}
+      {keys.length > keysShown && <button type="button" className="act quiet" aria-expanded={all} onClick={() => setAll(!all)}>{all ? t.life.collapse : t.life.moreKeys(count(keys.length - keysShown))}</button>}
     </>
   )
 }

@@ -8,6 +8,7 @@ import { copy } from '../../app/say'
 import { useUrl } from '../../app/url'
 import { useT } from '../../i18n'
 import { apiCall, cli } from '../../lib/cli'
+import { otherCase } from '../../lib/ids'
 import { build, copiesOf } from '../../lib/waterfall/model'
 import { Answer, Loaded } from '../../parts/answer'
 import { Tabs } from '../../parts/panel'
@@ -24,6 +25,10 @@ import { Verdicts } from './verdicts'
 export function MessagePage() {
   const { id } = useParams({ strict: false }) as { id: string }
   const query = useLife(id)
+  const other = otherCase(id)
+  const nothing = query.data !== undefined && copiesOf(query.data).length === 0
+  const second = useLife(other ?? '', nothing && other !== undefined)
+  if (nothing && other && second.data && copiesOf(second.data).length) return <Life key={other} id={other} life={second.data} refetch={() => void second.refetch()} />
   return <Loaded query={query}>{(life) => <Life key={id} id={id} life={life} refetch={() => void query.refetch()} />}</Loaded>
 }
 

@@ -21,13 +21,13 @@ export function Timeline({ life, model }: { life: MessageLife; model: Model }) {
   const { zone } = usePrefs()
   const [params, set] = useUrl()
   const mode = modes.find((m) => m === params.scale) ?? 'fold'
-  const minute = Math.floor(useNow(5000) / 5000) * 5000
+  const now = useNow() // the clock of the verdicts above
   const note = useCallback(
     (lane: string) => {
       const v = model.lanes.find((l) => l.id === lane)?.verdict
-      return v ? sentence(v, t, zone, minute) : ''
+      return v ? sentence(v, t, zone, now) : ''
     },
-    [model, t, zone, minute],
+    [model, t, zone, now],
   )
   const go = (step: number) => {
     const all = steps(model)

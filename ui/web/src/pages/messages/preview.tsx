@@ -5,7 +5,8 @@ import { useT } from '../../i18n'
 import { bytes, count } from '../../lib/format'
 import { Fact, Failure } from '../../parts/answer'
 import { Panel } from '../../parts/panel'
-import { Copy, Go, Id, TimeAge, TopicName } from '../../parts/small'
+import { Copy, Go, TimeAge, TopicName } from '../../parts/small'
+import { Keys } from '../message/header'
 import { Verdicts } from '../message/verdicts'
 
 export function Preview({ message: m, close }: { message: Message; close: () => void }) {
@@ -18,7 +19,7 @@ export function Preview({ message: m, close }: { message: Message; close: () => 
         <Fact name={t.messages.columns.id} value={<><span className="mono">{m.id}</span><Copy text={m.id} what={t.messages.id} /></>} />
         <Fact name={t.messages.columns.topic} value={<TopicName name={m.topic} />} />
         <Fact name={t.messages.columns.tag} value={m.tag} />
-        <Fact name={t.messages.columns.keys} value={m.keys.length ? m.keys.map((k) => <span key={k} style={{ marginRight: 8 }}><Id id={k} what={t.life.key} whole /></span>) : undefined} />
+        <Fact name={t.messages.columns.keys} value={m.keys.length ? <span className="row wrap"><Keys keys={m.keys} bare /></span> : undefined} />
         <Fact name={t.messages.columns.time} value={<TimeAge ms={m.appendedMicros / 1000} />} />
         <Fact name={t.messages.columns.size} value={`${bytes(m.bodyBytes)} (${count(m.bodyBytes)} B)`} />
         <Fact name={t.messages.columns.queue} value={`${m.queueId} : ${count(m.queueOffset)}`} />

@@ -10,7 +10,7 @@ import { Code } from '../../parts/small'
 import { Choice } from '../../parts/filters'
 import { useUrl } from '../../app/url'
 
-const java = (address: string) => `// org.apache.rocketmq:rocketmq-client:5.3.2
+const java = (address: string) => `// org.apache.rocketmq:rocketmq-client:5.5.0
 DefaultMQProducer producer = new DefaultMQProducer("first-producer");
 producer.setNamesrvAddr("${address}");
 producer.start();

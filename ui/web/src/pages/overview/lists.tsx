@@ -47,7 +47,7 @@ export function Unread({ overview }: { overview: Overview }) {
       <ul className="list">
         {overview.unread.map((name) => (
           <li key={name}>
-            <Swatch name={name} /> <TopicName name={name} />
+            <Swatch name={name} /> <span className="cut"><TopicName name={name} /></span>
           </li>
         ))}
       </ul>
@@ -64,7 +64,7 @@ export function HappeningLine({ h }: { h: Happening }) {
       <span className="dim mono" style={{ minWidth: 60 }}><Time ms={h.atMicros / 1000} /></span>
       <span className={'tag ' + (tones[h.kind] ?? '')}>{t.kinds[h.kind] ?? h.kind}</span>
       <span className="grow intext" style={{ overflowWrap: 'anywhere' }}>
-        {h.text} {h.count > 1 && <b>({t.overview.times(count(h.count))})</b>} {h.topic && <TopicName name={h.topic} />} {h.group && <GroupName name={h.group} />}{' '}
+        {t.happenings[h.text] ?? h.text} {h.count > 1 && <b>({t.overview.times(count(h.count))})</b>} {h.topic && <TopicName name={h.topic} />} {h.group && <GroupName name={h.group} />}{' '}
         {h.client && <span className="dim mono">{h.client}</span>}
       </span>
     </li>

@@ -24,7 +24,8 @@ export function sentence(o: Overview, t: Dictionary, stopped: string): { text: s
   else say.push({ text: o.groups ? t.overview.calm : t.overview.noGroups, tone: '' })
   if (offline) say.push({ text: t.overview.offline(offline), tone: 'bad' })
   if (mixed) say.push({ text: t.overview.inconsistent(mixed), tone: 'warn' })
-  if (o.unread.length) say.push({ text: t.overview.unread(o.unread.length), tone: 'warn' })
+  const unread = o.unreadTopics ?? o.unread.length // the list itself is cut
+  if (unread) say.push({ text: t.overview.unread(unread), tone: 'warn' })
   say.push(trailSays(o, t))
   return say
 }
