@@ -130,6 +130,14 @@ func (s *State) Restore(topics []Entry, groups []Group) {
 	}
 }
 
+// Reset forgets everything.
+func (s *State) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.topics, s.groups = map[string]*Entry{}, map[string]*Group{}
+	s.version.Add(1)
+}
+
 // GroupCount is how many groups there are.
 func (s *State) GroupCount() int {
 	s.mu.RLock()

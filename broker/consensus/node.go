@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/contrailmq/contrail/broker/seglog"
 )
@@ -21,8 +22,23 @@ type Options struct {
 	// Durable true: a write is stable when it was synced. False: when the page cache has it (a crash of the machine, not of
 	// the process, may lose it).
 	Durable bool
-	// Send hands messages to other members; nil in a group of one.
+	// Send hands messages to other members, all of one step together and in order; nil in a group of one. Entries' data must
+	// not be changed, and may be kept.
 	Send func([]*pb.Message)
+	// Snapshot is what a member that lags behind the first kept entry gets; nil: there is none.
+	Snapshot func() (*pb.Snapshot, error)
+	// Install replaces log and state by what a snapshot says; Applied passes to its index.
+	Install func(*pb.Snapshot) error
+	// Planted makes the member wrong on purpose; only the simulator's own tests set it.
+	Planted Planted
+}
+
+// Planted are mistakes that the simulator must find.
+type Planted struct {
+	AckBeforeSync  bool // responses are told before what they answer for is synced
+	VoteBeforeSync bool // a vote is told before its hard state is synced
+	ForgetVote     bool // the hard state is not written at all
+	ApplyTwice     bool // an entry is applied again now and then
 }
 
 // Limits.
@@ -50,6 +66,8 @@ type Node struct {
 	// waiting are the responses that may be told once what was written before them is synced.
 	waiting []*pb.Message
 	told    int // how many of waiting the running sync covers
+	outbox  []*pb.Message
+	lead    uint64
 	state   raft.StateType
 	term    uint64
 	err     error
@@ -57,7 +75,7 @@ type Node struct {
 
 // New makes a member over an open log.
 func New(o Options) (*Node, error) {
-	s := &storage{log: o.Log, conf: o.ConfState, commit: o.Applied}
+	s := &storage{log: o.Log, conf: o.ConfState, commit: o.Applied, snapshot: o.Snapshot}
 	raw, err := raft.NewRawNode(&raft.Config{
 		ID: o.ID, ElectionTick: ElectionTicks, HeartbeatTick: HeartbeatTicks, Storage: s, Applied: o.Applied,
 		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxMessage,
@@ -96,6 +114,7 @@ func (n *Node) Process(apply func(Committed) error) (more bool, err error) {
 	}
 	rd := n.raw.Ready()
 	n.note(rd)
+	n.outbox = n.outbox[:0]
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
 		case raft.LocalAppendThread:
@@ -103,13 +122,22 @@ func (n *Node) Process(apply func(Committed) error) (more bool, err error) {
 		case raft.LocalApplyThread:
 			n.err = n.apply(m, apply)
 		default:
-			n.opts.Send([]*pb.Message{m})
+			n.outbox = append(n.outbox, m)
 		}
 		if n.err != nil {
 			return false, n.err
 		}
 	}
+	n.post()
 	return true, nil
+}
+
+// post hands over what gathered for other members.
+func (n *Node) post() {
+	if len(n.outbox) > 0 {
+		n.opts.Send(n.outbox)
+		n.outbox = nil
+	}
 }
 
 // HasReady says whether Process has something to do.
@@ -117,7 +145,7 @@ func (n *Node) HasReady() bool { return n.err == nil && n.raw.HasReady() }
 
 func (n *Node) note(rd raft.Ready) {
 	if rd.SoftState != nil {
-		n.state = rd.RaftState
+		n.state, n.lead = rd.RaftState, rd.Lead
 	}
 	if !raft.IsEmptyHardState(rd.HardState) {
 		n.term = rd.GetTerm()
@@ -126,6 +154,11 @@ func (n *Node) note(rd raft.Ready) {
 
 // write puts entries and a changed hard state into the log and keeps the responses until they may be told.
 func (n *Node) write(m *pb.Message) error {
+	if m.Snapshot != nil && !raft.IsEmptySnap(m.Snapshot) {
+		if err := n.install(m.Snapshot); err != nil {
+			return err
+		}
+	}
 	for _, e := range m.Entries {
 		if err := n.append(e); err != nil {
 			return err
@@ -134,7 +167,7 @@ func (n *Node) write(m *pb.Message) error {
 	changed := false
 	if m.Term != nil {
 		h, old := seglog.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, n.opts.Log.HardState()
-		if changed = h.Term != old.Term || h.Vote != old.Vote; changed {
+		if changed = h.Term != old.Term || h.Vote != old.Vote; changed && !n.opts.Planted.ForgetVote {
 			if err := n.opts.Log.SetHardState(h); err != nil {
 				return err
 			}
@@ -147,11 +180,34 @@ func (n *Node) write(m *pb.Message) error {
 	if len(responses) == 0 && !changed {
 		return nil
 	}
-	// A response may be told at once only when nothing before it waits for a sync.
-	if len(n.waiting) == 0 && (!n.opts.Durable || len(m.Entries) == 0 && !changed && !n.opts.Log.Dirty()) {
+	if n.mayTell(len(m.Entries) > 0, changed) {
 		return n.tell(responses)
 	}
 	n.waiting = append(n.waiting, responses...)
+	return nil
+}
+
+// mayTell says whether responses may be told before a sync: only when nothing before them waits for one. A vote is synced
+// whatever the mode, because a forgotten one may elect two leaders.
+func (n *Node) mayTell(entries, changed bool) bool {
+	if n.opts.Planted.AckBeforeSync || n.opts.Planted.VoteBeforeSync && !entries {
+		return true
+	}
+	if len(n.waiting) > 0 || changed {
+		return false
+	}
+	return !n.opts.Durable || !entries && !n.opts.Log.Dirty()
+}
+
+// install takes a snapshot in place of log and state. What waits for a sync of the log that was replaced is forgotten with it:
+// the snapshot's own response says how far this member is.
+func (n *Node) install(snap *pb.Snapshot) error {
+	if err := n.opts.Install(snap); err != nil {
+		return fmt.Errorf("install the snapshot of entry %d: %w", snap.GetMetadata().GetIndex(), err)
+	}
+	n.storage.recent = recent{}
+	n.storage.conf = snap.GetMetadata().GetConfState()
+	n.storage.commit = snap.GetMetadata().GetIndex()
 	return nil
 }
 
@@ -171,7 +227,7 @@ func (n *Node) append(e *pb.Entry) error {
 func (n *Node) tell(responses []*pb.Message) error {
 	for _, r := range responses {
 		if r.GetTo() != n.opts.ID {
-			n.opts.Send([]*pb.Message{r})
+			n.outbox = append(n.outbox, r)
 			continue
 		}
 		if err := n.raw.Step(r); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) {
@@ -194,7 +250,9 @@ func (n *Node) Synced() error {
 	if len(n.waiting) == 0 {
 		n.waiting = nil
 	}
-	return n.tell(done)
+	err := n.tell(done)
+	n.post()
+	return err
 }
 
 func (n *Node) apply(m *pb.Message, apply func(Committed) error) error {
@@ -217,6 +275,30 @@ func (n *Node) position(index uint64) (int64, error) {
 	}
 	return n.opts.Log.PositionOf(index)
 }
+
+// Lead is the member that this one believes to lead; 0: nobody.
+func (n *Node) Lead() uint64 { return n.lead }
+
+// Transfer asks the leader (this member) to hand its office to another one.
+func (n *Node) Transfer(to uint64) { n.raw.TransferLeader(to) }
+
+// ProposeConf proposes a change of members.
+func (n *Node) ProposeConf(cc pb.ConfChangeI) error { return n.raw.ProposeConfChange(cc) }
+
+// Progress calls f for each other member with what this one, the leader, knows of it.
+func (n *Node) Progress(f func(id uint64, p tracker.Progress)) {
+	n.raw.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		if id != n.opts.ID {
+			f(id, p)
+		}
+	})
+}
+
+// SnapshotFailed says that a member did not take its snapshot: it is tried again.
+func (n *Node) SnapshotFailed(id uint64) { n.raw.ReportSnapshot(id, raft.SnapshotFailure) }
+
+// Unreachable says that what was sent to a member may be lost.
+func (n *Node) Unreachable(id uint64) { n.raw.ReportUnreachable(id) }
 
 // ApplyConfChange tells raft of a committed change of members and returns the members then.
 func (n *Node) ApplyConfChange(cc pb.ConfChangeI) *pb.ConfState {

@@ -15,6 +15,8 @@ type storage struct {
 	conf   *pb.ConfState
 	commit uint64 // at least this much is committed: what the checkpoint applied
 	recent recent
+
+	snapshot func() (*pb.Snapshot, error)
 }
 
 // recent keeps the entries from append to apply, by index. Slots are reused: a window of consecutive indexes.
@@ -132,5 +134,8 @@ func (s *storage) FirstIndex() (uint64, error) { return s.log.FirstIndex(), nil 
 
 // Snapshot implements raft.Storage. A group of one never needs one.
 func (s *storage) Snapshot() (*pb.Snapshot, error) {
-	return nil, raft.ErrSnapshotTemporarilyUnavailable
+	if s.snapshot == nil {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	return s.snapshot()
 }

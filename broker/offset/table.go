@@ -216,6 +216,36 @@ func (t *Table) Restore(saved []Saved) {
 	}
 }
 
+// Forget drops commits that were noted and are not in the log: a member that no longer leads does not know them.
+func (t *Table) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.noted)
+	clear(t.queued)
+	t.dirty = nil
+	for g, keys := range t.groups {
+		for k := range keys {
+			if _, ok := t.applied[k]; !ok {
+				delete(keys, k)
+			}
+		}
+		if len(keys) == 0 {
+			delete(t.groups, g)
+		}
+	}
+}
+
+// Reset forgets everything.
+func (t *Table) Reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.applied)
+	clear(t.noted)
+	clear(t.queued)
+	clear(t.groups)
+	t.dirty = nil
+}
+
 // Group lists a group's commits, noted ones included, in a fixed order.
 func (t *Table) Group(group string) []Saved {
 	t.mu.RLock()

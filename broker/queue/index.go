@@ -149,15 +149,32 @@ func (x *Index) DropTopic(name string) {
 	delete(x.topics, name)
 }
 
-// Topics lists all.
+// Topics lists all by name.
 func (x *Index) Topics() []*Topic {
 	x.mu.RLock()
-	defer x.mu.RUnlock()
 	out := make([]*Topic, 0, len(x.topics))
 	for _, t := range x.topics {
 		out = append(out, t)
 	}
+	x.mu.RUnlock()
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
+}
+
+// Reset forgets everything; who holds a topic reads what it had and stores nothing. The goroutine that applies the log may
+// call it.
+func (x *Index) Reset() {
+	for _, t := range x.Topics() {
+		t.Kill()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, s := range x.segments {
+		if s.side != nil {
+			s.side.file.(io.Closer).Close()
+		}
+	}
+	x.topics, x.segments = map[string]*Topic{}, nil
 }
 
 // Queue finds or makes a queue.

@@ -25,7 +25,7 @@ func (l *Log) Append(e Entry) (int64, error) {
 	if want := l.active.mu.last + 1; e.Index != want {
 		return 0, fmt.Errorf("append entry %d: the next index is %d", e.Index, want)
 	}
-	if err := l.room(len(e.Data)); err != nil {
+	if err := l.room(len(e.Data), true); err != nil {
 		return 0, err
 	}
 	pos, at := l.active.mu.endPos, l.active.mu.end
@@ -45,7 +45,7 @@ func (l *Log) SetHardState(h HardState) error {
 		return err
 	}
 	data := h.encode()
-	if err := l.room(len(data)); err != nil {
+	if err := l.room(len(data), false); err != nil {
 		return err
 	}
 	l.hard = h
@@ -87,18 +87,34 @@ func (l *Log) writable() error {
 	return l.Failed()
 }
 
-// room rolls to the next segment when n bytes of data do not fit, and writes a full stage.
-func (l *Log) room(n int) error {
+// room rolls to the next segment when n bytes of data do not belong into this one, and writes a full stage.
+func (l *Log) room(n int, entry bool) error {
 	if len(l.stage) >= stageBytes {
 		if err := l.Flush(); err != nil {
 			return err
 		}
 	}
-	if int64(l.active.mu.end)+RecordSize(n) <= l.opts.SegmentBytes || l.active.mu.end <= SegmentHeaderSize+2*RecordHeaderSize {
+	if l.active.mu.end <= SegmentHeaderSize+2*RecordHeaderSize { // nothing but the hard state yet
 		return nil
 	}
-	return l.roll()
+	if int64(l.active.mu.end)+RecordSize(n) > l.opts.SegmentBytes {
+		return l.roll()
+	}
+	if s := l.active; entry && s.mu.last >= s.firstIndex {
+		// The span in which an entry ends decides its segment, so that segments end with the same entries on every member
+		// although their local records differ.
+		if span := l.span(); (s.mu.endPos+RecordSize(n)-1)/span > (s.mu.endPos-1)/span {
+			return l.roll()
+		}
+	}
+	return nil
 }
+
+// span is how many positions one segment holds; the rest of its file is for local records.
+func (l *Log) span() int64 { return l.opts.SegmentBytes - l.opts.SegmentBytes/localShare }
+
+// localShare of a segment's bytes is kept for local records: a member's term and vote, 72 bytes for each change.
+const localShare = 64
 
 // Flush writes what is staged to the page cache.
 func (l *Log) Flush() error {
@@ -163,7 +179,7 @@ func (l *Log) roll() error {
 	}
 	h := segmentHeader{
 		seq: old.seq + 1, firstIndex: old.mu.last + 1, firstPos: old.mu.endPos, prevTerm: l.lastTerm(),
-		prevChain: l.chain, prevEnd: old.mu.end, createdMillis: time.Now().UnixMilli(),
+		prevChain: l.chain, prevEnd: old.mu.end, createdMillis: l.opts.Now().UnixMilli(),
 	}
 	s, err := l.newSegment(h)
 	if err != nil {

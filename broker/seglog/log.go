@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"sort"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,9 @@ type Options struct {
 	Foreground   bool         // no preparer goroutine: the next segment is made when it is needed (tests, tools)
 	ReadOnly     bool         // tools: never writes, never repairs
 	Log          *slog.Logger // default: discards
+	// Now and Salt are for simulators, which must repeat a run exactly. Defaults: the clock, and chance.
+	Now  func() time.Time
+	Salt func() uint32
 }
 
 // Limits.
@@ -228,6 +232,12 @@ func (o *Options) defaults() error {
 	if o.Log == nil {
 		o.Log = discard
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Salt == nil {
+		o.Salt = rand.Uint32
+	}
 	return nil
 }
 
@@ -235,7 +245,10 @@ func (o *Options) defaults() error {
 func (l *Log) ActiveSeq() uint64 { return l.active.seq }
 
 // SegmentRoom is how many bytes the active segment still takes. The log's own goroutine may ask.
-func (l *Log) SegmentRoom() int64 { return l.opts.SegmentBytes - int64(l.active.mu.end) }
+func (l *Log) SegmentRoom() int64 {
+	span := l.span()
+	return max(0, min(l.opts.SegmentBytes-int64(l.active.mu.end), span-l.active.mu.endPos%span))
+}
 
 // SeqOf is the number of the segment that holds an entry.
 func (l *Log) SeqOf(index uint64) (uint64, error) {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -36,9 +35,17 @@ func (l *Log) open() error {
 			return err
 		}
 		var err error
-		if l.lock, err = l.fs.Lock(filepath.Join(l.dir, "LOCK")); err != nil {
+		if l.lock, err = l.fs.Lock(filepath.Join(l.dir, lockFile)); err != nil {
 			return err
 		}
+	}
+	return l.recover()
+}
+
+// recover reads what the folder holds.
+func (l *Log) recover() error {
+	if err := l.finishInstall(); err != nil {
+		return err
 	}
 	segs, err := l.findSegments()
 	if err != nil {
@@ -58,7 +65,7 @@ func (l *Log) create() error {
 	if l.opts.ReadOnly {
 		return errors.New("there is no segment")
 	}
-	s, err := l.newSegment(segmentHeader{seq: 1, firstIndex: 1, createdMillis: time.Now().UnixMilli()})
+	s, err := l.newSegment(segmentHeader{seq: 1, firstIndex: 1, createdMillis: l.opts.Now().UnixMilli()})
 	if err != nil {
 		return err
 	}
@@ -78,7 +85,7 @@ func (l *Log) findSegments() ([]*segment, error) {
 	var segs []*segment
 	for i, name := range names {
 		full := filepath.Join(l.dir, name)
-		if name == "next.prepared" && !l.opts.ReadOnly {
+		if name == prepared && !l.opts.ReadOnly {
 			if err := l.fs.Remove(full); err != nil {
 				return nil, err
 			}

@@ -1,7 +1,6 @@
 package seglog
 
 import (
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,7 +20,7 @@ type preparer struct {
 	file  vfs.File
 }
 
-func (l *Log) preparedName() string { return filepath.Join(l.dir, "next.prepared") }
+func (l *Log) preparedName() string { return filepath.Join(l.dir, prepared) }
 
 func (l *Log) startPreparer() {
 	if l.opts.Foreground || l.opts.ReadOnly {
@@ -110,7 +109,7 @@ func (l *Log) newSegment(h segmentHeader) (*segment, error) {
 	if err := l.makePrepared(false); err != nil {
 		return nil, err
 	}
-	h.salt = rand.Uint32()
+	h.salt = l.opts.Salt()
 	s := &segment{segmentHeader: h, name: segmentName(l.dir, h.seq), file: l.prepare.file}
 	l.prepare.file = nil
 	l.prepare.ready.Store(false)

@@ -3,7 +3,6 @@ package shard
 import (
 	"bytes"
 	"fmt"
-	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -19,23 +18,31 @@ func (s *Shard) apply(c consensus.Committed) error {
 	if err := s.enter(c.Index); err != nil {
 		return err
 	}
-	if c.Type == pb.EntryNormal {
+	switch c.Type {
+	case pb.EntryNormal:
 		if err := s.applyPayload(c); err != nil {
+			return err
+		}
+	case pb.EntryConfChange, pb.EntryConfChangeV2:
+		if err := s.applyMembers(c); err != nil {
 			return err
 		}
 	}
 	s.counters.Entries.Add(1)
 	s.applied.Store(c.Index)
+	s.appliedTerm = c.Term
 	s.wakeReaders()
 	if leads, term := s.node.Leader(); leads && c.Term == term && s.leaderTerm != term {
 		s.startLeading(term)
 	}
+	s.changed(c)
+	s.leaveJoint()
 	if n := len(s.inflight); n > 0 && s.inflight[0].index == c.Index {
 		p := s.inflight[0]
 		s.inflight = append(s.inflight[:0], s.inflight[1:]...)
 		var err error
 		if p.term != c.Term {
-			err = ErrNotLeader
+			err = ErrUncertain
 		}
 		s.complete(p, err)
 	}
@@ -50,7 +57,7 @@ func (s *Shard) complete(p *proposal, err error) {
 		if !s.opts.Durable {
 			synced = 0
 		}
-		s.opts.Times(index, formed, synced, time.Now().UnixMicro())
+		s.opts.Times(index, formed, synced, s.opts.Now().UnixMicro())
 	}
 }
 

@@ -27,11 +27,36 @@ type checkpoint struct {
 	Sealed     uint64          `json:"sealed"`  // segment number; 0: nothing is sealed
 	Applied    uint64          `json:"applied"` // index of its last entry
 	Voters     []uint64        `json:"voters"`
+	Joint      *joint          `json:"members,omitempty"` // members that are not simply voters
+	Term       uint64          `json:"term,omitempty"`    // of entry Applied
 	LastMicros int64           `json:"lastMicros"`
 	Topics     []catalog.Entry `json:"topics"`
 	Groups     []catalog.Group `json:"groups"`
 	Offsets    []offset.Saved  `json:"offsets"`
 	Queues     []queueEnd      `json:"queues"`
+}
+
+// joint is what raft knows of members besides the voters: those that learn, and those of a change that is under way.
+type joint struct {
+	Outgoing     []uint64 `json:"outgoing,omitempty"`
+	Learners     []uint64 `json:"learners,omitempty"`
+	LearnersNext []uint64 `json:"learnersNext,omitempty"`
+	AutoLeave    bool     `json:"autoLeave,omitempty"`
+}
+
+func (c *checkpoint) setMembers(m *pb.ConfState) {
+	c.Voters = m.GetVoters()
+	if j := (joint{m.GetVotersOutgoing(), m.GetLearners(), m.GetLearnersNext(), m.GetAutoLeave()}); len(j.Outgoing)+len(j.Learners)+len(j.LearnersNext) > 0 || j.AutoLeave {
+		c.Joint = &j
+	}
+}
+
+func (c *checkpoint) members() *pb.ConfState {
+	m := &pb.ConfState{Voters: c.Voters}
+	if j := c.Joint; j != nil {
+		m.VotersOutgoing, m.Learners, m.LearnersNext, m.AutoLeave = j.Outgoing, j.Learners, j.LearnersNext, &j.AutoLeave
+	}
+	return m
 }
 
 type queueEnd struct {
@@ -53,10 +78,11 @@ func (s *Shard) checkpointName() string { return filepath.Join(s.opts.Dir, "chec
 // checkpoint takes the state; the loop calls it between two entries.
 func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 	c := &checkpoint{
-		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Voters: s.conf.GetVoters(),
+		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Term: s.appliedTerm,
 		LastMicros: s.lastMicros, Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
 	}
-	for _, t := range s.index.Topics() {
+	c.setMembers(s.conf)
+	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
 		for _, q := range t.Queues() {
 			_, end, last := q.Bounds()
 			c.Queues = append(c.Queues, queueEnd{t.Name, q.ID, end, last})
@@ -66,33 +92,52 @@ func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 }
 
 func (s *Shard) saveCheckpoint(c *checkpoint) error {
-	body, err := json.Marshal(c)
+	b, err := c.encode()
 	if err != nil {
 		return err
 	}
+	return vfs.WriteFileAtomic(s.opts.FS, s.checkpointName(), b)
+}
+
+func (c *checkpoint) encode() ([]byte, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
 	b := binary.LittleEndian.AppendUint32(nil, crc32.Checksum(body, castagnoli))
-	return vfs.WriteFileAtomic(s.opts.FS, s.checkpointName(), append(b, body...))
+	return append(b, body...), nil
 }
 
 // loadCheckpoint gives an empty one at the very first start.
 func (s *Shard) loadCheckpoint() (*checkpoint, error) {
 	b, err := vfs.ReadFile(s.opts.FS, s.checkpointName(), checkpointMax)
 	if errors.Is(err, fs.ErrNotExist) && s.log.FirstIndex() <= 1 {
-		c := &checkpoint{Version: checkpointVersion, Voters: []uint64{s.opts.ID}}
+		c := &checkpoint{Version: checkpointVersion, Voters: s.opts.Voters}
+		if len(c.Voters) == 0 {
+			c.Voters = []uint64{s.opts.ID}
+		}
 		return c, s.saveCheckpoint(c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
+	c, err := decodeCheckpoint(b)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", s.checkpointName(), err)
+	}
+	return c, nil
+}
+
+func decodeCheckpoint(b []byte) (*checkpoint, error) {
 	if len(b) < 4 || binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:], castagnoli) {
-		return nil, fmt.Errorf("checkpoint %s is damaged", s.checkpointName())
+		return nil, errors.New("damaged: its checksum differs")
 	}
 	c := &checkpoint{}
 	if err := json.Unmarshal(b[4:], c); err != nil {
-		return nil, fmt.Errorf("checkpoint %s: %w", s.checkpointName(), err)
+		return nil, err
 	}
 	if c.Version != checkpointVersion {
-		return nil, fmt.Errorf("checkpoint %s has version %d, this program knows %d", s.checkpointName(), c.Version, checkpointVersion)
+		return nil, fmt.Errorf("version %d, this program knows %d", c.Version, checkpointVersion)
 	}
 	return c, nil
 }
@@ -106,7 +151,18 @@ func (s *Shard) recover() error {
 	if c.Applied > s.log.LastIndex() || c.Applied+1 < s.log.FirstIndex() {
 		return fmt.Errorf("the checkpoint holds entry %d, the log has %d to %d: files of different logs, or some are missing", c.Applied, s.log.FirstIndex(), s.log.LastIndex())
 	}
-	s.index = queue.New(s.opts.FS, s.opts.Dir, s.opts.Log)
+	if err := s.restoreAll(c); err != nil {
+		return err
+	}
+	s.node, err = consensus.New(consensus.Options{
+		ID: s.opts.ID, ConfState: s.conf, Applied: c.Applied, Log: s.log, Logger: s.opts.Log, Durable: s.opts.Durable,
+		Send: s.opts.Send, Snapshot: s.snapshot, Install: s.install, Planted: s.opts.Planted.Planted,
+	})
+	return err
+}
+
+// restoreAll makes the state what a checkpoint and the sidecars of the segments before it say.
+func (s *Shard) restoreAll(c *checkpoint) error {
 	s.restore(c)
 	for _, seg := range s.log.Segments() {
 		if seg.Seq > c.Sealed {
@@ -119,11 +175,12 @@ func (s *Shard) recover() error {
 	s.restoreEnds(c)
 	s.applied.Store(c.Applied)
 	s.sealedSeq.Store(c.Sealed)
-	s.conf = &pb.ConfState{Voters: c.Voters}
-	s.node, err = consensus.New(consensus.Options{
-		ID: s.opts.ID, ConfState: s.conf, Applied: c.Applied, Log: s.log, Logger: s.opts.Log, Durable: s.opts.Durable,
-	})
-	return err
+	s.appliedTerm = c.Term
+	if c.Applied > 0 && c.Sealed > 0 {
+		s.newest.Store(c)
+	}
+	s.conf = c.members()
+	return nil
 }
 
 func (s *Shard) restore(c *checkpoint) {
@@ -195,20 +252,7 @@ type sealJob struct {
 func (s *Shard) sealer() {
 	defer s.others.Done()
 	for job := range s.seals {
-		for {
-			began := time.Now()
-			err := s.index.Seal(job.seq)
-			if err == nil {
-				err = s.saveCheckpoint(job.state)
-			}
-			if s.opts.Sealed != nil {
-				s.opts.Sealed(began, job.seq, err)
-			}
-			if err == nil {
-				s.sealedSeq.Store(job.seq)
-				break
-			}
-			s.opts.Log.Warn("checkpoint not written; it is tried again", "segment", job.seq, "err", err)
+		for s.seal(job) != nil {
 			select {
 			case <-s.stop:
 			case <-time.After(time.Second):
@@ -217,4 +261,28 @@ func (s *Shard) sealer() {
 			break
 		}
 	}
+}
+
+func (s *Shard) seal(job sealJob) error {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	if job.state.Applied <= s.installed {
+		return nil // another member's snapshot came in between: this segment is gone
+	}
+	began := s.opts.Now()
+	err := s.index.Seal(job.seq)
+	if err == nil {
+		err = s.saveCheckpoint(job.state)
+	}
+	if s.opts.Sealed != nil {
+		s.opts.Sealed(began, job.seq, err)
+	}
+	if err != nil {
+		s.opts.Log.Warn("checkpoint not written; it is tried again", "segment", job.seq, "err", err)
+		return err
+	}
+	s.sealedSeq.Store(job.seq)
+	s.newest.Store(job.state)
+	s.tellMark(job.state)
+	return nil
 }

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
@@ -28,7 +27,7 @@ const (
 
 // mayPropose says whether something waits that should become an entry now: while a sync runs, only a full entry.
 func (s *Shard) mayPropose() bool {
-	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax {
+	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.changing != nil || len(s.changes) > 0 {
 		return false
 	}
 	if len(s.commands) == 0 && len(s.pending) == 0 && !s.offsetsWait() {
@@ -43,7 +42,7 @@ func (s *Shard) mayPropose() bool {
 // offsetsWait says whether commits wait to be proposed and the last ones are some time ago. Their group may have been deleted
 // meanwhile: then nothing waits.
 func (s *Shard) offsetsWait() bool {
-	return s.offsetsDue.Load() && time.Since(s.lastOffsets) >= offsetsEvery && s.offsets.Dirty()
+	return s.offsetsDue.Load() && s.opts.Now().Sub(s.lastOffsets) >= offsetsEvery && s.offsets.Dirty()
 }
 
 func (s *Shard) pendingFull() bool {
@@ -58,7 +57,7 @@ func (s *Shard) pendingFull() bool {
 
 // propose makes one entry of what waits.
 func (s *Shard) propose() error {
-	if !s.mayPropose() {
+	if s.proposeMembers() || !s.mayPropose() {
 		return nil
 	}
 	batches, bytes := s.cut()
@@ -74,12 +73,12 @@ func (s *Shard) propose() error {
 		}
 		s.refuseCommands(refused)
 		s.offsetsDue.Store(false) // they wait for the next try: the loop has other things to do
-		s.lastOffsets = time.Now()
+		s.lastOffsets = s.opts.Now()
 		return nil
 	}
 	p := s.newProposal()
 	p.batches = append(p.batches[:0], batches...)
-	p.formed = max(time.Now().UnixMicro(), s.lastMicros)
+	p.formed = max(s.opts.Now().UnixMicro(), s.lastMicros)
 	s.gather(p, bytes)
 	s.fill(p, bytes)
 	if len(p.payload) > seglog.DataMax {
@@ -193,7 +192,7 @@ func (s *Shard) gatherOffsets() {
 		return
 	}
 	s.offsetsDue.Store(false)
-	s.lastOffsets = time.Now()
+	s.lastOffsets = s.opts.Now()
 	if s.tookOffsets = s.offsets.Take(s.tookOffsets[:0], offsetsMax); len(s.tookOffsets) > 0 {
 		s.builder.Command(entry.KindOffsets, s.tookOffsets)
 	}

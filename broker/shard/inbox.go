@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/queue"
 )
@@ -18,6 +20,7 @@ const (
 	commandsMax  = 1000      // of one entry
 	CommandMax   = 1 << 20   // bytes of one command, and about of all commands of one entry
 	offsetsMax   = 2000      // offset commits of one entry
+	heardMax     = 64 << 20  // bytes of other members' messages that wait; more are dropped, and told again
 )
 
 // Errors that answer a Batch or a command.
@@ -27,6 +30,7 @@ var (
 	ErrBehind    = errors.New("the indexes of too many segments could not be written, see the broker's log")
 	ErrTooLarge  = errors.New("more than one entry of the log may hold")
 	ErrNotLeader = errors.New("this member does not lead the broker group")
+	ErrUncertain = errors.New("the leader changed while it was stored: it may be stored or not")
 	ErrStopped   = errors.New("the broker is stopping")
 )
 
@@ -70,6 +74,10 @@ type inbox struct {
 	batches  []*Batch
 	bytes    int // of batches here and in the loop's hands
 	commands []command
+	messages []*pb.Message
+	asides   []aside
+	heard    int // bytes of messages and asides
+	dropped  int // for want of room
 	closed   bool
 	wake     chan struct{}
 }
@@ -116,7 +124,10 @@ func (s *Shard) Do(ctx context.Context, kind entry.Kind, body []byte) error {
 	if len(body) > CommandMax {
 		return fmt.Errorf("a command of %d bytes, the limit is %d: %w", len(body), CommandMax, ErrTooLarge)
 	}
-	c := command{kind, body, make(chan error, 1)}
+	return s.do(ctx, command{kind, body, make(chan error, 1)})
+}
+
+func (s *Shard) do(ctx context.Context, c command) error {
 	in := &s.inbox
 	in.mu.Lock()
 	if in.closed {
@@ -152,9 +163,21 @@ func (s *Shard) take() {
 	s.pending = append(s.pending, in.batches...)
 	clear(in.batches)
 	in.batches = in.batches[:0]
-	s.commands = append(s.commands, in.commands...)
+	for _, c := range in.commands {
+		if c.kind == kindMembers {
+			s.changes = append(s.changes, c)
+		} else {
+			s.commands = append(s.commands, c)
+		}
+	}
 	clear(in.commands)
 	in.commands = in.commands[:0]
+	s.messages = append(s.messages, in.messages...)
+	clear(in.messages)
+	in.messages = in.messages[:0]
+	s.asides = append(s.asides, in.asides...)
+	clear(in.asides)
+	in.asides, in.heard = in.asides[:0], 0
 	in.mu.Unlock()
 }
 

@@ -40,7 +40,7 @@ func TestFullDiskWithOffsetsWaiting(t *testing.T) {
 	}
 	for i := range int64(8) { // the first ones may still find room
 		s.NoteOffset(&entry.Offset{Group: "g", Topic: "orders", Offset: i, AtMicros: 1, Client: strings.Repeat("c", 100)})
-		time.Sleep(offsetsEvery + tickEvery)
+		time.Sleep(offsetsEvery + TickEvery)
 	}
 	if err := submit(); !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("answered %v", err)

@@ -25,15 +25,25 @@ import (
 type Options struct {
 	FS             vfs.FS
 	Dir            string
-	ID             uint64 // this member
+	ID             uint64   // this member
+	Voters         []uint64 // all members at the group's very first start; empty: this one alone
 	SegmentBytes   int64
 	Durable        bool // acknowledge after fdatasync; else after the page cache has it
 	RetentionAge   time.Duration
 	RetentionBytes int64 // 0: no limit
 	Log            *slog.Logger
-	// SyncAside runs fdatasync on a goroutine of its own, so that raft's clock and messages go on while a disk is slow. A group
-	// of one has nobody to hear meanwhile: its loop syncs itself, which saves two wake-ups for each entry.
-	SyncAside bool
+	// Send hands raft's messages to the other members, and Aside what members tell each other besides; neither may block, and
+	// what they drop is told again. Nil in a group of one.
+	Send  func([]*pb.Message)
+	Aside func(to uint64, kind AsideKind, body []byte)
+	// Led is told when leader or term changed, or this member began or ceased to serve as the leader; it must not block.
+	Led func(Status)
+	// Now and Salt are for simulators, which must repeat a run exactly. Defaults: the clock, and chance.
+	Now  func() time.Time
+	Salt func() uint32
+	// Planted makes the member wrong on purpose; only the simulator's own tests set it.
+	Planted Planted
+	stepped bool // no goroutines: see Stepper
 	// Stored is called when a queue got new messages.
 	Stored func(*queue.Queue)
 	// Times is told when an entry of this leader was formed, synced and answered (µs).
@@ -45,7 +55,7 @@ type Options struct {
 }
 
 const (
-	tickEvery       = 100 * time.Millisecond
+	TickEvery       = 100 * time.Millisecond // of raft's clock
 	offsetsEvery    = 200 * time.Millisecond
 	backgroundSync  = 500 * time.Millisecond
 	retentionEvery  = 10 * time.Second
@@ -86,8 +96,26 @@ type Shard struct {
 	syncedAt    int64
 	lastOffsets time.Time
 	lastSync    time.Time
+	lastRetain  time.Time
+	messages    []*pb.Message
+	asides      []aside
+	told        Status
+	changes     []command // of members
+	changing    *change
+	appliedTerm uint64
+	fetch       *fetch
+	marks       marks
+	quiet       map[uint64]int // ticks since a member that needs a snapshot asked for some of it
 	buffers     [][]byte
 	proposals   []*proposal
+
+	status    atomic.Pointer[Status]
+	sealing   sync.Mutex // held while a sidecar and a checkpoint are written, or all is replaced
+	installed uint64     // entry of the last snapshot taken; sealing protects it
+	newest    atomic.Pointer[checkpoint]
+	offered   atomic.Pointer[offer]
+	asks      chan ask
+	sealLater *sealJob // the Stepper's
 
 	syncs   chan *seglog.Syncing
 	synced  chan *seglog.Syncing
@@ -111,37 +139,71 @@ type Counters struct {
 	Entries, Messages, Bytes atomic.Int64
 }
 
-// Open recovers the state and returns when the member leads (a group of one) and can serve.
+// Open recovers the state. A group of one can serve when it returns; a member of a larger one follows or leads as the group
+// decides, and tells Options.Led.
 func Open(ctx context.Context, o Options) (*Shard, error) {
+	s, err := openState(o)
+	if err != nil {
+		return nil, err
+	}
+	s.others.Add(3)
+	go s.syncer()
+	go s.sealer()
+	go s.server()
+	go s.loop()
+	s.inbox.kick()
+	if !s.alone() {
+		return s, nil
+	}
+	return s, s.waitReady(ctx)
+}
+
+// openState recovers the state and starts no goroutine.
+func openState(o Options) (*Shard, error) {
 	if o.RetentionAge == 0 {
 		o.RetentionAge = DefaultAge
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	s := &Shard{
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), stop: make(chan struct{}),
-		stopped: make(chan struct{}), ready: make(chan struct{}),
+		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{},
 	}
+	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
 	s.slack = roomSlack
 	if o.SegmentBytes > 0 {
 		s.slack = min(roomSlack, o.SegmentBytes/8)
 	}
 	var err error
-	if s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{SegmentBytes: o.SegmentBytes, Log: o.Log}); err != nil {
+	s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{
+		SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped,
+	})
+	if err != nil {
 		return nil, err
+	}
+	if last := s.log.LastIndex(); o.Planted.DropTail && last > 1 {
+		if err := s.log.TruncateFrom(last); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
-	if err := s.node.Campaign(); err != nil {
-		return nil, errors.Join(err, s.log.Close())
+	if s.alone() { // it needs no election time-out
+		if err := s.node.Campaign(); err != nil {
+			return nil, errors.Join(err, s.log.Close())
+		}
 	}
-	s.others.Add(2)
-	go s.syncer()
-	go s.sealer()
-	go s.loop()
-	s.inbox.kick()
-	return s, s.waitReady(ctx)
+	return s, nil
+}
+
+// alone says whether this member is the whole group.
+func (s *Shard) alone() bool {
+	c := s.conf
+	return len(c.GetVoters()) == 1 && c.Voters[0] == s.opts.ID && len(c.GetVotersOutgoing())+len(c.GetLearners())+len(c.GetLearnersNext()) == 0
 }
 
 func (s *Shard) waitReady(ctx context.Context) error {
@@ -199,15 +261,15 @@ func (s *Shard) Close() error {
 	<-s.stopped
 	close(s.syncs)
 	close(s.seals)
+	close(s.asks)
 	s.others.Wait()
 	return s.log.Close()
 }
 
 func (s *Shard) loop() {
 	defer close(s.stopped)
-	tick := time.NewTicker(tickEvery)
+	tick := time.NewTicker(TickEvery)
 	defer tick.Stop()
-	retention := time.Now()
 	for {
 		select {
 		case <-s.inbox.wake:
@@ -215,22 +277,46 @@ func (s *Shard) loop() {
 		case done := <-s.synced:
 			s.fail(s.endSync(done))
 		case now := <-tick.C:
-			s.node.Tick()
-			s.fail(s.everySoOften(now))
-			if now.Sub(retention) >= retentionEvery {
-				retention = now
-				s.fail(s.retain(now))
-			}
+			s.fail(s.tick(now))
 		case <-s.stop:
 			s.refuseAll(ErrStopped)
 			return
 		}
-		s.take()
-		s.fail(s.pump())
-		if err := s.Failed(); err != nil {
-			s.refuseAll(err)
-		}
+		s.turn()
 	}
+}
+
+// turn takes what came in and does what can be done.
+func (s *Shard) turn() {
+	s.take()
+	s.fail(s.hear())
+	s.fail(s.pump())
+	if err := s.Failed(); err != nil {
+		s.refuseAll(err)
+	} else if leads, _ := s.node.Leader(); !leads {
+		s.refuseAll(ErrNotLeader)
+	}
+	s.tell()
+}
+
+// tick is raft's clock and whatever else is due now and then.
+func (s *Shard) tick(now time.Time) error {
+	if s.Failed() != nil {
+		return nil
+	}
+	s.node.Tick()
+	s.lookAfter()
+	if err := s.everySoOften(now); err != nil {
+		return err
+	}
+	if s.lastRetain.IsZero() {
+		s.lastRetain = now
+	}
+	if now.Sub(s.lastRetain) < retentionEvery {
+		return nil
+	}
+	s.lastRetain = now
+	return s.retain(now)
 }
 
 // fail stops all writing for good: a log whose write failed must not be trusted again.
@@ -276,8 +362,29 @@ func (s *Shard) pump() error {
 func (s *Shard) lead() {
 	leads, term := s.node.Leader()
 	s.term.Store(term)
-	if !leads && s.leaderTerm != 0 {
+	if s.opts.Planted.LeadWithoutNoOp && leads && s.leaderTerm != term {
+		s.startLeading(term)
+	}
+	if s.leaderTerm != 0 && (!leads || s.leaderTerm != term) {
+		if s.opts.Planted.ServeAfterDefeat {
+			return
+		}
 		s.leaderTerm = 0
+		if !s.opts.Planted.KeepNoted {
+			s.offsets.Forget()
+		}
+		var uncertain error = ErrUncertain
+		if s.opts.Planted.AnswerUncertain {
+			uncertain = nil
+		}
+		for _, p := range s.inflight {
+			s.finish(p, uncertain)
+		}
+		s.inflight = s.inflight[:0]
+		if s.changing != nil {
+			s.changing.done <- ErrUncertain
+			s.changing = nil
+		}
 		s.refuseAll(ErrNotLeader)
 	}
 }
@@ -288,7 +395,9 @@ func (s *Shard) startLeading(term uint64) {
 	s.nextPos = s.log.EndPos()
 	for _, t := range s.index.Topics() {
 		for _, q := range t.Queues() {
-			_, q.Next, _ = q.Bounds()
+			if _, end, _ := q.Bounds(); !s.opts.Planted.KeepNextOffsets || q.Next < end {
+				q.Next = end
+			}
 		}
 	}
 	select {
@@ -322,9 +431,13 @@ func (s *Shard) startSync() error {
 		return err
 	}
 	s.node.SyncBegun()
-	if s.opts.SyncAside || !s.opts.Durable {
+	// A member of a larger group must hear the others while its disk is slow. A group of one has nobody to hear: it syncs itself,
+	// which saves two wake-ups for each entry.
+	if s.opts.stepped || !s.opts.Durable || !s.alone() {
 		s.syncing = y
-		s.syncs <- y
+		if !s.opts.stepped {
+			s.syncs <- y
+		}
 		return nil
 	}
 	y.Run()
@@ -335,7 +448,7 @@ func (s *Shard) startSync() error {
 
 func (s *Shard) endSync(y *seglog.Syncing) error {
 	s.syncing = nil
-	s.syncedAt = time.Now().UnixMicro()
+	s.syncedAt = s.opts.Now().UnixMicro()
 	if err := s.log.EndSync(y); err != nil {
 		return err
 	}
@@ -378,6 +491,10 @@ func (s *Shard) refuseAll(err error) {
 		c.done <- err
 	}
 	s.commands = nil
+	for _, c := range s.changes {
+		c.done <- err
+	}
+	s.changes = nil
 }
 
 func (s *Shard) answer(b *Batch, err error) {

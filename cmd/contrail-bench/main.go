@@ -52,6 +52,7 @@ type settings struct {
 	warm, window                  time.Duration
 	backlog                       uint64
 	noFloor                       bool
+	touchGiB                      int64
 }
 
 func runCommand() *cobra.Command {
@@ -69,6 +70,7 @@ func runCommand() *cobra.Command {
 	c.Flags().DurationVar(&s.window, "window", 10*time.Second, "measured stretch")
 	c.Flags().Uint64Var(&s.backlog, "backlog", 250_000, "messages in each queue before pulls")
 	c.Flags().StringVar(&s.out, "out", "", "write all windows as JSON lines to this file")
+	c.Flags().Int64Var(&s.touchGiB, "touch", 0, "GiB of free memory to touch before each window, on a virtual machine whose host takes unused memory away")
 	c.Flags().BoolVar(&s.noFloor, "no-floor", false, "do not measure the floor")
 	return c
 }
@@ -118,6 +120,9 @@ func (s *settings) scenario(sc *scenario) (*row, error) {
 	}
 	for range s.pairs {
 		for _, t := range targets {
+			if err := touchMemory(s.touchGiB << 30); err != nil {
+				return nil, err
+			}
 			w, err := sc.measure(t, s.warm, s.window)
 			if err != nil {
 				return nil, err

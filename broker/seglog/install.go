@@ -1,0 +1,246 @@
+package seglog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// A member that lags behind the first kept entry gets the sealed segments of another one, and what its owner keeps beside
+// them. They gather in the folder incoming; Install takes them in place of everything that is here. A crash at any moment
+// leaves the old log or the new one: the file install is written when all that is new is durable, and names what goes and what
+// comes, so that Open can go on where Install was.
+const (
+	incomingDir = "incoming"
+	markerName  = "install"
+	markerMax   = 16 << 20
+	prepared    = "next.prepared"
+	lockFile    = "LOCK"
+)
+
+type installMarker struct {
+	Files  []string `json:"files"`  // come from incoming
+	Remove []string `json:"remove"` // go, unless they came
+}
+
+// IncomingDir is where files gather before Install.
+func (l *Log) IncomingDir() string { return filepath.Join(l.dir, incomingDir) }
+
+// SegmentFile names the file of a segment, within the log's folder or IncomingDir.
+func SegmentFile(seq uint64) string { return filepath.Base(segmentName("", seq)) }
+
+// SegmentEnd is how many bytes of a sealed segment's file are records; what follows is zeros.
+func (l *Log) SegmentEnd(seq uint64) (int64, error) {
+	s, err := l.bySeq(seq)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return int64(s.mu.end), nil
+}
+
+// ReadSegment reads bytes of a sealed segment's file. A segment that retention took gives ErrCompacted.
+func (l *Log) ReadSegment(seq uint64, p []byte, off int64) error {
+	s, err := l.bySeq(seq)
+	if err != nil {
+		return err
+	}
+	if _, err := s.file.ReadAt(p, off); err != nil {
+		return fmt.Errorf("read %d bytes at %d of %s: %w", len(p), off, s.name, l.gone(s, err))
+	}
+	return nil
+}
+
+func (l *Log) bySeq(seq uint64) (*segment, error) {
+	segs := *l.segments.Load()
+	if seq < segs[0].seq {
+		return nil, ErrCompacted
+	}
+	if i := int(seq - segs[0].seq); i < len(segs)-1 {
+		return segs[i], nil
+	}
+	return nil, ErrUnavailable
+}
+
+// Install replaces the log by the segments first to last and the other named files, all in IncomingDir and synced. Every
+// record is checked before anything is touched. The hard state stays this member's own.
+func (l *Log) Install(first, last uint64, others []string) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	m := installMarker{Files: slices.Clone(others)}
+	for seq := first; seq <= last; seq++ {
+		m.Files = append(m.Files, SegmentFile(seq))
+	}
+	end, err := l.checkIncoming(first, last)
+	if err != nil {
+		return err
+	}
+	if err := l.continueIncoming(end); err != nil {
+		return err
+	}
+	m.Files = append(m.Files, SegmentFile(last+1))
+	if m.Remove, err = l.replaced(); err != nil {
+		return err
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := vfs.WriteFileAtomic(l.fs, filepath.Join(l.dir, markerName), b); err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	if err := l.reopen(); err != nil {
+		return l.fail("install", err)
+	}
+	return nil
+}
+
+// replaced lists the files that an install removes.
+func (l *Log) replaced() ([]string, error) {
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n string) bool {
+		return n == lockFile || n == markerName || n == incomingDir || n == prepared || strings.HasSuffix(n, ".tmp")
+	}), nil
+}
+
+// checkIncoming reads every record of the segments and gives the header of the segment that follows them.
+func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
+	segs := make([]*segment, 0, last-first+1)
+	defer func() {
+		for _, s := range segs {
+			s.file.Close()
+		}
+	}()
+	var next segmentHeader
+	for seq := first; seq <= last; seq++ {
+		s, err := l.openSegment(filepath.Join(l.IncomingDir(), SegmentFile(seq)), seq)
+		if err != nil {
+			return next, err
+		}
+		segs = append(segs, s)
+		if seq > first && (s.firstIndex != next.firstIndex || s.firstPos != next.firstPos || s.prevChain != next.prevChain || s.prevEnd != next.prevEnd) {
+			return next, &CorruptError{s.name, 0, fmt.Sprintf("does not follow segment %d", seq-1)}
+		}
+		if next, err = scanIncoming(s); err != nil {
+			return next, err
+		}
+	}
+	next.createdMillis = l.opts.Now().UnixMilli()
+	return next, nil
+}
+
+// scanIncoming reads one whole segment: its file ends with its last record.
+func scanIncoming(s *segment) (segmentHeader, error) {
+	size, err := s.file.Size()
+	if err != nil {
+		return segmentHeader{}, err
+	}
+	sc := scanner{s: s, chain: s.prevChain, pos: s.firstPos, index: s.firstIndex - 1, size: size}
+	err = sc.run()
+	if err == nil && sc.at != size {
+		err = fmt.Errorf("records end at byte %d of %d", sc.at, size)
+	}
+	if err != nil {
+		return segmentHeader{}, &CorruptError{s.name, sc.at, "received: " + err.Error()}
+	}
+	h := segmentHeader{seq: s.seq + 1, firstIndex: sc.index + 1, firstPos: sc.pos, prevTerm: s.prevTerm, prevChain: sc.chain, prevEnd: uint32(sc.at)}
+	if sc.index >= s.firstIndex {
+		h.prevTerm = sc.table.term(sc.index)
+	}
+	return h, nil
+}
+
+// continueIncoming makes the segment that will be active: header and the member's own hard state.
+func (l *Log) continueIncoming(h segmentHeader) error {
+	h.salt = l.opts.Salt()
+	f, err := l.fs.Create(filepath.Join(l.IncomingDir(), SegmentFile(h.seq)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data := l.hard.encode()
+	b := make([]byte, SegmentHeaderSize+RecordSize(len(data)))
+	h.encode(b)
+	r := recordHeader{chain: h.prevChain, length: uint32(len(data)), dataCRC: crc32.Checksum(data, castagnoli), term: l.hard.Term, pos: h.firstPos, kind: kindHardState}
+	r.encode(b[SegmentHeaderSize:], h.seed())
+	copy(b[SegmentHeaderSize+RecordHeaderSize:], data)
+	if err := f.Allocate(l.opts.SegmentBytes); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), l.fs.SyncDir(l.IncomingDir()))
+}
+
+// reopen ends an install that has its marker, and recovers from the files that are then there.
+func (l *Log) reopen() error {
+	l.prepare.mu.Lock()
+	defer l.prepare.mu.Unlock()
+	if l.prepare.file != nil {
+		l.prepare.file.Close()
+		l.prepare.file = nil
+		l.prepare.ready.Store(false)
+	}
+	l.cuts++
+	for _, s := range *l.segments.Load() {
+		s.file.Close()
+	}
+	return l.recover()
+}
+
+// finishInstall moves what an install brought; it may have been begun before a crash. Without a marker, what gathers in
+// incoming stays: its transfer may go on.
+func (l *Log) finishInstall() error {
+	name := filepath.Join(l.dir, markerName)
+	b, err := vfs.ReadFile(l.fs, name, markerMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var m installMarker
+	if err == nil {
+		err = json.Unmarshal(b, &m)
+	}
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	if l.opts.ReadOnly {
+		return errors.New("an install of another member's segments was not finished: start the broker first")
+	}
+	come, err := l.fs.List(l.IncomingDir())
+	if err != nil {
+		return err
+	}
+	for _, n := range m.Remove {
+		if slices.Contains(m.Files, n) && !slices.Contains(come, n) {
+			continue // it came already
+		}
+		if err := l.fs.Remove(filepath.Join(l.dir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for _, n := range come {
+		if !slices.Contains(m.Files, n) {
+			continue
+		}
+		if err := l.fs.Rename(filepath.Join(l.IncomingDir(), n), filepath.Join(l.dir, n)); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(l.IncomingDir())); err != nil {
+		return err
+	}
+	return errors.Join(l.fs.Remove(name), l.fs.SyncDir(l.dir))
+}

@@ -1,0 +1,264 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/seglog"
+)
+
+// Status is what a member knows of its group.
+type Status struct {
+	ID      uint64
+	Lead    uint64 // 0: nobody leads as far as this member knows
+	Term    uint64
+	Leads   bool // this member leads and has applied an entry of its own term: it may answer as the leader
+	Commit  uint64
+	Applied uint64
+	Members Members
+	Peers   []Peer // what the leader knows of the others; empty elsewhere
+}
+
+// Members of a group by id.
+type Members struct {
+	Voters, Learners []uint64
+	Outgoing         []uint64 // voters that a change under way removes
+}
+
+// Peer is another member as the leader sees it.
+type Peer struct {
+	ID       uint64
+	Match    uint64 // newest entry that it is known to have
+	State    string // probe, replicate, snapshot
+	Active   bool   // it was heard of lately
+	Learner  bool
+	Inflight int
+}
+
+// Status may be asked by anybody; it is as old as the loop's last turn.
+func (s *Shard) Status() Status {
+	if st := s.status.Load(); st != nil {
+		return *st
+	}
+	return Status{ID: s.opts.ID}
+}
+
+// Leads says that this member may answer as the leader of its group.
+func (s *Shard) Leads() bool { return s.Status().Leads }
+
+// tell makes the status known when it changed.
+func (s *Shard) tell() {
+	st := s.seen()
+	changed := st.Lead != s.told.Lead || st.Term != s.told.Term || st.Leads != s.told.Leads
+	if !changed && st.Commit == s.told.Commit && st.Applied == s.told.Applied && s.status.Load() != nil {
+		return
+	}
+	s.told = st
+	s.status.Store(&st)
+	if changed && s.opts.Led != nil {
+		s.opts.Led(st)
+	}
+}
+
+func (s *Shard) seen() Status {
+	_, term := s.node.Leader()
+	st := Status{
+		ID: s.opts.ID, Lead: s.node.Lead(), Term: term, Leads: s.leaderTerm != 0 && s.Failed() == nil, Commit: s.node.Commit(), Applied: s.applied.Load(),
+		Members: Members{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetVotersOutgoing()},
+	}
+	if s.alone() || s.Failed() != nil {
+		return st
+	}
+	if leads, _ := s.node.Leader(); leads {
+		s.node.Progress(func(id uint64, p tracker.Progress) {
+			st.Peers = append(st.Peers, Peer{id, p.Match, p.State.String(), p.RecentActive, p.IsLearner, p.Inflights.Count()})
+		})
+	}
+	return st
+}
+
+// Receive takes a message of another member. It never blocks: when too much waits, the message is dropped, and raft says it
+// again.
+func (s *Shard) Receive(m *pb.Message) {
+	size := 64
+	for _, e := range m.Entries {
+		size += len(e.Data) + 32
+	}
+	in := &s.inbox
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed || in.heard+size > heardMax {
+		in.dropped++
+		return
+	}
+	in.heard += size
+	in.messages = append(in.messages, m)
+	in.kick()
+}
+
+// Unreachable says that what was sent to a member may be lost.
+func (s *Shard) Unreachable(id uint64) {
+	s.Receive(&pb.Message{Type: pb.MsgUnreachable.Enum(), From: &id, To: &s.opts.ID})
+}
+
+// Transfer asks this member, if it leads, to hand its office to another one.
+func (s *Shard) Transfer(to uint64) {
+	s.Receive(&pb.Message{Type: pb.MsgTransferLeader.Enum(), From: &to, To: &s.opts.ID})
+}
+
+// ErrMembers refuses a change of members.
+var ErrMembers = errors.New("members cannot be changed so now")
+
+// Change proposes a change of members and returns when it was applied here. Only the leader can.
+func (s *Shard) Change(ctx context.Context, cc *pb.ConfChangeV2) error {
+	body, err := proto.Marshal(cc)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, command{kind: kindMembers, body: body, done: make(chan error, 1)})
+}
+
+// hear steps what other members said.
+func (s *Shard) hear() error {
+	messages, asides := s.messages, s.asides
+	s.messages, s.asides = s.messages[:0], s.asides[:0]
+	if s.Failed() != nil {
+		return nil
+	}
+	for i, m := range messages {
+		messages[i] = nil
+		if err := s.step(m); err != nil {
+			return err
+		}
+	}
+	for i := range asides {
+		s.onAside(asides[i])
+		asides[i] = aside{}
+	}
+	return nil
+}
+
+func (s *Shard) step(m *pb.Message) error {
+	switch m.GetType() {
+	case pb.MsgUnreachable:
+		s.node.Unreachable(m.GetFrom())
+		return nil
+	case pb.MsgTransferLeader:
+		s.node.Transfer(m.GetFrom())
+		return nil
+	case pb.MsgSnap:
+		return s.snapshotOffered(m)
+	case pb.MsgApp:
+		if !s.roomFor(m) {
+			return nil // as if it were lost: the leader says it again
+		}
+	}
+	return s.stepRaft(m)
+}
+
+func (s *Shard) stepRaft(m *pb.Message) error {
+	err := s.node.Step(m)
+	if err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
+		s.opts.Log.Warn("message refused", "type", m.GetType().String(), "from", m.GetFrom(), "err", err)
+	}
+	return nil
+}
+
+// roomFor says whether a follower's disk takes the entries. A log that must roll on a full disk is lost, so it does not try.
+func (s *Shard) roomFor(m *pb.Message) bool {
+	if len(m.Entries) == 0 {
+		return true
+	}
+	n := s.slack
+	for _, e := range m.Entries {
+		n += seglog.RecordSize(len(e.Data))
+	}
+	return s.log.HasRoom(n)
+}
+
+// applyMembers takes a committed change of members.
+func (s *Shard) applyMembers(c consensus.Committed) error {
+	cc := &pb.ConfChangeV2{}
+	var change pb.ConfChangeI = cc
+	if c.Type == pb.EntryConfChange {
+		one := &pb.ConfChange{}
+		change = one
+		if err := proto.Unmarshal(c.Data, one); err != nil {
+			return fmt.Errorf("change of members: %w", err)
+		}
+	} else if err := proto.Unmarshal(c.Data, cc); err != nil {
+		return fmt.Errorf("change of members: %w", err)
+	}
+	s.conf = s.node.ApplyConfChange(change)
+	s.event("members", fmt.Sprintf("members are now %v, learners %v", s.conf.GetVoters(), s.conf.GetLearners()))
+	return nil
+}
+
+// change is a change of members on its way. Nothing else is proposed meanwhile, because raft may put something else in its
+// place, and the positions of what follows would be wrong.
+type change struct {
+	command
+	index, term uint64
+}
+
+// kindMembers marks a command that is a change of members; it never stands in an entry.
+const kindMembers entry.Kind = 0xFFFF
+
+// proposeMembers proposes the next change of members when nothing else is on its way. It says whether proposing must wait.
+func (s *Shard) proposeMembers() (wait bool) {
+	if s.changing != nil {
+		return true
+	}
+	if len(s.changes) == 0 || s.leaderTerm == 0 {
+		return false
+	}
+	if len(s.inflight) > 0 {
+		return true
+	}
+	c := s.changes[0]
+	s.changes = s.changes[1:]
+	cc := &pb.ConfChangeV2{}
+	err := proto.Unmarshal(c.body, cc)
+	if err == nil {
+		err = s.node.ProposeConf(cc)
+	}
+	if err != nil {
+		c.done <- fmt.Errorf("%w: %w", ErrMembers, err)
+		return false
+	}
+	s.changing = &change{c, s.applied.Load() + 1, s.leaderTerm}
+	return true
+}
+
+// changed notices that the entry was applied in which a change of members was proposed.
+func (s *Shard) changed(c consensus.Committed) {
+	if s.changing == nil || c.Index != s.changing.index {
+		return
+	}
+	var err error
+	switch {
+	case c.Term != s.changing.term:
+		err = ErrUncertain
+	case c.Type == pb.EntryNormal: // raft refused it: another change is under way, or it makes no sense now
+		err = ErrMembers
+	}
+	s.changing.done <- err
+	s.changing = nil
+	s.nextPos = s.log.EndPos()
+}
+
+// leaveJoint ends a change of several members at once, which raft makes in two steps.
+func (s *Shard) leaveJoint() {
+	if s.leaderTerm == 0 || len(s.conf.GetVotersOutgoing()) == 0 || s.changing != nil || len(s.changes) > 0 {
+		return
+	}
+	s.changes = append(s.changes, command{kind: kindMembers, done: make(chan error, 1)}) // an empty change leaves
+}

@@ -1,0 +1,15 @@
+package shard
+
+import "github.com/contrailmq/contrail/broker/consensus"
+
+// Planted are mistakes that the simulator must find; nothing else sets them.
+type Planted struct {
+	consensus.Planted
+	LeadWithoutNoOp  bool // offsets are given as soon as raft elects, before the log was applied
+	ReadPastCommit   bool // readers get entries that are written, not committed
+	KeepNextOffsets  bool // a new leader goes on with the offsets that it would have given when it led before
+	ServeAfterDefeat bool // a member that was voted out still says that it leads
+	AnswerUncertain  bool // what was on its way when leadership went is answered as stored
+	KeepNoted        bool // offset commits that never got into the log are kept after leadership went
+	DropTail         bool // the newest entry is dropped at a restart
+}

@@ -1,0 +1,65 @@
+package shard
+
+import (
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/entry"
+)
+
+// Stepper is a shard without goroutines: a simulator says what happens when. What the goroutines of a Shard do is what the
+// methods here do. Options.Now must be set. After a step, Turn must be called.
+type Stepper struct{ *Shard }
+
+// OpenStepped recovers the state.
+func OpenStepped(o Options) (Stepper, error) {
+	o.stepped = true
+	s, err := openState(o)
+	return Stepper{s}, err
+}
+
+// Tick is raft's clock, every TickEvery.
+func (s Stepper) Tick(now time.Time) { s.fail(s.tick(now)) }
+
+// Turn takes what was submitted and received and does what can be done without a sync.
+func (s Stepper) Turn() { s.turn() }
+
+// Syncing says that a sync is under way; EndSync makes its bytes durable and tells who waits for it.
+func (s Stepper) Syncing() bool { return s.syncing != nil }
+
+// EndSync ends the sync that is under way.
+func (s Stepper) EndSync() {
+	y := s.syncing
+	y.Run()
+	s.fail(s.endSync(y))
+}
+
+// Seals says whether a segment's sidecar and checkpoint are to be written; Seal writes them and says whether that worked.
+func (s Stepper) Seals() bool { return len(s.seals) > 0 || s.sealLater != nil }
+
+// Seal writes the oldest.
+func (s Stepper) Seal() bool {
+	if s.sealLater == nil {
+		job := <-s.seals
+		s.sealLater = &job
+	}
+	if s.seal(*s.sealLater) != nil {
+		return false
+	}
+	s.sealLater = nil
+	return true
+}
+
+// Command proposes a command; done gets its outcome.
+func (s Stepper) Command(kind entry.Kind, body []byte) (done <-chan error) {
+	c := command{kind, body, make(chan error, 1)}
+	s.inbox.commands = append(s.inbox.commands, c)
+	return c.done
+}
+
+// ChangeMembers proposes a change of members.
+func (s Stepper) ChangeMembers(body []byte) (done <-chan error) { return s.Command(kindMembers, body) }
+
+// Step takes a message as Receive does.
+func (s Stepper) Step(m *pb.Message) { s.Receive(m) }
