@@ -1,9 +1,11 @@
 package consensus
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -67,6 +69,7 @@ type Node struct {
 	waiting []*pb.Message
 	told    int // how many of waiting the running sync covers
 	outbox  []*pb.Message
+	reads   []Read
 	lead    uint64
 	state   raft.StateType
 	term    uint64
@@ -92,13 +95,54 @@ func New(o Options) (*Node, error) {
 func (n *Node) Campaign() error { return n.raw.Campaign() }
 
 // Tick is raft's clock.
-func (n *Node) Tick() { n.raw.Tick() }
+func (n *Node) Tick() error {
+	return n.guarded(func() error { n.raw.Tick(); return nil })
+}
 
-// Step takes a message of another member.
-func (n *Node) Step(m *pb.Message) error { return n.raw.Step(m) }
+// Step takes a message of another member. What raft refuses is a Refusal; any other error is the member's end.
+func (n *Node) Step(m *pb.Message) error {
+	return n.guarded(func() error { return refusal(n.raw.Step(m)) })
+}
 
-// Propose hands data to raft, which keeps it until it is applied.
-func (n *Node) Propose(data []byte) error { return n.raw.Propose(data) }
+// Refusal is what raft does not take now; the member goes on.
+type Refusal struct{ error }
+
+// Unwrap gives raft's error.
+func (r Refusal) Unwrap() error { return r.error }
+
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Refusal{err}
+}
+
+// Propose hands data to raft, which copies it.
+func (n *Node) Propose(data []byte) error {
+	return n.guarded(func() error { return refusal(n.raw.Propose(data)) })
+}
+
+// guarded turns raft's panics into errors that end this member: raft panics when its storage cannot be read, and when the log
+// contradicts what this member once promised. Other groups in the process go on.
+func (n *Node) guarded(f func() error) (err error) {
+	if n.err != nil {
+		return n.err
+	}
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if bug, ok := p.(runtime.Error); ok {
+			panic(bug)
+		}
+		if err = n.storage.failed; err == nil {
+			err = fmt.Errorf("raft: %v", p)
+		}
+		n.err = err
+	}()
+	return f()
+}
 
 // Leader says whether this member believes to lead, and in which term.
 func (n *Node) Leader() (bool, uint64) { return n.state == raft.StateLeader, n.term }
@@ -109,12 +153,23 @@ func (n *Node) Commit() uint64 { return n.raw.BasicStatus().GetCommit() }
 // Process takes raft's next effects: writes go to the log's page cache at once; apply is called for each committed entry.
 // more says that there may be further effects. After an error the member must not be used.
 func (n *Node) Process(apply func(Committed) error) (more bool, err error) {
-	if n.err != nil || !n.raw.HasReady() {
-		return false, n.err
+	err = n.guarded(func() error {
+		more, err = n.process(apply)
+		return err
+	})
+	return more, err
+}
+
+func (n *Node) process(apply func(Committed) error) (more bool, err error) {
+	if !n.raw.HasReady() {
+		return false, nil
 	}
 	rd := n.raw.Ready()
 	n.note(rd)
 	n.outbox = n.outbox[:0]
+	for _, r := range rd.ReadStates {
+		n.reads = append(n.reads, Read{binary.LittleEndian.Uint64(r.RequestCtx), r.Index})
+	}
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
 		case raft.LocalAppendThread:
@@ -250,9 +305,11 @@ func (n *Node) Synced() error {
 	if len(n.waiting) == 0 {
 		n.waiting = nil
 	}
-	err := n.tell(done)
-	n.post()
-	return err
+	return n.guarded(func() error {
+		err := n.tell(done)
+		n.post()
+		return err
+	})
 }
 
 func (n *Node) apply(m *pb.Message, apply func(Committed) error) error {
@@ -274,6 +331,21 @@ func (n *Node) position(index uint64) (int64, error) {
 		return p.pos, nil
 	}
 	return n.opts.Log.PositionOf(index)
+}
+
+// Read answers a ReadIndex: whoever applied Index knows all that was committed when it was asked.
+type Read struct{ Number, Index uint64 }
+
+// ReadIndex asks a majority whether this member still leads; Reads gives the answer, or never does.
+func (n *Node) ReadIndex(number uint64) {
+	n.raw.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+}
+
+// Reads gives the answers since the last call.
+func (n *Node) Reads() []Read {
+	r := n.reads
+	n.reads = nil
+	return r
 }
 
 // Lead is the member that this one believes to lead; 0: nobody.

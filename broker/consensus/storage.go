@@ -16,6 +16,7 @@ type storage struct {
 	commit uint64 // at least this much is committed: what the checkpoint applied
 	recent recent
 
+	failed   error // a read that failed; raft panics then
 	snapshot func() (*pb.Snapshot, error)
 }
 
@@ -100,6 +101,7 @@ func (s *storage) read(index uint64) (*pb.Entry, error) {
 	case errors.Is(err, seglog.ErrCompacted):
 		return nil, raft.ErrCompacted
 	case err != nil:
+		s.failed = err
 		return nil, err
 	case next == index:
 		return nil, raft.ErrUnavailable
@@ -122,6 +124,8 @@ func (s *storage) Term(i uint64) (uint64, error) {
 		return 0, raft.ErrCompacted
 	case errors.Is(err, seglog.ErrUnavailable):
 		return 0, raft.ErrUnavailable
+	case err != nil:
+		s.failed = err
 	}
 	return t, err
 }

@@ -238,14 +238,13 @@ func (l *Log) TruncateFrom(index uint64) error {
 		return l.fail("truncate "+s.name, err)
 	}
 	l.chain = h.chain
+	if err := l.writeCut(s, at); err != nil {
+		return l.fail("note the cut of "+s.name, err)
+	}
 	if err := l.cut(s, at); err != nil {
 		return err
 	}
-	// The hard state may have been among the bytes that went: say it again.
-	if err := l.SetHardState(l.hard); err != nil {
-		return err
-	}
-	return l.Sync()
+	return l.endCut()
 }
 
 // cut zeroes a segment behind end and keeps its space.

@@ -70,21 +70,31 @@ func (l *Log) bySeq(seq uint64) (*segment, error) {
 	return nil, ErrUnavailable
 }
 
-// Install replaces the log by the segments first to last and the other named files, all in IncomingDir and synced. Every
-// record is checked before anything is touched. The hard state stays this member's own.
-func (l *Log) Install(first, last uint64, others []string) error {
+// Incoming is segments in IncomingDir of which every record was checked.
+type Incoming struct {
+	first, last uint64
+	next        segmentHeader // of the segment that follows them
+}
+
+// CheckIncoming reads every record of the segments first to last in IncomingDir. Damage gives a *CorruptError.
+func (l *Log) CheckIncoming(first, last uint64) (*Incoming, error) {
+	next, err := l.checkIncoming(first, last)
+	return &Incoming{first, last, next}, err
+}
+
+// Install replaces the log by what was checked and the other named files in IncomingDir; all must be synced. The hard state
+// stays this member's own. An error means that the log must not be used any more.
+func (l *Log) Install(in *Incoming, others []string) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
 	m := installMarker{Files: slices.Clone(others)}
+	first, last := in.first, in.last
 	for seq := first; seq <= last; seq++ {
 		m.Files = append(m.Files, SegmentFile(seq))
 	}
-	end, err := l.checkIncoming(first, last)
+	err := l.continueIncoming(in.next)
 	if err != nil {
-		return err
-	}
-	if err := l.continueIncoming(end); err != nil {
 		return err
 	}
 	m.Files = append(m.Files, SegmentFile(last+1))

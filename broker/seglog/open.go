@@ -169,6 +169,23 @@ func (l *Log) checkSealed(segs []*segment) error {
 
 // recoverLast scans the newest segment and cuts a torn tail.
 func (l *Log) recoverLast(s *segment) error {
+	note, err := l.readCut(s)
+	if err != nil {
+		return err
+	}
+	if note != nil {
+		if err := l.cut(s, note.End); err != nil {
+			return err
+		}
+	}
+	if err := l.scanLast(s); err != nil || note == nil {
+		return err
+	}
+	l.hard = note.Hard
+	return l.endCut()
+}
+
+func (l *Log) scanLast(s *segment) error {
 	sc := scanner{s: s, chain: s.prevChain, pos: s.firstPos, index: s.firstIndex - 1, size: l.opts.SegmentBytes}
 	if size, err := s.file.Size(); err == nil {
 		sc.size = size
@@ -336,6 +353,9 @@ func readRecord(s *segment, at int64, buf []byte) (recordHeader, []byte, error) 
 		buf = make([]byte, h.length)
 	}
 	buf = buf[:h.length]
+	if len(buf) == 0 {
+		return h, buf, nil
+	}
 	if _, err := s.file.ReadAt(buf, at+RecordHeaderSize); err != nil {
 		return h, buf, fmt.Errorf("data of %d bytes: %w", h.length, errShort(err))
 	}

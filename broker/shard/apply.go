@@ -83,6 +83,7 @@ func (s *Shard) applyPayload(c consensus.Committed) error {
 	if err != nil {
 		return err
 	}
+	s.appliedMicros = max(s.appliedMicros, b.NowMicros)
 	s.lastMicros = max(s.lastMicros, b.NowMicros)
 	if err := b.Commands(func(k entry.Kind, body []byte) error { return s.applyCommand(k, body, c.Pos) }); err != nil {
 		return err

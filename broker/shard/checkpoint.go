@@ -79,7 +79,7 @@ func (s *Shard) checkpointName() string { return filepath.Join(s.opts.Dir, "chec
 func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 	c := &checkpoint{
 		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Term: s.appliedTerm,
-		LastMicros: s.lastMicros, Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
+		LastMicros: s.appliedMicros, Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
 	}
 	c.setMembers(s.conf)
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
@@ -184,7 +184,7 @@ func (s *Shard) restoreAll(c *checkpoint) error {
 }
 
 func (s *Shard) restore(c *checkpoint) {
-	s.lastMicros = c.LastMicros
+	s.lastMicros, s.appliedMicros = c.LastMicros, c.LastMicros
 	s.catalog.Restore(c.Topics, c.Groups)
 	s.offsets.Restore(c.Offsets)
 	for _, t := range c.Topics {

@@ -76,6 +76,7 @@ type inbox struct {
 	commands []command
 	messages []*pb.Message
 	asides   []aside
+	readers  []chan error
 	heard    int // bytes of messages and asides
 	dropped  int // for want of room
 	closed   bool
@@ -178,6 +179,9 @@ func (s *Shard) take() {
 	s.asides = append(s.asides, in.asides...)
 	clear(in.asides)
 	in.asides, in.heard = in.asides[:0], 0
+	s.readers = append(s.readers, in.readers...)
+	clear(in.readers)
+	in.readers = in.readers[:0]
 	in.mu.Unlock()
 }
 

@@ -35,12 +35,11 @@ type Members struct {
 
 // Peer is another member as the leader sees it.
 type Peer struct {
-	ID       uint64
-	Match    uint64 // newest entry that it is known to have
-	State    string // probe, replicate, snapshot
-	Active   bool   // it was heard of lately
-	Learner  bool
-	Inflight int
+	ID      uint64
+	Match   uint64 // newest entry that it is known to have
+	State   string // probe, replicate, snapshot
+	Active  bool   // it was heard of lately
+	Learner bool
 }
 
 // Status may be asked by anybody; it is as old as the loop's last turn.
@@ -74,15 +73,22 @@ func (s *Shard) seen() Status {
 		ID: s.opts.ID, Lead: s.node.Lead(), Term: term, Leads: s.leaderTerm != 0 && s.Failed() == nil, Commit: s.node.Commit(), Applied: s.applied.Load(),
 		Members: Members{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetVotersOutgoing()},
 	}
-	if s.alone() || s.Failed() != nil {
-		return st
-	}
-	if leads, _ := s.node.Leader(); leads {
-		s.node.Progress(func(id uint64, p tracker.Progress) {
-			st.Peers = append(st.Peers, Peer{id, p.Match, p.State.String(), p.RecentActive, p.IsLearner, p.Inflights.Count()})
-		})
+	if st.Leads {
+		st.Peers = s.peers
 	}
 	return st
+}
+
+// lookAround notes, now and then, what the leader knows of the others.
+func (s *Shard) lookAround() {
+	s.peers = nil
+	if leads, _ := s.node.Leader(); !leads || s.alone() {
+		return
+	}
+	s.node.Progress(func(id uint64, p tracker.Progress) {
+		s.peers = append(s.peers, Peer{id, p.Match, p.State.String(), p.RecentActive, p.IsLearner})
+	})
+	s.told.Commit = 0 // tell again
 }
 
 // Receive takes a message of another member. It never blocks: when too much waits, the message is dropped, and raft says it
@@ -166,7 +172,11 @@ func (s *Shard) step(m *pb.Message) error {
 
 func (s *Shard) stepRaft(m *pb.Message) error {
 	err := s.node.Step(m)
-	if err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
+	var refused consensus.Refusal
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if !errors.Is(err, raft.ErrStepPeerNotFound) {
 		s.opts.Log.Warn("message refused", "type", m.GetType().String(), "from", m.GetFrom(), "err", err)
 	}
 	return nil

@@ -77,37 +77,42 @@ type Shard struct {
 	nextRef    atomic.Uint32
 
 	// loop's
-	pending     []*Batch
-	commands    []command
-	inflight    []*proposal
-	nextPos     int64
-	slack       int64 // what an entry may need besides its messages
-	lastMicros  int64
-	leaderTerm  uint64 // term in which the no-op was applied; 0: not leading
-	builder     entry.Builder
-	scratch     []byte
-	tookOffsets []byte // offset commits in the entry that is being formed
-	formed      uint64 // counts the entries that were formed
-	touched     []*queue.Queue
-	items       []*Item
-	writer      queue.Writer
-	conf        *pb.ConfState
-	syncing     *seglog.Syncing
-	syncedAt    int64
-	lastOffsets time.Time
-	lastSync    time.Time
-	lastRetain  time.Time
-	messages    []*pb.Message
-	asides      []aside
-	told        Status
-	changes     []command // of members
-	changing    *change
-	appliedTerm uint64
-	fetch       *fetch
-	marks       marks
-	quiet       map[uint64]int // ticks since a member that needs a snapshot asked for some of it
-	buffers     [][]byte
-	proposals   []*proposal
+	pending       []*Batch
+	commands      []command
+	inflight      []*proposal
+	nextPos       int64
+	slack         int64  // what an entry may need besides its messages
+	lastMicros    int64  // of the newest entry formed; no later one says an earlier time
+	appliedMicros int64  // of the newest entry applied
+	leaderTerm    uint64 // term in which the no-op was applied; 0: not leading
+	builder       entry.Builder
+	scratch       []byte
+	tookOffsets   []byte // offset commits in the entry that is being formed
+	formed        uint64 // counts the entries that were formed
+	touched       []*queue.Queue
+	items         []*Item
+	writer        queue.Writer
+	conf          *pb.ConfState
+	syncing       *seglog.Syncing
+	syncedAt      int64
+	lastOffsets   time.Time
+	lastSync      time.Time
+	lastRetain    time.Time
+	messages      []*pb.Message
+	asides        []aside
+	told          Status
+	peers         []Peer
+	changes       []command // of members
+	changing      *change
+	readers       []chan error // that wait for a read barrier
+	reading       reading
+	appliedTerm   uint64
+	fetch         *fetch
+	incoming      *seglog.Incoming // what a fetch brought, until raft says to install it
+	marks         marks
+	quiet         map[uint64]int // ticks since a member that needs a snapshot asked for some of it
+	buffers       [][]byte
+	proposals     []*proposal
 
 	status    atomic.Pointer[Status]
 	sealing   sync.Mutex // held while a sidecar and a checkpoint are written, or all is replaced
@@ -291,6 +296,9 @@ func (s *Shard) turn() {
 	s.take()
 	s.fail(s.hear())
 	s.fail(s.pump())
+	if s.read() {
+		s.fail(s.pump())
+	}
 	if err := s.Failed(); err != nil {
 		s.refuseAll(err)
 	} else if leads, _ := s.node.Leader(); !leads {
@@ -304,8 +312,12 @@ func (s *Shard) tick(now time.Time) error {
 	if s.Failed() != nil {
 		return nil
 	}
-	s.node.Tick()
+	if err := s.node.Tick(); err != nil {
+		return err
+	}
 	s.lookAfter()
+	s.lookAround()
+	s.reading.ticks++
 	if err := s.everySoOften(now); err != nil {
 		return err
 	}
@@ -495,6 +507,7 @@ func (s *Shard) refuseAll(err error) {
 		c.done <- err
 	}
 	s.changes = nil
+	s.refuseReaders(err)
 }
 
 func (s *Shard) answer(b *Batch, err error) {

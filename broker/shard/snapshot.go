@@ -340,8 +340,37 @@ func (s *Shard) fetched(err error) {
 	}
 	if f := s.fetch; f != nil {
 		s.dropFetch()
-		s.fail(s.stepRaft(f.message))
+		s.fail(s.arrived(f))
 	}
+}
+
+// arrived checks all that came before raft is told of it: from then on there is no way back.
+func (s *Shard) arrived(f *fetch) error {
+	in, err := s.log.CheckIncoming(f.First, f.Last)
+	if err == nil {
+		err = s.checkIncomingState(f.index())
+	}
+	if err == nil {
+		err = s.opts.FS.SyncDir(s.log.IncomingDir())
+	}
+	if err != nil {
+		s.opts.Log.Warn("what was fetched is damaged; it is fetched again", "from", f.message.GetFrom(), "err", err)
+		return s.clearIncoming()
+	}
+	s.incoming = in
+	return s.stepRaft(f.message)
+}
+
+func (s *Shard) checkIncomingState(index uint64) error {
+	b, err := vfs.ReadFile(s.opts.FS, filepath.Join(s.log.IncomingDir(), checkpointRef), checkpointMax)
+	if err != nil {
+		return err
+	}
+	c, err := decodeCheckpoint(b)
+	if err == nil && c.Applied != index {
+		err = fmt.Errorf("the checkpoint holds entry %d, the snapshot %d", c.Applied, index)
+	}
+	return err
 }
 
 // openWanted opens the next file where it ends: what is there came earlier.
@@ -431,15 +460,12 @@ func (s *Shard) onPiece(a aside) {
 
 // install implements consensus.Options.Install: what was fetched takes the place of log and state.
 func (s *Shard) install(snap *pb.Snapshot) error {
-	var m manifest
-	if err := json.Unmarshal(snap.GetData(), &m); err != nil {
-		return err
-	}
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
-	if err := s.log.Install(m.First, m.Last, []string{checkpointRef}); err != nil {
-		return errors.Join(err, s.clearIncoming())
+	if err := s.log.Install(s.incoming, []string{checkpointRef}); err != nil {
+		return err
 	}
+	s.incoming = nil
 	c, err := s.loadCheckpoint()
 	if err != nil {
 		return err

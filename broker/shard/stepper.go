@@ -61,5 +61,12 @@ func (s Stepper) Command(kind entry.Kind, body []byte) (done <-chan error) {
 // ChangeMembers proposes a change of members.
 func (s Stepper) ChangeMembers(body []byte) (done <-chan error) { return s.Command(kindMembers, body) }
 
+// Barrier is Shard.Barrier without waiting.
+func (s Stepper) Barrier() (done <-chan error) {
+	c := make(chan error, 1)
+	s.inbox.readers = append(s.inbox.readers, c)
+	return c
+}
+
 // Step takes a message as Receive does.
 func (s Stepper) Step(m *pb.Message) { s.Receive(m) }

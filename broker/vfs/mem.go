@@ -56,6 +56,22 @@ func (m *Mem) Crash(rng *rand.Rand) *Mem {
 	return after
 }
 
+// Kill is the disk after its process was killed: everything that was written is still there, as durable as it was, and no lock
+// is held.
+func (m *Mem) Kill() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := NewMem()
+	after.Capacity = m.Capacity
+	for name, n := range m.mu.names {
+		after.mu.names[name] = n
+	}
+	for name, n := range m.mu.durable {
+		after.mu.durable[name] = n
+	}
+	return after
+}
+
 func sortedNames(nodes map[string]*memNode) []string {
 	names := make([]string, 0, len(nodes))
 	for n := range nodes {
@@ -87,6 +103,22 @@ func (n *memNode) crash(rng *rand.Rand) *memNode {
 		}
 	}
 	return &memNode{data: out, synced: append([]byte(nil), out...), dirty: map[int]bool{}}
+}
+
+// sync makes what is visible durable: the sectors that were written since, and the length.
+func (n *memNode) sync() {
+	size := len(n.data)
+	if size < len(n.synced) {
+		n.synced = n.synced[:size:size]
+	} else if more := size - len(n.synced); more > 0 {
+		n.synced = append(n.synced, make([]byte, more)...)
+	}
+	for s := range n.dirty {
+		if from, to := s*sector, min((s+1)*sector, size); from < to {
+			copy(n.synced[from:to], n.data[from:to])
+		}
+	}
+	clear(n.dirty)
 }
 
 type memFile struct {
@@ -216,6 +248,13 @@ func (u unlock) Close() error {
 	return nil
 }
 
+// Used is the sum of all files' bytes.
+func (m *Mem) Used() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.usedLocked()
+}
+
 // Names lists all visible files below dir.
 func (m *Mem) Names(dir string) []string {
 	m.mu.Lock()
@@ -278,6 +317,9 @@ func (f *memFile) growLocked(size int64) error {
 	if f.m.Capacity > 0 && f.m.usedLocked()+more > f.m.Capacity {
 		return ErrNoSpace
 	}
+	for s := len(f.n.data) / sector; int64(s*sector) < size; s++ {
+		f.n.dirty[s] = true // zeros now, whatever stood there before the file was cut
+	}
 	f.n.data = append(f.n.data, make([]byte, more)...)
 	return nil
 }
@@ -287,8 +329,7 @@ func (f *memFile) Close() error { return nil }
 func (f *memFile) Sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	f.n.synced = append(f.n.synced[:0], f.n.data...)
-	clear(f.n.dirty)
+	f.n.sync()
 	return nil
 }
 

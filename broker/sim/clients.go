@@ -1,0 +1,221 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/shard"
+)
+
+const (
+	producers = 3
+	readers   = 2
+	queues    = 4
+	topic     = "orders"
+	inFlight  = 3 // tries of one producer
+)
+
+var host = netip.MustParseAddrPort("10.1.2.3:10911")
+
+// client is a producer, or one who commits and reads offsets.
+type client struct {
+	w        *world
+	name     string
+	next     int // message or value
+	flying   map[*try]bool
+	again    []string        // messages whose outcome was not known
+	floor    map[int32]int64 // by queue: the newest acknowledged offset
+	key      offsetKey
+	certain  int // committed values: index in truth.commits of the newest that a completed operation saw
+	reading  *reading
+	writing  *writing
+	producer shard.Producer
+}
+
+// try is a batch on its way.
+type try struct {
+	c     *client
+	m     *member
+	life  int
+	ids   []string
+	floor map[int32]int64 // what had been acknowledged before it was sent
+	batch *shard.Batch
+}
+
+func (w *world) leader() *member {
+	var leader *member
+	for _, m := range w.members {
+		if m.leads() && (leader == nil || m.shard.Status().Term > leader.shard.Status().Term) {
+			leader = m
+		}
+	}
+	return leader
+}
+
+// anyLeader is somebody who says to lead; a stale one says so, too.
+func (w *world) anyLeader() *member {
+	var all []*member
+	for _, m := range w.members {
+		if m.leads() {
+			all = append(all, m)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[w.rng.IntN(len(all))]
+}
+
+func (w *world) addProducer(i int) {
+	c := &client{w: w, name: fmt.Sprintf("p%d", i), flying: map[*try]bool{}, floor: map[int32]int64{}}
+	c.producer.Producer = entry.Producer{Ref: uint32(i + 1), Group: c.name, Addr: "1.2.3.4:5"}
+	w.clients = append(w.clients, c)
+	c.loop(c.produce)
+}
+
+func (c *client) loop(do func()) {
+	c.w.after(c.w.between(milli, 60*milli), func() {
+		if !c.w.stopped {
+			do()
+			c.loop(do)
+		}
+	})
+}
+
+func (c *client) produce() {
+	m := c.w.anyLeader()
+	if m == nil || len(c.flying) >= inFlight {
+		return
+	}
+	if _, ok := m.shard.Catalog().Topic(topic); !ok {
+		body, _ := json.Marshal(catalog.NewTopic(topic, queues))
+		m.shard.Command(entry.KindTopicPut, body)
+		m.turn()
+		return
+	}
+	t := &try{c: c, m: m, life: m.life, floor: map[int32]int64{}}
+	for q, off := range c.floor {
+		t.floor[q] = off
+	}
+	t.make(c.pick())
+	c.flying[t] = true
+	m.shard.Submit(t.batch)
+	m.turn()
+}
+
+// pick is what is sent next: something new, or again what may not have been stored.
+func (c *client) pick() []string {
+	if len(c.again) > 0 && c.w.chance(50) {
+		id := c.again[0]
+		c.again = c.again[1:]
+		return []string{id}
+	}
+	ids := make([]string, c.w.between(1, 5))
+	for i := range ids {
+		c.next++
+		ids[i] = fmt.Sprintf("%s-%d", c.name, c.next)
+	}
+	return ids
+}
+
+func (t *try) make(ids []string) {
+	rng := t.c.w.rng
+	t.ids = ids
+	b := &shard.Batch{Done: t.done}
+	e, _ := t.m.shard.Catalog().Topic(topic)
+	index := t.m.shard.Index().Topic(topic, e.CreatedPos)
+	for _, id := range ids {
+		t.c.w.truth.sent[id]++
+		q, from := rng.Int32N(queues), len(b.Buf)
+		body := id + " " + strings.Repeat("x", rng.IntN(2000))
+		b.Buf = message.Append(b.Buf, &message.Draft{Topic: []byte(topic), Body: []byte(body), QueueID: q, BornHost: host, StoreHost: host})
+		b.Items = append(b.Items, shard.Item{From: from, To: len(b.Buf), Queue: index.Queue(q), Producer: &t.c.producer})
+	}
+	t.batch = b
+}
+
+// done is the answer to a try.
+func (t *try) done(b *shard.Batch) {
+	c, w := t.c, t.c.w
+	if !c.flying[t] {
+		return // the member died meanwhile: nobody heard the answer
+	}
+	delete(c.flying, t)
+	switch {
+	case b.Err == nil:
+		t.acked(b)
+	case errors.Is(b.Err, shard.ErrNotLeader), errors.Is(b.Err, shard.ErrBusy), errors.Is(b.Err, shard.ErrNoSpace), errors.Is(b.Err, shard.ErrBehind):
+		for _, id := range t.ids { // definitely not stored
+			if w.truth.sent[id]--; w.truth.sent[id] < w.truth.stored[id] {
+				w.violate("message %s was refused (%v) and is stored", id, b.Err)
+			}
+		}
+		c.again = append(c.again, t.ids...)
+	default:
+		t.uncertain()
+	}
+}
+
+func (t *try) uncertain() {
+	t.c.w.result.Uncertain++
+	t.c.again = append(t.c.again, t.ids...)
+}
+
+func (t *try) acked(b *shard.Batch) {
+	c, w := t.c, t.c.w
+	if w.lastAck > 0 {
+		w.result.LongestMs = max(w.result.LongestMs, (w.now-w.lastAck)/milli)
+	}
+	w.lastAck = w.now
+	w.result.Acked += len(t.ids)
+	for i := range b.Items {
+		it := &b.Items[i]
+		if it.Gone {
+			w.violate("message %s: its topic is gone, nobody deleted it", t.ids[i])
+			return
+		}
+		if before, ok := t.floor[it.Queue.ID]; ok && it.Offset <= before {
+			w.violate("queue %d: message %s got offset %d, one acknowledged before it was sent has %d", it.Queue.ID, t.ids[i], it.Offset, before)
+		}
+		c.floor[it.Queue.ID] = max(c.floor[it.Queue.ID], it.Offset)
+		w.truth.acked = append(w.truth.acked, ackedMessage{t.ids[i], it.Queue.ID, it.Offset})
+	}
+}
+
+// lost makes everything uncertain that a member had not answered when it died.
+func (w *world) lost(m *member) {
+	for _, c := range w.clients {
+		var gone []*try
+		for t := range c.flying {
+			if t.m == m {
+				gone = append(gone, t)
+			}
+		}
+		sortTries(gone)
+		for _, t := range gone {
+			delete(c.flying, t)
+			t.uncertain()
+		}
+		if c.reading != nil && c.reading.m == m {
+			c.reading = nil
+		}
+		if c.writing != nil && c.writing.m == m {
+			c.writing = nil
+		}
+	}
+}
+
+// sortTries: a map has no order, and a run must be repeatable.
+func sortTries(ts []*try) {
+	for i := range ts {
+		for j := i; j > 0 && ts[j].ids[0] < ts[j-1].ids[0]; j-- {
+			ts[j], ts[j-1] = ts[j-1], ts[j]
+		}
+	}
+}

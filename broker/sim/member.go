@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// member is one process: a shard while it runs, and a disk always.
+type member struct {
+	w      *world
+	id     int // 0..2; raft's is one more
+	disk   *vfs.Mem
+	shard  shard.Stepper
+	up     bool
+	paused bool
+	life   int    // counts starts: events of an earlier life do nothing
+	read   uint64 // newest entry that was compared with the truth
+	skew   int64  // µs that its clock is off
+
+	slow      bool // its syncs take long
+	failSync  bool // its next sync fails
+	failWrite bool // its next write fails, in the middle
+	damaged   bool // bits of its disk were flipped: it may refuse to start
+	dead      bool // it refused to start, and may
+	syncing   bool // an end of its sync is scheduled
+	sealing   bool
+	outbox    []*pb.Message
+	asides    []sideMessage
+	waiting   []func() // what came while it was paused
+	snapshots int
+}
+
+type sideMessage struct {
+	from, to int
+	kind     shard.AsideKind
+	body     []byte
+}
+
+func newMember(w *world, id int) *member {
+	return &member{w: w, id: id, disk: vfs.NewMem(), skew: w.between(-5*second, 5*second)}
+}
+
+// epoch is the world's begin on calendars.
+var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (m *member) now() time.Time {
+	return epoch.Add(time.Duration(m.w.now+m.skew) * time.Microsecond)
+}
+
+var errDisk = errors.New("input/output error")
+
+// fs is the member's disk with its faults.
+func (m *member) fs() vfs.FS {
+	return &vfs.Fault{FS: m.disk, Hook: func(op vfs.Op, name string) error {
+		if m.w.conf.Disk {
+			m.w.say("member %d: %s %s", m.id+1, op, name)
+		}
+		switch {
+		case op == vfs.OpSync && m.failSync:
+			m.failSync = false
+			m.w.say("member %d: sync of %s fails", m.id+1, name)
+			return errDisk
+		case op == vfs.OpWrite && m.failWrite:
+			m.failWrite = false
+			m.w.say("member %d: write to %s fails in the middle", m.id+1, name)
+			return errDisk
+		}
+		return nil
+	}}
+}
+
+func (m *member) options() shard.Options {
+	return shard.Options{
+		FS: m.fs(), Dir: "log", ID: uint64(m.id) + 1, Voters: []uint64{1, 2, 3}, SegmentBytes: seglog.SegmentBytesMin, Durable: true,
+		RetentionBytes: 4 * seglog.SegmentBytesMin, Log: slog.New(m.w.conf.Log),
+		Send: func(ms []*pb.Message) { m.outbox = append(m.outbox, ms...) },
+		Aside: func(to uint64, k shard.AsideKind, b []byte) {
+			m.asides = append(m.asides, sideMessage{m.id, int(to) - 1, k, b})
+		},
+		Now:     m.now,
+		Salt:    m.w.rng.Uint32,
+		Planted: m.w.conf.Planted,
+		Event:   m.happened,
+	}
+}
+
+func (m *member) happened(kind, text string) {
+	m.w.say("member %d: %s: %s", m.id+1, kind, text)
+	if kind == "snapshot" && strings.HasPrefix(text, "entries up to") {
+		m.w.result.Snapshots++
+	}
+}
+
+// start opens what is on the disk.
+func (m *member) start() {
+	m.life++
+	m.syncing, m.sealing, m.paused = false, false, false
+	m.outbox, m.asides, m.waiting = nil, nil, nil
+	s, err := shard.OpenStepped(m.options())
+	if err != nil {
+		m.refused(err)
+		return
+	}
+	m.shard, m.up = s, true
+	m.read = min(m.read, s.Committed())
+	m.w.say("member %d starts: entries %d to %d, applied %d", m.id+1, s.Log().FirstIndex(), s.Log().LastIndex(), s.Committed())
+	m.every(int64(shard.TickEvery/time.Microsecond), m.tick)
+	m.turn()
+}
+
+// refused is a start that failed. A member whose disk was tampered with may, and should.
+func (m *member) refused(err error) {
+	var damage *seglog.CorruptError
+	m.w.say("member %d does not start: %v", m.id+1, err)
+	if m.damaged && (errors.As(err, &damage) || strings.Contains(err.Error(), "damage")) {
+		m.dead = true
+		return
+	}
+	if errors.Is(err, errDisk) || errors.Is(err, vfs.ErrNoSpace) {
+		m.w.restart(m, m.w.between(second, 3*second))
+		return
+	}
+	m.w.violate("member %d does not start: %v", m.id+1, err)
+}
+
+// every repeats something in this life.
+func (m *member) every(micros int64, do func()) {
+	life := m.life
+	var again func()
+	again = func() {
+		if m.life != life || !m.up {
+			return
+		}
+		do()
+		m.w.after(micros+m.w.between(-micros/50, micros/50), again)
+	}
+	m.w.after(m.w.between(0, micros), again)
+}
+
+// do runs something on the member in this life, when it is not paused.
+func (m *member) do(f func()) {
+	if !m.up {
+		return
+	}
+	if m.paused {
+		if len(m.waiting) < 10_000 {
+			m.waiting = append(m.waiting, f)
+		}
+		return
+	}
+	f()
+}
+
+func (m *member) tick() {
+	if m.paused {
+		return
+	}
+	m.shard.Tick(m.now())
+	m.turn()
+}
+
+// turn lets the shard work, and takes what comes out of it.
+func (m *member) turn() {
+	m.shard.Turn()
+	m.w.net.post(m)
+	if m.shard.Syncing() && !m.syncing {
+		m.syncing = true
+		m.later(m.syncTime(), m.endSync)
+	}
+	if m.shard.Seals() && !m.sealing {
+		m.sealing = true
+		m.later(m.w.between(milli, 50*milli), m.seal)
+	}
+	m.w.observe(m)
+}
+
+// later schedules something in this life.
+func (m *member) later(micros int64, do func()) {
+	life := m.life
+	m.w.after(micros, func() {
+		if m.life == life {
+			m.do(do)
+		}
+	})
+}
+
+func (m *member) syncTime() int64 {
+	if m.slow {
+		return m.w.between(100*milli, 2*second)
+	}
+	return m.w.between(50, 3*milli)
+}
+
+func (m *member) endSync() {
+	m.syncing = false
+	if !m.shard.Syncing() {
+		return
+	}
+	m.shard.EndSync()
+	m.turn()
+}
+
+func (m *member) seal() {
+	m.sealing = false
+	if !m.shard.Seals() {
+		return
+	}
+	m.shard.Seal()
+	m.turn()
+}
+
+// crash ends the process. A power loss takes what was not synced.
+func (m *member) crash(power bool) {
+	if !m.up {
+		return
+	}
+	m.up = false
+	m.life++
+	m.w.result.Crashes++
+	if power {
+		m.w.say("member %d: power loss", m.id+1)
+		m.disk = m.disk.Crash(m.w.rng)
+	} else {
+		m.w.say("member %d: killed", m.id+1)
+		m.disk = m.disk.Kill()
+	}
+	m.w.lost(m)
+}
+
+func (m *member) resume() {
+	if !m.paused {
+		return
+	}
+	m.paused = false
+	m.w.say("member %d goes on", m.id+1)
+	waiting := m.waiting
+	m.waiting = nil
+	for _, f := range waiting {
+		m.do(f)
+	}
+}
+
+// leads says that the member answers as the leader.
+func (m *member) leads() bool { return m.up && !m.paused && m.shard.Leads() }
+
+func (m *member) failed() error {
+	if !m.up {
+		return nil
+	}
+	return m.shard.Failed()
+}
+
+func (m *member) String() string { return fmt.Sprintf("member %d", m.id+1) }
+
+// entries reads what the member shows from an entry on, as consumers and the trail do.
+func (m *member) entries(from uint64, f func(entry.Record) error) (uint64, error) {
+	return m.shard.Read(from, 4<<20, f)
+}
