@@ -1,6 +1,8 @@
 package remoting
 
 import (
+	"bytes"
+
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
@@ -13,7 +15,7 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 	a := args{f: f}
 	o := entry.Offset{
 		Group: f.String("consumerGroup"), Topic: f.String("topic"), QueueID: a.int32("queueId", -1), Offset: a.int("commitOffset", -1),
-		Client: c.client.Identity().ClientID, AtMicros: c.now(),
+		Client: c.who.Identity().ClientID, AtMicros: c.now(),
 	}
 	if err := a.refusal(); err != nil {
 		c.refuse(call, err)
@@ -27,10 +29,28 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 		c.s.svc.CommitOffset(o, nil)
 		return
 	}
-	k := *call
+	k, who, frame := *call, c.who, c.copyOf(f)
 	c.rpc.Owe(1)
 	c.s.svc.CommitOffset(o, func(err *service.Error) {
-		c.done(&k, err)
+		switch {
+		case err == nil:
+			k.OK(nil)
+		case err.NotLed() && frame != nil && who == c.client:
+			c.again(frame)
+		case err.NotLed() && frame != nil:
+			c.notLed(&k)
+		default:
+			k.Fail(err.Code, "%s", err.Text)
+			c.refused(who, int(k.Code), o.Topic, o.Group, err)
+		}
 		c.rpc.Owe(-1)
 	})
+}
+
+// copyOf is a frame that is needed after its handler returned; nil in a group of one, where it is not.
+func (c *conn) copyOf(f *wire.Frame) []byte {
+	if c.s.relay == nil {
+		return nil
+	}
+	return bytes.Clone(f.Raw)
 }

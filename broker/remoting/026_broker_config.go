@@ -15,7 +15,11 @@ func (c *conn) brokerConfig(call *rpc.Call, _ *wire.Frame) {
 	if n.SyncMode != "fdatasync" {
 		flush = "ASYNC_FLUSH"
 	}
-	body := fmt.Sprintf("brokerClusterName=%s\nbrokerName=%s\nbrokerId=0\nbrokerRole=SYNC_MASTER\nflushDiskType=%s\nlistenPort=%s\nmaxMessageSize=%d\nbrokerPermission=6\nfileReservedTime=%d\n",
-		n.Cluster, n.Broker, flush, portOf(n.StoreHost), c.s.svc.MaxMessage(), int(c.s.svc.RetentionAge().Hours()))
+	role := "SYNC_MASTER"
+	if c.s.svc.BrokerID() != 0 {
+		role = "SLAVE"
+	}
+	body := fmt.Sprintf("brokerClusterName=%s\nbrokerName=%s\nbrokerId=%d\nbrokerRole=%s\nflushDiskType=%s\nlistenPort=%s\nmaxMessageSize=%d\nbrokerPermission=6\nfileReservedTime=%d\n",
+		n.Cluster, n.Broker, c.s.svc.BrokerID(), role, flush, portOf(n.StoreHost), c.s.svc.MaxMessage(), int(c.s.svc.RetentionAge().Hours()))
 	call.OK([]byte(body), rpc.Field{Name: "version", Value: "{\"counter\":0,\"stateVersion\":0,\"timestamp\":0}"})
 }

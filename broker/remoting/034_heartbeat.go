@@ -18,7 +18,7 @@ const (
 )
 
 // heartbeat: HEART_BEAT. Body: HeartbeatData. Registers the connection in its producer and consumer groups; a new consumer
-// group is made, with its retry topic, where that is allowed. Answers 0 with IS_SUB_CHANGE; 1, 26. Fingerprint-only heartbeats
+// group is made, with its retry topic, where that is allowed and by the leader. Answers 0 with IS_SUB_CHANGE; 1, 26. Fingerprint-only heartbeats
 // (version 2) are not offered, so clients send whole ones.
 func (c *conn) heartbeat(call *rpc.Call, f *wire.Frame) {
 	var hb group.Heartbeat
@@ -41,7 +41,7 @@ func (c *conn) heartbeat(call *rpc.Call, f *wire.Frame) {
 	ctx, cancel := context.WithTimeout(context.Background(), changePatience)
 	defer cancel()
 	for i := range hb.Consumers {
-		if err := c.consumerGroup(ctx, &hb.Consumers[i]); err != nil {
+		if err := c.consumerGroup(ctx, &hb.Consumers[i]); err != nil && !err.NotLed() {
 			c.refuse(call, err)
 			return
 		}
@@ -55,8 +55,12 @@ func (c *conn) heartbeat(call *rpc.Call, f *wire.Frame) {
 	tell()
 }
 
-// consumerGroup makes what a group needs before its first member is in.
+// consumerGroup makes what a group needs before its first member is in. A member that does not lead makes nothing: consumers
+// send their heartbeats to all members, and so to the leader.
 func (c *conn) consumerGroup(ctx context.Context, d *group.ConsumerData) *service.Error {
+	if !c.s.leads() {
+		return nil
+	}
 	g, err := c.s.svc.EnsureGroup(ctx, d.Group)
 	if err != nil {
 		return err

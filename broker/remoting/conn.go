@@ -15,6 +15,11 @@ type conn struct {
 	s      *Server
 	rpc    *rpc.Conn
 	client *service.Client
+	who    *service.Client            // asks what the frame asks: client, or a guest
+	guests map[string]*service.Client // clients of other members by address, whose requests come over this connection
+	lane   int                        // of the relay
+	frame  *wire.Frame                // that a handler of a call has at hand
+	kept   *kept                      // the frames of parcel; nil in a group of one
 	parcel *service.Parcel
 	header service.SendHeader // scratch
 	readAt int64              // µs, of the frames being handled; 0: not asked for yet
@@ -81,22 +86,29 @@ func (c *conn) name(b []byte) string {
 	return s
 }
 
-// refuse answers with an error, and tells the trail.
-func (c *conn) refuse(call *rpc.Call, err *service.Error) { c.refuseOf(call, "", "", err) }
+// refuse answers with an error, and tells the trail. What the leader may still do goes to the leader.
+func (c *conn) refuse(call *rpc.Call, err *service.Error) {
+	if err.NotLed() && c.s.relay != nil && c.frame != nil && elsewhere[call.Code] {
+		c.voted(call, c.frame)
+		return
+	}
+	c.refuseOf(call, "", "", err)
+}
 
 func (c *conn) refuseOf(call *rpc.Call, topic, group string, err *service.Error) {
 	call.Fail(err.Code, "%s", err.Text)
-	c.refused(int(call.Code), topic, group, err)
+	c.refused(c.who, int(call.Code), topic, group, err)
 }
 
-// refused keeps refusals that tell of a client's mistake or of overload; that there is nothing to give is none.
-func (c *conn) refused(request int, topic, group string, err *service.Error) {
+// refused keeps refusals that tell of a client's mistake or of overload; that there is nothing to give is none. What was relayed
+// is kept by the member that the client is connected to.
+func (c *conn) refused(client *service.Client, request int, topic, group string, err *service.Error) {
 	switch err.Code {
 	case service.CodeQueryNotFound, service.CodePullNotFound, service.CodePullRetryImmediately, service.CodePullOffsetMoved:
 		return
 	}
-	if f := c.s.opts.Refused; f != nil {
-		f(Refusal{request, c.client.Identity().ClientID, c.client.AddrText(), topic, group, err.Error()})
+	if f := c.s.opts.Refused; f != nil && client == c.client {
+		f(Refusal{request, client.Identity().ClientID, client.AddrText(), topic, group, err.Error()})
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func (c *conn) pull(f *wire.Frame) {
-	req := &service.PullRequest{Client: c.client, ReceivedMicros: c.now()}
+	req := &service.PullRequest{Client: c.who, ReceivedMicros: c.now()}
 	err := c.parsePull(req, f)
 	if err == nil {
 		err = c.subscription(req)
@@ -97,7 +97,7 @@ func (c *conn) pulled(req *service.PullRequest, r *service.PullResult, code, opa
 	took := time.Duration(time.Now().UnixMicro()-req.ReceivedMicros) * time.Microsecond
 	c.rpc.Answered(code, int32(r.Code), took, r.WaitedMicros > 0)
 	if r.Code != service.CodeSuccess {
-		c.refused(int(code), req.Topic, req.Group, &service.Error{Code: r.Code, Text: r.Remark})
+		c.refused(req.Client, int(code), req.Topic, req.Group, &service.Error{Code: r.Code, Text: r.Remark})
 	}
 	r.Release()
 }

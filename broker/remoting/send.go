@@ -1,6 +1,7 @@
 package remoting
 
 import (
+	"sync"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/message"
@@ -12,7 +13,39 @@ import (
 const (
 	tokenBinary = 1
 	tokenOneway = 2
+	tokenGuest  = 4 // of another member's client
 )
+
+// kept is the frames of a parcel, in the order of its results: what is not stored because this member was voted out goes to the
+// leader. A group of one keeps none.
+type kept struct {
+	raw  []byte
+	ends []int
+}
+
+var keptPool = sync.Pool{New: func() any { return &kept{} }}
+
+const keptBytes = 1 << 20 // larger ones are not used again
+
+func (k *kept) add(raw []byte) {
+	k.raw = append(k.raw, raw...)
+	k.ends = append(k.ends, len(k.raw))
+}
+
+func (k *kept) frame(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = k.ends[i-1]
+	}
+	return k.raw[from:k.ends[i]]
+}
+
+func (k *kept) release() {
+	if cap(k.raw) <= keptBytes {
+		k.raw, k.ends = k.raw[:0], k.ends[:0]
+		keptPool.Put(k)
+	}
+}
 
 // send adds the message in c.header to the parcel of this read.
 func (c *conn) send(f *wire.Frame, err error) {
@@ -23,6 +56,12 @@ func (c *conn) send(f *wire.Frame, err error) {
 	}
 	if c.parcel == nil {
 		c.parcel = c.s.svc.Parcel(c.client)
+		if c.s.relay != nil {
+			c.kept = keptPool.Get().(*kept)
+		}
+	}
+	if c.kept != nil {
+		c.kept.add(f.Raw)
 	}
 	t := service.Token{Opaque: f.Opaque, Request: f.Code}
 	if f.Type == wire.Binary {
@@ -31,7 +70,11 @@ func (c *conn) send(f *wire.Frame, err error) {
 	if f.Oneway() {
 		t.Flags |= tokenOneway
 	}
+	if c.who != c.client {
+		t.Flags |= tokenGuest
+	}
 	c.header.ReceivedMicros = c.now()
+	c.parcel.From(c.who)
 	c.parcel.Add(&c.header, f.Body, t)
 	if c.parcel.Bytes() >= parcelBytes {
 		c.submit()
@@ -41,31 +84,46 @@ func (c *conn) send(f *wire.Frame, err error) {
 // submit seals the parcel.
 func (c *conn) submit() {
 	if p := c.parcel; p != nil {
-		c.parcel = nil
+		frames := c.kept
+		c.parcel, c.kept = nil, nil
 		received := c.readAt
 		c.rpc.Owe(1)
-		p.Submit(func(p *service.Parcel) { c.sent(p, received) })
+		p.Submit(func(p *service.Parcel) { c.sent(p, frames, received) })
 	}
 }
 
 // sent answers a parcel; the shard's goroutine calls it.
-func (c *conn) sent(p *service.Parcel, received int64) {
+func (c *conn) sent(p *service.Parcel, frames *kept, received int64) {
 	c.rpc.Reply(func(dst []byte) []byte {
 		for i := range p.Results {
-			dst = appendSent(dst, &p.Results[i])
+			if !goesOn(frames, &p.Results[i]) {
+				dst = appendSent(dst, &p.Results[i])
+			}
 		}
 		return dst
 	})
-	c.rpc.Owe(-1)
 	took := time.Duration(time.Now().UnixMicro()-received) * time.Microsecond
 	for i := range p.Results {
 		r := &p.Results[i]
+		if goesOn(frames, r) {
+			c.again(frames.frame(i))
+			continue
+		}
 		c.rpc.Answered(r.Token.Request, int32(r.Code), took, false)
-		if r.Code != service.CodeSuccess {
-			c.refused(int(r.Token.Request), "", "", &service.Error{Code: r.Code, Text: r.Remark})
+		if r.Code != service.CodeSuccess && r.Token.Flags&tokenGuest == 0 {
+			c.refused(c.client, int(r.Token.Request), "", "", &service.Error{Code: r.Code, Text: r.Remark})
 		}
 	}
+	c.rpc.Owe(-1)
+	if frames != nil {
+		frames.release()
+	}
 	p.Release()
+}
+
+// goesOn says that a message was not stored, and that the leader is asked to.
+func goesOn(frames *kept, r *service.Result) bool {
+	return frames != nil && r.NotLed && r.Token.Flags&tokenGuest == 0
 }
 
 // appendSent writes SendMessageResponseHeader with what clients need to trace: MSG_REGION and TRACE_ON.
@@ -74,6 +132,9 @@ func appendSent(dst []byte, r *service.Result) []byte {
 		return dst
 	}
 	w := wire.Response(dst, uint8(r.Token.Flags&tokenBinary), r.Token.Opaque, int32(r.Code), r.Remark)
+	if r.NotLed && r.Token.Flags&tokenGuest != 0 {
+		w.String(notLedField, "true")
+	}
 	if r.Code != service.CodeSuccess {
 		return w.End(0)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
@@ -24,6 +25,9 @@ type Options struct {
 	Happened func(group.Happening)
 	// Refused is told of requests that were refused.
 	Refused func(Refusal)
+	// Leader gives the remoting address of the member that leads the broker group; not ok: nobody leads as far as this one
+	// knows. It may be this member's own address, while it leads. It must not block. Nil in a group of one.
+	Leader func() (addr string, ok bool)
 }
 
 // Refusal is a request that was refused. Topic and Group are empty where the request has none, or was not read so far.
@@ -39,6 +43,8 @@ type Server struct {
 	clients *group.Registry
 	rpc     *rpc.Server
 	stop    func() // expiring
+	relay   *relay // nil in a group of one
+	lanes   atomic.Uint32
 }
 
 const expireEvery = 5 * time.Second
@@ -48,11 +54,15 @@ func Start(svc *service.Service, o Options) (*Server, error) {
 	s := &Server{opts: o, svc: svc, clients: group.New()}
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
+	if o.Leader != nil {
+		s.relay = newRelay(o.Broker, o.Leader, o.Log)
+	}
 	var err error
 	s.rpc, err = rpc.Listen(rpc.Options{
 		Name: "broker", Listen: o.Listen, Handler: s, Log: o.Log, BeforeWrite: o.BeforeWrite, Answered: o.Answered,
 	})
 	if err != nil {
+		s.endRelay()
 		return nil, err
 	}
 	s.stop = rpc.Repeat(expireEvery, func(now time.Time) { s.clients.Expire(now.UnixMilli()) })
@@ -71,7 +81,23 @@ func (s *Server) Clients() *group.Registry { return s.clients }
 // Shutdown answers what was asked and closes.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
-	return s.rpc.Shutdown(ctx)
+	err := s.rpc.Shutdown(ctx)
+	s.endRelay()
+	return err
+}
+
+func (s *Server) endRelay() {
+	if s.relay != nil {
+		s.relay.close()
+	}
+}
+
+// Relay counts what was handed to the leader; nil in a group of one.
+func (s *Server) Relay() *RelayStats {
+	if s.relay == nil {
+		return nil
+	}
+	return &s.relay.stats
 }
 
 // handlers answer requests that are not about sending or pulling messages.
@@ -93,7 +119,8 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 
 // Open implements rpc.Handler.
 func (s *Server) Open(c *rpc.Conn) {
-	k := &conn{s: s, rpc: c, client: service.NewClient(c.Addr, "remoting"), names: map[string]string{}}
+	k := &conn{s: s, rpc: c, client: service.NewClient(c.Addr, "remoting"), names: map[string]string{}, lane: int(s.lanes.Add(1) % lanes)}
+	k.who = k.client
 	c.Data = k
 	s.clients.Connected(time.Now().UnixMilli(), k, group.Identity{Addr: c.Addr.String(), Protocol: "remoting"})
 }
@@ -105,6 +132,9 @@ func (s *Server) Frame(c *rpc.Conn, f *wire.Frame) {
 		return
 	}
 	k.introduce(f)
+	if s.relay != nil && k.handOver(f) {
+		return
+	}
 	switch f.Code {
 	case wire.SendMessage:
 		k.sendMessage(f)
@@ -129,7 +159,9 @@ func (c *conn) call(f *wire.Frame) {
 		return
 	}
 	c.submit() // what was sent before is stored before what is asked now
+	c.frame = f
 	h(c, &call, f)
+	c.frame = nil
 }
 
 // Flush seals what one read brought.
@@ -143,5 +175,6 @@ func (s *Server) Flush(c *rpc.Conn) {
 func (s *Server) Close(c *rpc.Conn) {
 	k := c.Data.(*conn)
 	s.svc.CancelPulls(k.client)
+	k.guestsGone()
 	s.clients.Close(time.Now().UnixMilli(), k)
 }

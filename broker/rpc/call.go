@@ -55,6 +55,9 @@ func (c *Call) Answer(code int, remark string, body []byte, fields ...Field) {
 	c.answer(code, remark, body, fields)
 }
 
+// Took is how long ago the request was read.
+func (c *Call) Took() time.Duration { return time.Since(c.started) }
+
 func (c *Call) answer(code int, remark string, body []byte, fields []Field) {
 	if c.Conn == nil {
 		return

@@ -1,8 +1,11 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
 // Response codes (org.apache.rocketmq.remoting.protocol.{RemotingSysResponseCode,ResponseCode}).
@@ -46,6 +49,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
+// NotLed says that nothing was done, because this member does not lead its broker group: the leader may be asked.
+func (e *Error) NotLed() bool { return e != nil && errors.Is(e.Cause, shard.ErrNotLeader) }
+
 // Refuse makes an Error.
 func Refuse(code int, format string, args ...any) *Error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
@@ -80,6 +86,7 @@ type Result struct {
 	Token       Token
 	Code        int
 	Remark      string // "" on success
+	NotLed      bool   // nothing was stored, because this member does not lead its broker group: the leader may be asked
 	QueueID     int32
 	QueueOffset int64   // of the first message
 	Position    int64   // physical offset of the first message
@@ -107,6 +114,9 @@ type PullRequest struct {
 	ReceivedMicros int64
 	// Peek is set by a console that looks without consuming: no group, no note, no long poll.
 	Peek bool
+	// Follower is set for a member that does not lead, while nobody does: it answers from what it has applied, stores no offset,
+	// makes no group, and holds the request no longer than until there is a leader.
+	Follower bool
 }
 
 // Bits of PullRequest.SysFlag (org.apache.rocketmq.common.sysflag.PullSysFlag).

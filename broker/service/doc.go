@@ -8,6 +8,10 @@
 // Invariants: a send is answered exactly once, after its entry is committed (and, by default, on stable storage);
 // pulls never see past the commit index. Send and Pull never block their caller: they call back.
 //
-// Goroutines: none of its own but the sweeper of long polls; calls come from the fronts' goroutines, call-backs from the
-// shard's goroutine or a reader's and must not block.
+// A broker group of several members: every operation is the leader's, and is refused with an Error that is NotLed elsewhere;
+// only a pull that says so (Follower) is answered by a member that does not lead. leadership.go does what a change of leader
+// asks for.
+//
+// Goroutines: none of its own but the sweeper of long polls and the one that follows the leader; calls come from the fronts'
+// goroutines, call-backs from the shard's goroutine or a reader's and must not block.
 package service

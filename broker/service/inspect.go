@@ -34,7 +34,7 @@ func (s *Service) InspectNode() inspect.Node {
 	n := inspect.Node{
 		Cluster: o.Cluster, Broker: o.Broker, NodeID: o.NodeID, Version: o.Version, Roles: o.Roles, StartedAt: s.started.UnixMilli(),
 		Now: time.Now().UnixMilli(), StoreHost: o.StoreHost.String(), NameServer: o.NameServer, Term: s.shard.Term(),
-		Leader: s.shard.Failed() == nil, LogFirstPos: log.FirstPos(), LogEndPos: log.EndPos(), CommitIndex: s.shard.Committed(),
+		Leader: s.Leads(), LogFirstPos: log.FirstPos(), LogEndPos: log.EndPos(), CommitIndex: s.shard.Committed(),
 		AppliedIndex: s.shard.Applied(), SyncMode: mode, LogBytes: log.Bytes(), FsyncP50: log.Syncs().Quantile(0.5),
 		FsyncP99: log.Syncs().Quantile(0.99), MessagesIn: s.shard.Counters().Messages.Load(), BytesIn: s.shard.Counters().Bytes.Load(),
 		MessagesOut: s.messageOut.Load(), BytesOut: s.bytesOut.Load(),

@@ -38,7 +38,10 @@ func (s *Service) QueryOffset(group, topic string, queueID int32, setZeroIfNotFo
 // CommitOffset stores a group's offset (code 15, or a pull's piggy-back). With done it is answered when it is stored; done may
 // be nil (one-way), then it is stored soon.
 func (s *Service) CommitOffset(o entry.Offset, done func(*Error)) {
-	err := s.checkCommit(&o)
+	err := s.refuseToLead() // a member that does not lead must not note it: it would be stored when it leads, after newer ones
+	if err == nil {
+		err = s.checkCommit(&o)
+	}
 	if err != nil {
 		if done != nil {
 			done(err)

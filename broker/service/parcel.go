@@ -31,6 +31,7 @@ type span struct{ from, n int }
 // late is a request whose topic must be made first.
 type late struct {
 	h      SendHeader
+	client *Client
 	body   []byte
 	who    *shard.Producer
 	result int
@@ -58,6 +59,9 @@ func (s *Service) Parcel(c *Client) *Parcel {
 	p.client = c
 	return p
 }
+
+// From says whose the messages are that are added next: a connection may bring those of several clients.
+func (p *Parcel) From(c *Client) { p.client = c }
 
 // Release returns the parcel to the pool.
 func (p *Parcel) Release() {
@@ -102,7 +106,7 @@ func checkProducer(group []byte) *Error {
 
 // wait keeps a request until its topic was made.
 func (p *Parcel) wait(at int, h *SendHeader, body []byte, who *shard.Producer) *Error {
-	l := late{h: h.clone(), body: append([]byte(nil), body...), who: who, result: at}
+	l := late{h: h.clone(), client: p.client, body: append([]byte(nil), body...), who: who, result: at}
 	requests, bytes := p.s.late.Add(1), p.s.lateBytes.Add(l.bytes())
 	if requests > lateMax || bytes > lateBytes {
 		p.s.lateEnded(&l)
@@ -121,7 +125,7 @@ func (s *Service) lateEnded(l *late) {
 
 func (p *Parcel) refused(at int, err *Error) {
 	if err != nil {
-		p.Results[at].Code, p.Results[at].Remark = err.Code, err.Text
+		p.Results[at].Code, p.Results[at].Remark, p.Results[at].NotLed = err.Code, err.Text, err.NotLed()
 	}
 }
 
@@ -304,6 +308,7 @@ func (p *Parcel) submitLate() {
 			err = topicMissing(string(l.h.Topic))
 		}
 		if err == nil {
+			p.client = l.client
 			err = p.put(l.result, t, &l.h, l.body, l.who)
 		}
 		p.refused(l.result, err)

@@ -83,8 +83,9 @@ func (p *polls) hold(r *pull) {
 	add(p.byClient, c, r)
 	heap.Push(&p.heap, r)
 	r.queue.Waiters.Add(1)
-	// A message may have come before the waiter was counted.
-	if _, end, _ := r.queue.Bounds(); end > r.next {
+	// A message, or a leader, may have come before the waiter was counted.
+	_, end, _ := r.queue.Bounds()
+	if end > r.next || p.s.leaderCame(r) {
 		p.removeLocked(r)
 		p.readyLocked(r)
 	}
@@ -127,6 +128,18 @@ func (p *polls) stored(q *queue.Queue) {
 		p.readyLocked(r)
 	}
 	p.mu.Unlock()
+}
+
+// release answers all that is held: this member no longer is, or no longer must be, the one to hold it.
+func (p *polls) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.heap) > 0 {
+		r := p.heap[0]
+		p.removeLocked(r)
+		r.due = true
+		p.readyLocked(r)
+	}
 }
 
 func (p *polls) work() {

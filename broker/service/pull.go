@@ -60,7 +60,9 @@ func (s *Service) Pull(req *PullRequest, done func(*PullResult)) {
 		return
 	}
 	p.done = done
-	if req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
+	if req.Follower {
+		s.pullsHere.Add(1)
+	} else if req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
 		s.CommitOffset(entry.Offset{
 			Group: req.Group, Topic: req.Topic, QueueID: req.QueueID, Offset: req.CommitOffset, Client: p.identity.ClientID, AtMicros: nowMicros(),
 		}, nil)
@@ -75,14 +77,8 @@ func (s *Service) Pull(req *PullRequest, done func(*PullResult)) {
 
 // checkPull is RocketMQ's order of checks (rocketmq.md 6.2).
 func (s *Service) checkPull(req *PullRequest) (*pull, *Error) {
-	if !req.Peek {
-		g, err := s.EnsureGroup(context.Background(), req.Group)
-		if err != nil {
-			return nil, err
-		}
-		if !g.ConsumeEnable {
-			return nil, Refuse(CodeNoPermission, "subscription group no permission, %s", req.Group)
-		}
+	if err := s.checkPullGroup(req); err != nil {
+		return nil, err
 	}
 	e, ok := s.shard.Catalog().Topic(req.Topic)
 	if !ok {
@@ -111,6 +107,30 @@ func (s *Service) checkPull(req *PullRequest) (*pull, *Error) {
 		p.identity = req.Client.Identity()
 	}
 	return p, nil
+}
+
+func (s *Service) checkPullGroup(req *PullRequest) *Error {
+	if req.Peek {
+		return nil
+	}
+	g, known := s.Group(req.Group)
+	if !known && req.Follower && s.opts.AutoCreateGroup {
+		return nil // the leader will make it
+	}
+	if !known {
+		var err *Error
+		g, err = s.EnsureGroup(context.Background(), req.Group)
+		if err.NotLed() {
+			return nil // voted out a moment ago
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !g.ConsumeEnable {
+		return Refuse(CodeNoPermission, "subscription group no permission, %s", req.Group)
+	}
+	return nil
 }
 
 // try gives the answer, or nil when the request is to be held.
@@ -145,7 +165,7 @@ func (s *Service) try(p *pull) *PullResult {
 		}
 	}
 	r.NextBegin = p.next
-	if p.mayWait() {
+	if p.mayWait() && !s.leaderCame(p) {
 		return nil
 	}
 	r.Code = CodePullNotFound
@@ -155,6 +175,9 @@ func (s *Service) try(p *pull) *PullResult {
 	}
 	return r
 }
+
+// leaderCame says that a request that is answered for want of a leader has one to be answered by.
+func (s *Service) leaderCame(p *pull) bool { return p.req.Follower && s.Leader() != 0 }
 
 func (p *pull) mayWait() bool {
 	return !p.due && p.req.SysFlag&PullSuspend != 0 && p.req.SuspendMillis > 0

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/message"
@@ -35,6 +37,16 @@ type Options struct {
 	AutoCreateGroup                  bool
 	TraceTopic                       bool // RMQ_SYS_TRACE_TOPIC is there
 	Log                              *slog.Logger
+
+	// MemberID is this member of the broker group (default 1), and Voters are all members at the group's first start. Send
+	// and Aside hand over what the members tell each other, see shard.Options; Send is nil in a group of one.
+	MemberID uint64
+	Voters   []uint64
+	Send     func([]*pb.Message)
+	Aside    func(to uint64, kind shard.AsideKind, body []byte)
+	// Led is told when leader or term changed, or this member began or ceased to serve as the leader; it must not block, and
+	// may be called before Open returns.
+	Led func(shard.Status)
 
 	// Delivered is told of each answer with messages; it must not block.
 	Delivered func(*Delivery)
@@ -103,9 +115,13 @@ type Service struct {
 	messageOut atomic.Int64
 	bytesOut   atomic.Int64
 	rates      rates
+	leads      leadership
+	closing    sync.Once
+	pullsHere  atomic.Int64 // answered by this member while it did not lead
 }
 
-// Open recovers the broker's state and makes sure that the system topics exist.
+// Open recovers the broker's state. A group of one can serve when it returns, and has its system topics; in a larger one they
+// are made by whoever leads, and nobody may lead yet.
 func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.RetentionAge == 0 {
 		o.RetentionAge = shard.DefaultAge
@@ -113,7 +129,11 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.MaxMessage == 0 {
 		o.MaxMessage = MaxMessageDefault
 	}
+	if o.MemberID == 0 {
+		o.MemberID = 1
+	}
 	s := &Service{opts: o, started: time.Now()}
+	s.leads.kick, s.leads.stop = make(chan struct{}, 1), make(chan struct{})
 	s.more = message.AppendProperty(s.more, "CLUSTER", o.Cluster)
 	s.more = message.AppendProperty(s.more, message.PropMsgRegion, "DefaultRegion")
 	s.more = message.AppendProperty(s.more, message.PropTraceOn, "true")
@@ -121,7 +141,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s.polls.init(s)
 	var err error
 	s.shard, err = shard.Open(ctx, shard.Options{
-		FS: o.FS, Dir: o.Dir, ID: 1, SegmentBytes: o.SegmentBytes, Durable: o.Durable, RetentionAge: o.RetentionAge,
+		FS: o.FS, Dir: o.Dir, ID: o.MemberID, Voters: o.Voters, Send: o.Send, Aside: o.Aside, Led: s.led, SegmentBytes: o.SegmentBytes, Durable: o.Durable, RetentionAge: o.RetentionAge,
 		RetentionBytes: o.RetentionBytes, Log: o.Log, Stored: s.polls.stored, Times: o.Times,
 		Event: func(kind, text string) { s.happened(kind, "", "", text) }, Sealed: o.Sealed,
 	})
@@ -129,7 +149,11 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.polls.start()
-	if err := s.systemTopics(ctx); err != nil {
+	if s.grouped() {
+		s.followLeader()
+		return s, nil
+	}
+	if _, err := s.systemTopics(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -137,6 +161,8 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 
 // Close refuses what waits and closes the log.
 func (s *Service) Close() error {
+	s.closing.Do(func() { close(s.leads.stop) })
+	s.leads.ended.Wait()
 	s.polls.close()
 	return s.shard.Close()
 }
@@ -156,6 +182,10 @@ func (s *Service) happened(kind, topic, group, text string) {
 	}
 }
 
+// OutcomeUnknown begins the answer to what may have been stored or not. Its code is SYSTEM_ERROR: that is one with which RocketMQ's
+// producers send again, to another broker group if there is one (DefaultMQProducer.retryResponseCodes).
+const OutcomeUnknown = "[OUTCOME NOT KNOWN]"
+
 // refuse gives the answer for what the shard says.
 func (s *Service) refuse(err error) *Error {
 	switch {
@@ -167,7 +197,11 @@ func (s *Service) refuse(err error) *Error {
 		return &Error{CodeMessageIllegal, "the message is illegal: " + err.Error(), err}
 	case errors.Is(err, shard.ErrNoSpace):
 		return &Error{CodeServiceNotAvailable, "service not available now: no space left on the disk of the log; reads go on", err}
-	case errors.Is(err, shard.ErrNotLeader), errors.Is(err, shard.ErrStopped), errors.Is(err, shard.ErrBehind):
+	case errors.Is(err, shard.ErrNotLeader):
+		return &Error{CodeServiceNotAvailable, "service not available now: this member does not lead the broker group " + s.opts.Broker + ", a leader is being elected, try again", err}
+	case errors.Is(err, shard.ErrUncertain):
+		return &Error{CodeSystemError, OutcomeUnknown + " the leader of the broker group " + s.opts.Broker + " changed while it was stored: it may be stored or not, and who sends it again may store it twice", err}
+	case errors.Is(err, shard.ErrStopped), errors.Is(err, shard.ErrBehind):
 		return &Error{CodeServiceNotAvailable, "service not available now: " + err.Error(), err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{CodeSystemError, "the request was given up before it was done", err}

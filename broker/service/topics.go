@@ -236,8 +236,29 @@ func (s *Service) OnTopicChange(f func(changed []catalog.Topic)) {
 	s.onTopic = f
 }
 
-// systemTopics makes the topics and groups that clients and tools expect (rocketmq.md 5.1).
-func (s *Service) systemTopics(ctx context.Context) error {
+// systemTopics makes the topics and groups that clients and tools expect (rocketmq.md 5.1), and gives the topics that it made.
+func (s *Service) systemTopics(ctx context.Context) (made []catalog.Topic, err error) {
+	for _, t := range s.wantedTopics() {
+		if _, ok := s.shard.Catalog().Topic(t.Name); ok {
+			continue
+		}
+		if err := s.do(ctx, entry.KindTopicPut, t); err != nil {
+			return made, err
+		}
+		made = append(made, t)
+	}
+	for _, g := range systemGroups {
+		if _, ok := s.shard.Catalog().Group(g); ok {
+			continue
+		}
+		if err := s.do(ctx, entry.KindGroupPut, catalog.NewGroup(g)); err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+func (s *Service) wantedTopics() []catalog.Topic {
 	topic := func(name string, queues, perm int32) catalog.Topic {
 		t := catalog.NewTopic(name, queues)
 		t.Perm = perm
@@ -253,23 +274,7 @@ func (s *Service) systemTopics(ctx context.Context) error {
 	if s.opts.TraceTopic {
 		want = append(want, topic(TraceTopic, 1, 6))
 	}
-	for _, t := range want {
-		if _, ok := s.shard.Catalog().Topic(t.Name); ok {
-			continue
-		}
-		if err := s.do(ctx, entry.KindTopicPut, t); err != nil {
-			return err
-		}
-	}
-	for _, g := range systemGroups {
-		if _, ok := s.shard.Catalog().Group(g); ok {
-			continue
-		}
-		if err := s.do(ctx, entry.KindGroupPut, catalog.NewGroup(g)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return want
 }
 
 var systemGroups = []string{

@@ -39,6 +39,24 @@ func Request(dst []byte, typ uint8, opaque, code int32) Writer {
 	return begin(dst, typ, opaque, code, 0, "")
 }
 
+// Forward begins f again, in the binary form whatever it came in, with what its client said of itself and with its fields; what
+// answers it has another number.
+func Forward(dst []byte, f *Frame, opaque int32) Writer {
+	w := begin(dst, Binary, opaque, f.Code, f.Flag, "")
+	own := w.buf[w.start+8:]
+	own[2] = f.languageNumber()
+	binary.BigEndian.PutUint16(own[3:], uint16(f.Version))
+	for _, field := range f.Fields {
+		if field.Value != nil { // JSON's null is a field that is not there
+			w.Field(field.Name, field.Value)
+		}
+	}
+	return w
+}
+
+// OpaqueAt is where the number of a frame in the binary form stands, length and all.
+const OpaqueAt = 13
+
 func begin(dst []byte, typ uint8, opaque, code, flag int32, remark string) Writer {
 	w := Writer{start: len(dst), typ: typ, opaque: opaque, flag: flag, remark: remark, code: code}
 	dst = append(dst, 0, 0, 0, 0, typ, 0, 0, 0)
@@ -76,6 +94,17 @@ func (w *Writer) name(name string) {
 	w.buf = append(w.buf, '"')
 	w.buf = append(w.buf, name...)
 	w.buf = append(w.buf, '"', ':')
+}
+
+// Field appends a field as a frame had it.
+func (w *Writer) Field(name, value []byte) {
+	if w.typ == Binary {
+		be := binary.BigEndian
+		w.buf = append(be.AppendUint16(w.buf, uint16(len(name))), name...)
+		w.buf = append(be.AppendUint32(w.buf, uint32(len(value))), value...)
+		return
+	}
+	w.Bytes(string(name), value)
 }
 
 // Int appends a field with a number; in JSON it is a string, because clients read strings only.

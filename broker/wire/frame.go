@@ -44,6 +44,7 @@ type Frame struct {
 	Remark   []byte
 	Fields   []Field
 	Body     []byte
+	Raw      []byte // all of it, without its length
 	scratch  []byte // unescaped strings
 }
 
@@ -140,7 +141,7 @@ func (f *Frame) Decode(b []byte) error {
 	if n > len(b)-4 || n > HeaderMax {
 		return fmt.Errorf("%w: header of %d bytes in a frame of %d, the limit is %d", ErrFrame, n, len(b), HeaderMax)
 	}
-	*f = Frame{Type: uint8(word >> 24), Fields: f.Fields[:0], scratch: f.scratch[:0], Body: b[4+n:]}
+	*f = Frame{Type: uint8(word >> 24), Fields: f.Fields[:0], scratch: f.scratch[:0], Body: b[4+n:], Raw: b}
 	header := b[4 : 4+n]
 	switch f.Type {
 	case JSON:

@@ -23,6 +23,18 @@ func (f *Frame) LanguageName() string {
 	return "OTHER"
 }
 
+func (f *Frame) languageNumber() uint8 {
+	if f.Type == Binary {
+		return f.Lang
+	}
+	for i, name := range languages {
+		if string(f.Language) == name {
+			return uint8(i)
+		}
+	}
+	return 7 // OTHER
+}
+
 // Ordinals of the first release of each minor version (org.apache.rocketmq.common.MQVersion): releases between are two apart.
 var releases = []struct {
 	ordinal int32
