@@ -73,8 +73,7 @@ func drawMessage(t *rapid.T) *pb.Message {
 }
 
 func TestWhatIsEncodedIsDecoded(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	rapid.Check(t, func(t *rapid.T) {
 		m, name := drawMessage(t), rapid.StringN(0, 40, groupMax).Draw(t, "group")
 		group, got, err := unwired(wired(t, b, name, m))
@@ -86,8 +85,7 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 
 // Frames that share a writev are the frames.
 func TestFramesOfOneWriteAreWhole(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	var want []*pb.Message
 	for i := range uint64(50) {
 		m := appending(1, 2, i, make([]byte, i*20), nil, []byte("x"))
@@ -114,9 +112,28 @@ func TestFramesOfOneWriteAreWhole(t *testing.T) {
 	}
 }
 
+// Data that are copied to the headers have room there, however many they are.
+func TestManySmallEntriesStayWhole(t *testing.T) {
+	b := newBuilder()
+	for _, size := range []int{1, 100, inlineMax, inlineMax + 1} {
+		datas := make([][]byte, 5000)
+		for i := range datas {
+			datas[i] = bytes.Repeat([]byte{byte(i)}, size)
+		}
+		m := appending(1, 2, 3, datas...)
+		m.Context = datas[7]
+		m.Snapshot = &pb.Snapshot{Data: datas[8]}
+		if _, got, err := unwired(wired(t, b, "g", heartbeat(1, 2, 3))); err != nil || got.GetTerm() != 3 {
+			t.Fatal(got, err)
+		}
+		if _, got, err := unwired(wired(t, b, "g", m)); err != nil || !proto.Equal(got, m) {
+			t.Fatalf("entries of %d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestEveryFlippedBitIsFound(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	frame := wired(t, b, "group", appending(1, 2, 3, []byte("data"), bytes.Repeat([]byte("x"), 300)))
 	for i := range len(frame) * 8 {
 		bad := bytes.Clone(frame)
@@ -129,8 +146,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 
 // Entries keep slices of the one buffer that was read, and adding to one does not write into the next.
 func TestEntriesShareTheBuffer(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	frame := wired(t, b, "g", appending(1, 2, 3, []byte("one"), []byte("two")))
 	_, m, err := unwired(frame)
 	if err != nil {
@@ -148,8 +164,7 @@ func TestEntriesShareTheBuffer(t *testing.T) {
 
 // The bytes of version 1 do not change.
 func TestFrameIsPinned(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	m := appending(1, 2, 0x0a0b, []byte("data"))
 	want := "\x6d\x00\x00\x00\x01\x01\x00\x00" + "\xff\xff\xff\xff" + "g" +
 		"\x7f\x00\x03\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" +
@@ -167,8 +182,7 @@ func TestFrameIsPinned(t *testing.T) {
 
 // What is built for a message is built in buffers that are there already.
 func TestEncodingAllocatesNothing(t *testing.T) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	data := make([]byte, 300_000)
 	m := appending(1, 2, 3, data, data[:10], data[:4000], nil)
 	one := func() {
@@ -213,8 +227,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 
 // BenchmarkEncode is what framing four entries of 256 KiB costs, without writing them.
 func BenchmarkEncode(b *testing.B) {
-	f := &builder{}
-	f.reset()
+	f := newBuilder()
 	data := make([]byte, 256<<10)
 	m := appending(1, 2, 3, data, data, data, data)
 	b.SetBytes(1 << 20)
@@ -228,8 +241,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func FuzzDecode(f *testing.F) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	for _, m := range everyKind(1, 2) {
 		if messageSize("", m) < 10_000 {
 			f.Add(wired(f, b, "", m)[frameHead:])
@@ -251,8 +263,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzFrame(f *testing.F) {
-	b := &builder{}
-	b.reset()
+	b := newBuilder()
 	f.Add(wired(f, b, "group", heartbeat(1, 2, 3)))
 	f.Add(appendPing(nil, kindPing, 7))
 	b.aside("group", 3, []byte("body"))

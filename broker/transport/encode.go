@@ -81,9 +81,9 @@ func (b *builder) begin(kind uint8, group string, payload int) int {
 	return start
 }
 
-// data adds bytes without copying them.
+// data adds bytes without copying them, unless they are few: room was made for those.
 func (b *builder) data(p []byte) {
-	if len(p) <= inlineMax && cap(b.head)-len(b.head) >= len(p) {
+	if len(p) <= inlineMax {
 		b.head = append(b.head, p...)
 		return
 	}
@@ -110,14 +110,20 @@ func (b *builder) cut() {
 	}
 }
 
-// messageRoom is how many bytes of headers message needs at most.
+// messageRoom is how many bytes of headers message needs at most, with what it copies to them.
 func messageRoom(group string, m *pb.Message) int {
-	return frameHead + len(group) + messageHead + len(m.Entries)*entryHead
+	n := frameHead + len(group) + messageHead + len(m.Entries)*entryHead + 2*inlineMax // context and snapshot
+	for _, e := range m.Entries {
+		if len(e.Data) <= inlineMax {
+			n += len(e.Data)
+		}
+	}
+	return n
 }
 
 // messageSize is the size of the message's frame.
 func messageSize(group string, m *pb.Message) int {
-	n := messageRoom(group, m) + len(m.Context)
+	n := frameHead + len(group) + messageHead + len(m.Entries)*entryHead + len(m.Context)
 	if m.Snapshot != nil {
 		n += proto.Size(m.Snapshot)
 	}
@@ -127,7 +133,8 @@ func messageSize(group string, m *pb.Message) int {
 	return n
 }
 
-// message appends a raft message; size is its messageSize.
+// message appends a raft message; size is its messageSize, and there is room for it. Responses do not travel: they are for
+// the threads of raft's own storage.
 func (b *builder) message(group string, m *pb.Message, size int) error {
 	var snap []byte
 	if m.Snapshot != nil {
@@ -196,7 +203,10 @@ func appendEntry(dst []byte, e *pb.Entry) []byte {
 	return binary.LittleEndian.AppendUint64(dst, e.GetIndex())
 }
 
-// aside appends an aside; the body is not copied.
+// asideRoom is to aside what messageRoom is to message.
+func asideRoom(group string) int { return frameHead + len(group) + asideHead + inlineMax }
+
+// aside appends an aside.
 func (b *builder) aside(group string, kind uint8, body []byte) {
 	start := b.begin(kindAside, group, asideHead+len(body))
 	b.head = append(b.head, kind)

@@ -20,6 +20,8 @@ const (
 	asideBatch   = 64 << 10 // of asides, or one of them, before raft's lane is looked at again
 )
 
+var errMoved = errors.New("the peer has another address")
+
 // peer is another node and what waits for it. Its run goroutine dials and writes.
 type peer struct {
 	t       *Transport
@@ -32,7 +34,7 @@ type peer struct {
 
 	mu           sync.Mutex
 	addr         string
-	leave        context.CancelFunc // ends the current attempt or connection
+	leave        context.CancelCauseFunc // ends the current attempt or connection
 	raft, asides lane
 	groups       map[string]struct{} // that queued something since the last connection ended
 	ended        bool
@@ -72,7 +74,7 @@ func (p *peer) move(addr string) {
 	p.addr = addr
 	signal(p.moved)
 	if p.leave != nil {
-		p.leave()
+		p.leave(errMoved)
 	}
 }
 
@@ -163,12 +165,20 @@ func (p *peer) rest(d time.Duration) bool {
 
 // once connects and writes until the connection ends.
 func (p *peer) once() error {
-	ctx, leave := context.WithCancel(p.ctx)
-	defer leave()
+	ctx, leave := context.WithCancelCause(p.ctx)
+	defer leave(nil)
 	p.mu.Lock()
 	p.leave = leave
 	addr := p.addr
 	p.mu.Unlock()
+	err := p.talk(ctx, addr)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+func (p *peer) talk(ctx context.Context, addr string) error {
 	d := net.Dialer{Timeout: p.t.limits.handshake, KeepAliveConfig: keepAlive}
 	raw, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -176,6 +186,7 @@ func (p *peer) once() error {
 	}
 	defer raw.Close()
 	defer context.AfterFunc(ctx, func() { raw.Close() })()
+	unsent(raw)
 	conn := raw
 	if p.t.tls != nil {
 		conn = tls.Client(raw, p.tlsFor(addr))

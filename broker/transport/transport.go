@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -119,7 +120,7 @@ func start(o Options, l limits) (*Transport, error) {
 		return nil, fmt.Errorf("node transport: %w", err)
 	}
 	t := &Transport{opts: o, limits: l, listener: listener, started: time.Now(),
-		id:       identity{cluster: o.Cluster, node: o.Node, incarnation: o.Incarnation, key: o.Key, vet: o.Vet},
+		id:       identity{cluster: o.Cluster, node: o.Node, incarnation: o.Incarnation, key: bytes.Clone(o.Key), vet: o.Vet},
 		complain: complaints{log: o.Log, last: map[string]time.Time{}},
 		conns:    map[*inbound]struct{}{}, heard: map[uint64]*inbound{}}
 	if o.TLS != nil {
@@ -156,7 +157,8 @@ func listen(o *Options) (net.Listener, error) {
 func (t *Transport) Addr() string { return t.listener.Addr().String() }
 
 // SetPeers says which nodes there are and where; this node may be among them. Who is not named any more is not sent to; who
-// has another address is dialled there at once.
+// has another address is dialled there at once. The connection of a node that was a peer and is none any more is ended; whether
+// it may come again, Vet says.
 func (t *Transport) SetPeers(addrs map[uint64]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -178,6 +180,9 @@ func (t *Transport) SetPeers(addrs map[uint64]string) {
 	for id, p := range old {
 		if now[id] == nil {
 			p.stop()
+			if c := t.heard[id]; c != nil {
+				c.conn.Close()
+			}
 		}
 	}
 	t.peers.Store(&now)

@@ -213,10 +213,14 @@ func TestMessagesOfAllTypesArriveInOrderPerGroup(t *testing.T) {
 	}
 	for _, n := range nodes {
 		until(t, "two asides each", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.asides) == 2 })
+		n.mu.Lock()
 		if len(n.unreachable) > 0 || n.Counts().Malformed > 0 {
 			t.Errorf("told of %v, %+v", n.unreachable, n.Counts())
 		}
+		n.mu.Unlock()
 	}
+	nodes[1].mu.Lock()
+	defer nodes[1].mu.Unlock()
 	if got := nodes[1].asides[0]; got != "1 to 2 1 5 body" {
 		t.Errorf("aside came as %q", got)
 	}

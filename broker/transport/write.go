@@ -9,12 +9,28 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	tlsBytes  = 64 << 10 // gathered before they become TLS records
-	batchKeep = 1024     // items; a larger batch's slice is not kept
+	unsentBytes = 256 << 10
+	tlsBytes    = 64 << 10 // gathered before they become TLS records
+	batchKeep   = 1024     // items; a larger batch's slice is not kept
 )
+
+// unsent bounds what the kernel takes before it can send it: a raft message waits for all of that, in which lane ever it was.
+func unsent(conn net.Conn) {
+	tc, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // an old kernel takes more
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
+		})
+	}
+}
 
 // writer writes one connection.
 type writer struct {
@@ -108,7 +124,7 @@ func (w *writer) batch(items []item) error {
 }
 
 func (w *writer) add(it *item) error {
-	room := frameHead + len(it.group) + asideHead
+	room := asideRoom(it.group)
 	if it.m != nil {
 		room = messageRoom(it.group, it.m)
 	}
