@@ -16,8 +16,12 @@ type Registration struct {
 	} `json:"topicConfigSerializeWrapper"`
 }
 
-// registerBroker: REGISTER_BROKER. Header: brokerName*, brokerAddr*, clusterName*, brokerId*, compressed. Body: Registration,
-// all of the broker's topics. Answers 0; 16 where brokers of other processes are not accepted; 1 for what it cannot read.
+// TermField is the ext field that our brokers add to code 103: the term in which they lead or follow.
+const TermField = "_term"
+
+// registerBroker: REGISTER_BROKER. Header: brokerName*, brokerAddr*, clusterName*, brokerId* (0 leads), compressed, _term (Apache's
+// brokers have none). Body: Registration, all of the broker's topics, which count when they are the leader's. Answers 0 with
+// masterAddr; 16 where brokers of other processes are not accepted; 1 for what it cannot read, and for a leader whose term is over.
 func (s *Server) registerBroker(c *rpc.Call, f *wire.Frame) {
 	if !s.opts.AcceptBrokers {
 		c.Fail(codeNoPermission, "this name server takes no brokers of other processes (nameServer.acceptBrokers)")
@@ -28,6 +32,10 @@ func (s *Server) registerBroker(c *rpc.Call, f *wire.Frame) {
 		return
 	}
 	id, err := f.Int("brokerId", 0)
+	term, e := f.Int(TermField, 0)
+	if err == nil {
+		err = e
+	}
 	var r Registration
 	if err == nil {
 		err = json.Unmarshal(f.Body, &r)
@@ -40,10 +48,10 @@ func (s *Server) registerBroker(c *rpc.Call, f *wire.Frame) {
 	for _, t := range r.Topics.Table {
 		topics = append(topics, t)
 	}
-	m := Member{f.String("clusterName"), f.String("brokerName"), id, f.String("brokerAddr")}
+	m := Member{f.String("clusterName"), f.String("brokerName"), id, f.String("brokerAddr"), uint64(max(0, term))}
 	if err := s.table.Register(time.Now().UnixMilli(), m, topics, c.Conn); err != nil {
 		c.Fail(codeError, "%v", err)
 		return
 	}
-	c.OK(nil, rpc.Field{Name: "haServerAddr"}, rpc.Field{Name: "masterAddr", Value: m.Addr})
+	c.OK(nil, rpc.Field{Name: "haServerAddr"}, rpc.Field{Name: "masterAddr", Value: s.table.Leader(m.Broker)})
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
-// unregisterBroker: UNREGISTER_BROKER. Header: brokerName*, brokerAddr*, clusterName*, brokerId*. Answers 0; 16 where brokers of
+// unregisterBroker: UNREGISTER_BROKER. Header: brokerName*, brokerAddr*, clusterName*, brokerId*. The other members of the
+// broker group stay. Answers 0; 16 where brokers of
 // other processes are not accepted.
 func (s *Server) unregisterBroker(c *rpc.Call, f *wire.Frame) {
 	if !s.opts.AcceptBrokers {
@@ -17,6 +18,6 @@ func (s *Server) unregisterBroker(c *rpc.Call, f *wire.Frame) {
 		c.Fail(codeError, "%v", err)
 		return
 	}
-	s.table.Unregister(f.String("brokerName"), id)
+	s.table.Unregister(Member{Broker: f.String("brokerName"), ID: id, Addr: f.String("brokerAddr")})
 	c.OK(nil)
 }

@@ -57,7 +57,7 @@ func TestSilentAndClosedBrokersAreForgotten(t *testing.T) {
 	for name, gone := range map[string]func(*Table){
 		"silent":     func(n *Table) { n.Expire(ExpireAfterMillis + 1) },
 		"closed":     func(n *Table) { n.Disconnected("conn") },
-		"unregister": func(n *Table) { n.Unregister("broker-a", 0) },
+		"unregister": func(n *Table) { n.Unregister(Member{Broker: "broker-a"}) },
 	} {
 		n := NewTable()
 		if err := n.Register(1, Member{Cluster: "c", Broker: "broker-a", Addr: "x"}, topics("orders"), "conn"); err != nil {

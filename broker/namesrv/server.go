@@ -48,8 +48,17 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.stop = rpc.Repeat(expireEvery, func(now time.Time) { s.table.Expire(now.UnixMilli()) })
+	s.stop = rpc.Repeat(expireEvery, s.expire)
 	return s, nil
+}
+
+// expire closes the connections of members that were silent for too long, as Apache's does: who is still there dials again.
+func (s *Server) expire(now time.Time) {
+	for _, owner := range s.table.Expire(now.UnixMilli()) {
+		if c, ok := owner.(*rpc.Conn); ok {
+			c.End()
+		}
+	}
 }
 
 // Addr is where it listens.
@@ -73,7 +82,7 @@ func (s *Server) Register(m Member, topics []catalog.Topic) error {
 func (s *Server) Topics(broker string, changed []catalog.Topic) { s.table.Topics(broker, changed) }
 
 // Unregister removes a member.
-func (s *Server) Unregister(broker string, id int64) { s.table.Unregister(broker, id) }
+func (s *Server) Unregister(m Member) { s.table.Unregister(m) }
 
 // Open, Frame, Flush and Close implement rpc.Handler.
 func (s *Server) Open(*rpc.Conn)  {}

@@ -14,6 +14,7 @@ import (
 const (
 	ExpireAfterMillis = 120_000
 	BrokersMax        = 1000
+	MembersMax        = 100     // of one broker group
 	TopicsMax         = 200_000 // of one broker group
 	KVMax             = 10_000  // entries of all namespaces
 	KVBytesMax        = 64 << 10
@@ -24,6 +25,7 @@ type Member struct {
 	Cluster, Broker string
 	ID              int64
 	Addr            string
+	Term            uint64 // of the group's consensus; 0: not told, as by Apache's brokers
 }
 
 // brokerGroup is the members of one broker name with its topics.
@@ -31,7 +33,8 @@ type brokerGroup struct {
 	cluster string
 	addrs   map[int64]*registered
 	topics  map[string]catalog.Topic
-	masked  bool // write permission was wiped (code 205)
+	masked  bool   // write permission was wiped (code 205)
+	term    uint64 // newest in which a member registered as the leader
 }
 
 type registered struct {
@@ -58,19 +61,20 @@ func NewTable() *Table {
 func (t *Table) Register(now int64, m Member, topics []catalog.Topic, owner any) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := t.groups[m.Broker]
-	if g == nil {
-		if len(t.groups) >= BrokersMax {
-			return fmt.Errorf("broker %s not registered: there are %d broker names, which is the limit", m.Broker, BrokersMax)
-		}
-		g = &brokerGroup{addrs: map[int64]*registered{}, topics: map[string]catalog.Topic{}}
-		t.groups[m.Broker] = g
-	}
 	if len(topics) > TopicsMax {
 		return fmt.Errorf("broker %s not registered: it has %d topics, the limit is %d", m.Broker, len(topics), TopicsMax)
 	}
-	g.cluster = m.Cluster
-	g.addrs[m.ID] = &registered{m.Addr, owner, now}
+	g := t.groups[m.Broker]
+	if g == nil && len(t.groups) >= BrokersMax {
+		return fmt.Errorf("broker %s not registered: there are %d broker names, which is the limit", m.Broker, BrokersMax)
+	}
+	if g == nil {
+		g = &brokerGroup{addrs: map[int64]*registered{}, topics: map[string]catalog.Topic{}}
+	}
+	if err := g.place(m, &registered{m.Addr, owner, now}); err != nil {
+		return err
+	}
+	t.groups[m.Broker] = g
 	if m.ID != 0 && len(g.topics) > 0 {
 		return nil // the leader tells the topics
 	}
@@ -85,6 +89,37 @@ func (t *Table) Register(now int64, m Member, topics []catalog.Topic, owner any)
 		}
 	}
 	return nil
+}
+
+// place puts a member where it belongs. An address has one id; who registers as the leader takes the place of the leader before
+// it, which is in no route until it has registered as a follower. A leader of an older term was voted out and does not know it yet.
+func (g *brokerGroup) place(m Member, r *registered) error {
+	if m.ID == 0 && m.Term > 0 && m.Term < g.term {
+		return fmt.Errorf("broker %s at %s not registered as the leader: its term %d is over, another one leads since term %d", m.Broker, m.Addr, m.Term, g.term)
+	}
+	if g.addrs[m.ID] == nil && len(g.addrs) >= MembersMax {
+		return fmt.Errorf("broker %s at %s not registered: the group has %d members, which is the limit", m.Broker, m.Addr, MembersMax)
+	}
+	for id, old := range g.addrs {
+		if old.addr == m.Addr {
+			delete(g.addrs, id)
+		}
+	}
+	g.cluster, g.addrs[m.ID] = m.Cluster, r
+	if m.ID == 0 {
+		g.term = max(g.term, m.Term)
+	}
+	return nil
+}
+
+// Leader is the address that is registered as a broker group's leader; empty: none is.
+func (t *Table) Leader(broker string) string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if g := t.groups[broker]; g != nil && g.addrs[0] != nil {
+		return g.addrs[0].addr
+	}
+	return ""
 }
 
 // Topics takes changes of a registered broker's topics; one without queues is removed.
@@ -130,9 +165,11 @@ func (t *Table) DropTopic(topic string) {
 	delete(t.byTopic, topic)
 }
 
-// Unregister removes a member.
-func (t *Table) Unregister(broker string, id int64) {
-	t.remove(func(name string, member int64, _ *registered) bool { return name == broker && member == id })
+// Unregister removes a member by its address, because its id may be another one's by now; without an address, by its id.
+func (t *Table) Unregister(m Member) {
+	t.remove(func(name string, id int64, r *registered) bool {
+		return name == m.Broker && (r.addr == m.Addr || m.Addr == "" && id == m.ID)
+	})
 }
 
 // Disconnected removes what a connection registered.
@@ -140,9 +177,17 @@ func (t *Table) Disconnected(owner any) {
 	t.remove(func(_ string, _ int64, r *registered) bool { return r.owner == owner })
 }
 
-// Expire removes members that were silent for too long. Members of this process are not: they end with it.
-func (t *Table) Expire(now int64) {
-	t.remove(func(_ string, _ int64, r *registered) bool { return r.owner != nil && now-r.beat >= ExpireAfterMillis })
+// Expire removes members that were silent for too long, and gives the owners that it took something from. Members of this process
+// do not expire: they end with it.
+func (t *Table) Expire(now int64) (owners []any) {
+	t.remove(func(_ string, _ int64, r *registered) bool {
+		if r.owner == nil || now-r.beat < ExpireAfterMillis {
+			return false
+		}
+		owners = append(owners, r.owner)
+		return true
+	})
+	return owners
 }
 
 func (t *Table) remove(goes func(broker string, id int64, r *registered) bool) {

@@ -19,7 +19,7 @@ type NameServer interface {
 	Register(m namesrv.Member, topics []catalog.Topic) error
 	Changed(m namesrv.Member, topics []catalog.Topic) error
 	Unregister(m namesrv.Member) error
-	// Knows says whether the broker is in its routes: a name server that was restarted knows nobody.
+	// Knows says whether the broker is in its routes under its id: a name server that was restarted knows nobody.
 	Knows(m namesrv.Member) bool
 	String() string
 }
@@ -32,7 +32,9 @@ const (
 
 // Registrar tells all name servers of one broker.
 type Registrar struct {
+	mu      sync.Mutex
 	member  namesrv.Member
+	kicks   []chan struct{} // of each server
 	servers []NameServer
 	topics  func() []catalog.Topic
 	log     *slog.Logger
@@ -44,14 +46,39 @@ type Registrar struct {
 func Start(m namesrv.Member, servers []NameServer, topics func() []catalog.Topic, log *slog.Logger) *Registrar {
 	r := &Registrar{member: m, servers: servers, topics: topics, log: log, stop: make(chan struct{})}
 	for _, s := range servers {
+		r.kicks = append(r.kicks, make(chan struct{}, 1))
 		known := r.register(s, true)
 		r.ended.Add(1)
-		go r.keep(s, known)
+		go r.keep(s, r.kicks[len(r.kicks)-1], known)
 	}
 	return r
 }
 
-func (r *Registrar) keep(s NameServer, known bool) {
+// SetID says under which id the broker is to be known from now on (0: it leads its group), and in which term. All name servers are
+// told at once, without the caller waiting for it.
+func (r *Registrar) SetID(id int64, term uint64) {
+	r.mu.Lock()
+	changed := r.member.ID != id || r.member.Term != term
+	r.member.ID, r.member.Term = id, term
+	r.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, kick := range r.kicks {
+		select {
+		case kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (r *Registrar) now() namesrv.Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.member
+}
+
+func (r *Registrar) keep(s NameServer, kick chan struct{}, known bool) {
 	defer r.ended.Done()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -59,10 +86,12 @@ func (r *Registrar) keep(s NameServer, known bool) {
 	for {
 		select {
 		case now := <-tick.C:
-			if known && now.Sub(last) < every && s.Knows(r.member) {
+			if known && now.Sub(last) < every && s.Knows(r.now()) {
 				continue
 			}
 			known, last = r.register(s, known), now
+		case <-kick:
+			known, last = r.register(s, known), time.Now()
 		case <-r.stop:
 			return
 		}
@@ -71,7 +100,7 @@ func (r *Registrar) keep(s NameServer, known bool) {
 
 // register says whether it worked; that it does not is logged once until it does.
 func (r *Registrar) register(s NameServer, knownBefore bool) bool {
-	if err := s.Register(r.member, r.topics()); err != nil {
+	if err := s.Register(r.now(), r.topics()); err != nil {
 		if knownBefore {
 			r.log.Warn("not registered; it is tried again", "nameServer", s.String(), "err", err)
 		}
@@ -86,7 +115,7 @@ func (r *Registrar) register(s NameServer, knownBefore bool) bool {
 // Changed tells all name servers of changed topics (one without queues is gone), and returns when they know.
 func (r *Registrar) Changed(topics []catalog.Topic) {
 	for _, s := range r.servers {
-		if err := s.Changed(r.member, topics); err != nil {
+		if err := s.Changed(r.now(), topics); err != nil {
 			r.log.Warn("change of topics not told; it comes with the next registration", "nameServer", s.String(), "err", err)
 		}
 	}
@@ -97,7 +126,7 @@ func (r *Registrar) Close() {
 	close(r.stop)
 	r.ended.Wait()
 	for _, s := range r.servers {
-		_ = s.Unregister(r.member) // it would expire by itself
+		_ = s.Unregister(r.now()) // it would expire by itself
 	}
 }
 
@@ -112,7 +141,7 @@ func (l Local) Changed(m namesrv.Member, topics []catalog.Topic) error {
 	l.Server.Topics(m.Broker, topics)
 	return nil
 }
-func (l Local) Unregister(m namesrv.Member) error { l.Server.Unregister(m.Broker, m.ID); return nil }
+func (l Local) Unregister(m namesrv.Member) error { l.Server.Unregister(m); return nil }
 func (l Local) Knows(namesrv.Member) bool         { return true }
 func (l Local) String() string                    { return "in process" }
 
@@ -129,7 +158,7 @@ func NewRemote(addr string) *Remote {
 
 func (r *Remote) String() string { return r.client.Addr }
 
-func (r *Remote) do(code int32, fields []rpc.Field, body any) error {
+func (r *Remote) do(code int32, fields []rpc.Field, body any, answer *[]byte) error {
 	var b []byte
 	if body != nil {
 		var err error
@@ -145,6 +174,9 @@ func (r *Remote) do(code int32, fields []rpc.Field, body any) error {
 	}
 	if f.Code != 0 {
 		return fmt.Errorf("name server %s answered code %d: %s", r.client.Addr, f.Code, f.Remark)
+	}
+	if answer != nil {
+		*answer = append((*answer)[:0], f.Body...)
 	}
 	return nil
 }
@@ -163,12 +195,35 @@ func (r *Remote) Register(m namesrv.Member, topics []catalog.Topic) error {
 	for _, t := range topics {
 		body.Topics.Table[t.Name] = t
 	}
-	return r.do(wire.RegisterBroker, memberFields(m), body)
+	fields := memberFields(m)
+	if m.Term > 0 {
+		fields = append(fields, rpc.Field{Name: namesrv.TermField, Value: strconv.FormatUint(m.Term, 10)})
+	}
+	return r.do(wire.RegisterBroker, fields, body, nil)
 }
 
 // Knows asks for the route of the topic that has the broker's name.
 func (r *Remote) Knows(m namesrv.Member) bool {
-	return r.do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: m.Broker}}, nil) == nil
+	var body []byte
+	fields := []rpc.Field{{Name: "topic", Value: m.Broker}, {Name: "acceptStandardJsonOnly", Value: "true"}}
+	if r.do(wire.RouteInfo, fields, nil, &body) != nil {
+		return false
+	}
+	var route struct {
+		Brokers []struct {
+			Addrs  map[string]string `json:"brokerAddrs"`
+			Broker string            `json:"brokerName"`
+		} `json:"brokerDatas"`
+	}
+	if json.Unmarshal(body, &route) != nil {
+		return true // an old name server of Apache's: its maps with numbers as keys are no JSON
+	}
+	for _, b := range route.Brokers {
+		if b.Broker == m.Broker && b.Addrs[strconv.FormatInt(m.ID, 10)] == m.Addr {
+			return true
+		}
+	}
+	return false
 }
 
 // Changed sends code 217 for each topic.
@@ -177,7 +232,7 @@ func (r *Remote) Changed(m namesrv.Member, topics []catalog.Topic) error {
 		route := namesrv.Route{Queues: []namesrv.QueueData{{
 			Broker: m.Broker, Perm: t.Perm, ReadQueues: t.ReadQueues, WriteQueues: t.WriteQueues, SysFlag: t.SysFlag,
 		}}}
-		if err := r.do(wire.RegisterTopic, []rpc.Field{{Name: "topic", Value: t.Name}}, route); err != nil {
+		if err := r.do(wire.RegisterTopic, []rpc.Field{{Name: "topic", Value: t.Name}}, route, nil); err != nil {
 			return err
 		}
 	}
@@ -186,5 +241,5 @@ func (r *Remote) Changed(m namesrv.Member, topics []catalog.Topic) error {
 
 // Unregister sends code 104.
 func (r *Remote) Unregister(m namesrv.Member) error {
-	return r.do(wire.UnregisterBroker, memberFields(m), nil)
+	return r.do(wire.UnregisterBroker, memberFields(m), nil, nil)
 }

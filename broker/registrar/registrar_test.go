@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,4 +79,61 @@ func TestAwayNameServerDoesNotHoldUp(t *testing.T) {
 	r := Start(namesrv.Member{Broker: "b"}, []NameServer{NewRemote(addr)}, func() []catalog.Topic { return nil }, slog.New(slog.DiscardHandler))
 	r.Changed([]catalog.Topic{catalog.NewTopic("t", 1)})
 	r.Close()
+}
+
+// TestChangeOfLeaderIsToldAtOnce: SetID returns at once, and the routes follow long before the next regular registration.
+func TestChangeOfLeaderIsToldAtOnce(t *testing.T) {
+	s := nameServer(t, "127.0.0.1:0")
+	defer stop(s)
+	addr := s.Addr().String()
+	topics := func() []catalog.Topic { return []catalog.Topic{catalog.NewTopic("broker-a", 1)} }
+	start := func(id int64, at string) *Registrar {
+		m := namesrv.Member{Cluster: "c", Broker: "broker-a", ID: id, Addr: at, Term: 1}
+		return Start(m, []NameServer{NewRemote(addr)}, topics, slog.New(slog.DiscardHandler))
+	}
+	one, two := start(0, "one"), start(2, "two")
+	defer two.Close()
+	inRoute(t, addr, `"brokerAddrs":{"0":"one","2":"two"}`)
+	began := time.Now()
+	one.SetID(1, 2)
+	two.SetID(0, 2)
+	if took := time.Since(began); took > 100*time.Millisecond {
+		t.Fatalf("SetID took %v", took)
+	}
+	inRoute(t, addr, `"brokerAddrs":{"0":"two","1":"one"}`)
+	one.SetID(0, 1) // it has not heard of the other
+	two.SetID(0, 3)
+	inRoute(t, addr, `"brokerAddrs":{"0":"two"`)
+	one.Close()
+	inRoute(t, addr, `"brokerAddrs":{"0":"two"}`)
+}
+
+func inRoute(t *testing.T, addr, want string) {
+	t.Helper()
+	c := rpc.Client{Addr: addr, Timeout: time.Second}
+	defer c.Close()
+	var got string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		f, err := c.Do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: "broker-a"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = string(f.Body); strings.Contains(got, want) {
+			return
+		}
+	}
+	t.Fatalf("route %s, expected %s", got, want)
+}
+
+// TestNameServerThatForgotOneMember: it still has the group, but not this member; it learns of it within a second or so.
+func TestNameServerThatForgotOneMember(t *testing.T) {
+	s := nameServer(t, "127.0.0.1:0")
+	defer stop(s)
+	topics := func() []catalog.Topic { return []catalog.Topic{catalog.NewTopic("broker-a", 1)} }
+	for id, at := range []string{"one", "two"} {
+		m := namesrv.Member{Cluster: "c", Broker: "broker-a", ID: int64(2 * id), Addr: at}
+		defer Start(m, []NameServer{NewRemote(s.Addr().String())}, topics, slog.New(slog.DiscardHandler)).Close()
+	}
+	s.Unregister(namesrv.Member{Broker: "broker-a", Addr: "two"})
+	inRoute(t, s.Addr().String(), `"brokerAddrs":{"0":"one","2":"two"}`)
 }
