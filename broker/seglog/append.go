@@ -30,6 +30,7 @@ func (l *Log) Append(e Entry) (int64, error) {
 	}
 	pos, at := l.active.mu.endPos, l.active.mu.end
 	l.put(kindEntry, e.Type, e.Term, e.Index, pos, e.Data)
+	l.unmarked = true
 	s := l.active
 	s.mu.Lock()
 	s.mu.table.addEntry(e.Index, e.Term, at)
@@ -53,7 +54,22 @@ func (l *Log) SetHardState(h HardState) error {
 	return nil
 }
 
+// Mark writes a local record behind the newest entry once that is synced, and does not sync it: it proves later that the entry
+// was, so that decay of the log's end is not taken for a torn tail and cut. The log's owner calls it when it has nothing to do.
+func (l *Log) Mark() error {
+	if err := l.writable(); err != nil || !l.unmarked || l.Dirty() {
+		return err
+	}
+	data := l.hard.encode()
+	if int64(l.active.mu.end)+RecordSize(len(data)) > l.opts.SegmentBytes {
+		return nil
+	}
+	l.putLocal(data)
+	return l.Flush()
+}
+
 func (l *Log) putLocal(data []byte) {
+	l.unmarked = false
 	s := l.active
 	pos := s.mu.endPos
 	l.put(kindHardState, 0, l.hard.Term, 0, pos, data)

@@ -22,6 +22,8 @@ type Options struct {
 	// Now and Salt are for simulators, which must repeat a run exactly. Defaults: the clock, and chance.
 	Now  func() time.Time
 	Salt func() uint32
+	// TrustDamage: damage is served, or cut like a torn tail: a mistake on purpose, which the simulator must find.
+	TrustDamage bool
 }
 
 // Limits.
@@ -50,14 +52,15 @@ type Log struct {
 	segments atomic.Pointer[[]*segment] // oldest first; replaced, never changed
 
 	// writer's
-	active  *segment
-	chain   uint32
-	stage   []byte
-	stageAt uint32 // file offset of stage[0]
-	synced  uint32 // of the active segment
-	cuts    int    // how often entries were removed from the end
-	hard    HardState
-	failed  atomic.Pointer[error]
+	active   *segment
+	chain    uint32
+	stage    []byte
+	stageAt  uint32 // file offset of stage[0]
+	synced   uint32 // of the active segment
+	unmarked bool   // an entry is the newest record
+	cuts     int    // how often entries were removed from the end
+	hard     HardState
+	failed   atomic.Pointer[error]
 
 	prepare preparer
 	syncs   SyncStats

@@ -192,6 +192,9 @@ func (l *Log) scanLast(s *segment) error {
 	}
 	err := sc.run()
 	var torn *tornError
+	if damage := new(CorruptError); l.opts.TrustDamage && errors.As(err, &damage) {
+		err = &tornError{sc.at, damage.Reason}
+	}
 	if err != nil && !errors.As(err, &torn) {
 		return err
 	}

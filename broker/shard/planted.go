@@ -12,4 +12,5 @@ type Planted struct {
 	AnswerUncertain  bool // what was on its way when leadership went is answered as stored
 	KeepNoted        bool // offset commits that never got into the log are kept after leadership went
 	DropTail         bool // the newest entry is dropped at a restart
+	TrustDamage      bool // damage in the log is cut or served
 }

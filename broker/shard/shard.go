@@ -184,7 +184,7 @@ func openState(o Options) (*Shard, error) {
 	}
 	var err error
 	s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{
-		SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped,
+		SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped, TrustDamage: o.Planted.TrustDamage,
 	})
 	if err != nil {
 		return nil, err
@@ -479,6 +479,9 @@ func (s *Shard) syncer() {
 func (s *Shard) everySoOften(now time.Time) error {
 	if s.offsets.Dirty() && now.Sub(s.lastOffsets) >= offsetsEvery {
 		s.offsetsDue.Store(true)
+	}
+	if s.opts.Durable && s.syncing == nil {
+		return s.log.Mark()
 	}
 	if s.opts.Durable || s.syncing != nil || now.Sub(s.lastSync) < backgroundSync || !s.log.Dirty() {
 		return nil

@@ -80,7 +80,7 @@ func (w *world) addProducer(i int) {
 }
 
 func (c *client) loop(do func()) {
-	c.w.after(c.w.between(milli, 60*milli), func() {
+	c.w.after(c.w.between(milli, 100*milli), func() {
 		if !c.w.stopped {
 			do()
 			c.loop(do)

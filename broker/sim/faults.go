@@ -1,10 +1,14 @@
 package sim
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/seglog"
+)
 
 // plague schedules faults until the world is calm.
 func (w *world) plague() {
-	w.after(w.between(200*milli, 2*second), func() {
+	w.after(w.between(100*milli, 1500*milli), func() {
 		if w.calm {
 			return
 		}
@@ -188,6 +192,18 @@ func (w *world) transfer(*member) {
 	l.turn()
 }
 
+// old is the newest segment's file and how much of it is older than the newest entry: what lies behind cannot be told from what
+// a power loss left, until the member had a quiet moment.
+func (m *member) old() (name string, end int64) {
+	segs := m.shard.Log().Segments()
+	last := segs[len(segs)-1]
+	pos, err := m.shard.Log().PositionOf(last.LastIndex)
+	if err != nil {
+		pos = last.FirstPos
+	}
+	return last.Name, max(pos-last.FirstPos, 0) + seglog.SegmentHeaderSize
+}
+
 // flip inverts a bit of a segment while its member is down. Only one member's disk decays in a run: two would be more than a
 // group of three can bear.
 func (w *world) flip(m *member) {
@@ -196,9 +212,11 @@ func (w *world) flip(m *member) {
 			return
 		}
 	}
-	if m.up {
-		m.crash(false)
+	if !m.up {
+		return
 	}
+	newest, end := m.old()
+	m.crash(false)
 	names := m.disk.Names("log")
 	var segments []string
 	for _, n := range names {
@@ -210,7 +228,10 @@ func (w *world) flip(m *member) {
 		return
 	}
 	name := segments[w.rng.IntN(len(segments))]
-	at := w.between(0, 40<<10)
+	at := w.between(0, 60<<10)
+	if name == newest && at >= end {
+		at = w.between(0, max(end-1, 0))
+	}
 	if err := m.disk.Flip(name, at, uint(w.rng.IntN(8))); err == nil {
 		m.damaged = true
 		w.say("a bit of %s of %s flips at %d", name, m, at)

@@ -61,7 +61,11 @@ var errDisk = errors.New("input/output error")
 
 // fs is the member's disk with its faults.
 func (m *member) fs() vfs.FS {
-	return &vfs.Fault{FS: m.disk, Hook: func(op vfs.Op, name string) error {
+	var disk vfs.FS = m.disk
+	if name := m.w.conf.ForgetSync; name != "" {
+		disk = forgetful{disk, name}
+	}
+	return &vfs.Fault{FS: disk, Hook: func(op vfs.Op, name string) error {
 		if m.w.conf.Disk {
 			m.w.say("member %d: %s %s", m.id+1, op, name)
 		}
@@ -77,6 +81,24 @@ func (m *member) fs() vfs.FS {
 		}
 		return nil
 	}}
+}
+
+// forgetful is a disk that syncs no file whose name contains something.
+type forgetful struct {
+	vfs.FS
+	name string
+}
+
+type unsynced struct{ vfs.File }
+
+func (unsynced) Sync() error { return nil }
+
+func (f forgetful) Create(name string) (vfs.File, error) {
+	file, err := f.FS.Create(name)
+	if err == nil && strings.Contains(name, f.name) {
+		return unsynced{file}, nil
+	}
+	return file, err
 }
 
 func (m *member) options() shard.Options {

@@ -78,7 +78,7 @@ func (o *Options) validate() error {
 		errs = append(errs, errors.New("no address to listen on"))
 	}
 	if o.Message == nil || o.Aside == nil || o.Unreachable == nil {
-		errs = append(errs, errors.New("Message, Aside and Unreachable are needed"))
+		errs = append(errs, errors.New("one of Message, Aside and Unreachable is missing"))
 	}
 	return errors.Join(errs...)
 }
