@@ -54,12 +54,12 @@ func (c *inbound) run() {
 		return
 	}
 	c.t.counts.accepted.Add(1)
-	if old := c.t.replace(c); old != nil { // the node dialled again before its old connection was found to be dead
-		old.conn.Close()
-		<-old.done
+	if p := c.t.peer(c.node); p != nil {
+		p.lives()
 	}
 	if err := c.read(); err != nil {
-		c.t.complain.warn(fmt.Sprint("read ", c.node), brokenEvery, "connection from a peer closed", "peer", c.node, "addr", c.addr, "err", err)
+		c.t.complain.warn(fmt.Sprint("read ", c.node), brokenEvery, "connection from a peer closed", "peer", c.node, "addr", c.addr,
+			"err", err)
 	}
 }
 
@@ -72,6 +72,10 @@ func (c *inbound) shake() error {
 		return err
 	}
 	c.node = h.node
+	c.succeed()
+	if err := greet(c.conn); err != nil {
+		return err
+	}
 	return c.conn.SetDeadline(time.Time{})
 }
 
@@ -86,13 +90,17 @@ func (c *inbound) refused(err error) {
 	c.t.complain.warn(key, refusedEvery, "connection refused", "addr", c.addr, "err", err)
 }
 
-// replace makes c the connection of its node and returns the one before it.
-func (t *Transport) replace(c *inbound) *inbound {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	old := t.heard[c.node]
-	t.heard[c.node] = c
-	return old
+// succeed makes c the connection of its node, when the one before it, which was not found to be dead yet, is not read any more.
+// The node is greeted after that, so of two connections the one that it dialled last stays.
+func (c *inbound) succeed() {
+	c.t.mu.Lock()
+	old := c.t.heard[c.node]
+	c.t.heard[c.node] = c
+	c.t.mu.Unlock()
+	if old != nil {
+		old.conn.Close()
+		<-old.done
+	}
 }
 
 func (t *Transport) hears(node uint64) bool {

@@ -225,21 +225,6 @@ func TestSendingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkEncode is what framing four entries of 256 KiB costs, without writing them.
-func BenchmarkEncode(b *testing.B) {
-	f := newBuilder()
-	data := make([]byte, 256<<10)
-	m := appending(1, 2, 3, data, data, data, data)
-	b.SetBytes(1 << 20)
-	b.ReportAllocs()
-	for b.Loop() {
-		f.room(messageRoom("group", m))
-		_ = f.message("group", m, messageSize("group", m))
-		f.cut()
-		f.reset()
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	b := newBuilder()
 	for _, m := range everyKind(1, 2) {

@@ -43,7 +43,7 @@ func mute(t testing.TB, then func(net.Conn)) string {
 			mu.Unlock()
 			wg.Go(func() {
 				id := identity{cluster: "test", node: 2, incarnation: 102, key: []byte("secret")}
-				if _, err := id.accept(c); err == nil {
+				if _, err := id.accept(c); err == nil && greet(c) == nil {
 					then(c)
 				}
 			})
@@ -120,7 +120,7 @@ func TestPeerThatStopsReadingIsLeft(t *testing.T) {
 	until(t, "the silence is named", func() bool { return a.logged("connection ended") })
 }
 
-// hole passes bytes between two ends until it is frozen, after which they neither come nor does the connection end.
+// hole passes bytes between two ends until frozen is closed: then nothing comes any more, and no connection ends.
 type hole struct {
 	l      net.Listener
 	frozen chan struct{}
@@ -537,39 +537,4 @@ func certificate(t *testing.T) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(parsed)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool}
-}
-
-func BenchmarkSend1MB(b *testing.B) { benchmarkSend(b, 1<<20) }
-func BenchmarkSend1KB(b *testing.B) { benchmarkSend(b, 1<<10) }
-
-// benchmarkSend sends messages of one entry and keeps at most window bytes on the way.
-func benchmarkSend(b *testing.B, size int) {
-	const window = 16 << 20
-	o, p := options(1), options(2)
-	o.Message, o.Aside, o.Unreachable = func(string, *pb.Message) {}, func(string, uint64, uint8, []byte) {}, func(string, uint64) {}
-	slots := make(chan struct{}, min(window/size, 1000))
-	p.Aside, p.Unreachable = o.Aside, o.Unreachable
-	p.Message = func(string, *pb.Message) { <-slots }
-	from, err := Start(o)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer from.Close()
-	to, err := Start(p)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer to.Close()
-	from.SetPeers(map[uint64]string{2: to.Addr()})
-	until(b, "connected", func() bool { return from.Peers()[0].Connected })
-	ms := []*pb.Message{appending(1, 2, 1, make([]byte, size))}
-	b.SetBytes(int64(size))
-	b.ReportAllocs()
-	for b.Loop() {
-		slots <- struct{}{}
-		from.Send("g", ms)
-	}
-	for range cap(slots) {
-		slots <- struct{}{}
-	}
 }

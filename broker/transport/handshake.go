@@ -48,8 +48,8 @@ const (
 	notVetted
 )
 
-var verdicts = [...]string{"welcome", "another protocol version", "another cluster", "another node than expected", "another cluster key",
-	"node or incarnation not accepted"}
+var verdicts = [...]string{"welcome", "another protocol version", "another cluster", "another node than expected",
+	"another cluster key", "node or incarnation not accepted"}
 
 func (v verdict) String() string {
 	if int(v) < len(verdicts) {
@@ -216,7 +216,8 @@ func (id *identity) dial(conn net.Conn, to uint64) error {
 	return readVerdict(conn)
 }
 
-// accept shakes hands as the acceptor and returns the dialler's hello.
+// accept shakes hands as the acceptor, up to the last verdict, and returns the dialler's hello. The last verdict is the
+// caller's, who makes ready for what the dialler sends on it.
 func (id *identity) accept(conn net.Conn) (*hello, error) {
 	binding, err := bindingOf(conn)
 	if err != nil {
@@ -245,8 +246,13 @@ func (id *identity) accept(conn net.Conn) (*hello, error) {
 	if err := id.judge(&theirs, proof[:], id.prove(roleDialler, binding, dialler, acceptor)); err != nil {
 		return nil, refuse(conn, err)
 	}
-	_, err = conn.Write([]byte{byte(welcome)})
-	return &theirs, err
+	return &theirs, nil
+}
+
+// greet is the last verdict.
+func greet(conn net.Conn) error {
+	_, err := conn.Write([]byte{byte(welcome)})
+	return err
 }
 
 // bindingOf is what both ends of one TLS connection know and nobody between two of them.

@@ -29,7 +29,7 @@ type peer struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	wake    chan struct{} // something was queued
-	moved   chan struct{} // the address changed
+	hurry   chan struct{} // the next attempt need not wait
 	traffic traffic
 
 	mu           sync.Mutex
@@ -46,7 +46,7 @@ type peer struct {
 
 func (t *Transport) newPeer(id uint64, addr string) *peer {
 	l := &t.limits
-	p := &peer{t: t, id: id, addr: addr, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), since: time.Now(),
+	p := &peer{t: t, id: id, addr: addr, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), since: time.Now(),
 		groups: map[string]struct{}{},
 		raft:   lane{maxBytes: l.queueBytes, maxMessages: l.queueMessages},
 		asides: lane{maxBytes: l.asideBytes, maxMessages: l.queueMessages}}
@@ -54,6 +54,15 @@ func (t *Transport) newPeer(id uint64, addr string) *peer {
 	t.wg.Add(1)
 	go p.run()
 	return p
+}
+
+// lives says that the peer has dialled this node: if it is not connected, there is no need to wait any longer.
+func (p *peer) lives() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.connected {
+		signal(p.hurry)
+	}
 }
 
 // signal makes a channel of one token have it.
@@ -72,7 +81,7 @@ func (p *peer) move(addr string) {
 		return
 	}
 	p.addr = addr
-	signal(p.moved)
+	signal(p.hurry)
 	if p.leave != nil {
 		p.leave(errMoved)
 	}
@@ -150,14 +159,14 @@ func (p *peer) run() {
 	}
 }
 
-// rest waits before the next attempt; true: there is a new address, and no need to wait.
+// rest waits before the next attempt; true: there is no need to wait.
 func (p *peer) rest(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-p.ctx.Done():
-	case <-p.moved:
+	case <-p.hurry:
 		return true
 	}
 	return false
@@ -242,7 +251,8 @@ func (p *peer) lost(err error) {
 		p.t.opts.Unreachable(g, p.id)
 	}
 	if was {
-		p.t.complain.warn(fmt.Sprint("lost ", p.id), brokenEvery, "connection ended", "peer", p.id, "addr", addr, "dropped", dropped, "err", err)
+		p.t.complain.warn(fmt.Sprint("lost ", p.id), brokenEvery, "connection ended", "peer", p.id, "addr", addr, "dropped", dropped,
+			"err", err)
 	} else {
 		p.t.complain.warn(fmt.Sprint("dial ", p.id, reason(err)), refusedEvery, "cannot connect", "peer", p.id, "addr", addr, "err", err)
 	}

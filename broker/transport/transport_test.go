@@ -309,8 +309,32 @@ func TestPeerIsFoundAtItsNewAddressAtOnce(t *testing.T) {
 	c := boot(t, o, l)
 	a.SetPeers(map[uint64]string{2: c.Addr()})
 	until(t, "connected elsewhere", func() bool { p := a.status(t, 2); return p.Connected && p.Connects == 2 })
+	if p := a.status(t, 2); p.LastError != errMoved.Error() {
+		t.Errorf("%+v", p)
+	}
+	c.SetPeers(map[uint64]string{1: a.Addr()})
+	until(t, "connected back", func() bool { return len(a.heardNodes()) == 1 })
 	a.SetPeers(nil)
-	until(t, "left", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(a.Peers()) == 0 && len(c.heardNodes()) == 0 })
+	until(t, "not heard any more", func() bool { return c.status(t, 1).LastError != "" })
+	until(t, "left", func() bool { return len(a.Peers()) == 0 && len(c.heardNodes()) == 0 })
+}
+
+// A peer that is back dials, and is dialled at once.
+func TestPeerThatDialsIsDialledBackAtOnce(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, o := quick(), options(2)
+	o.Listen = free.Addr().String()
+	free.Close()
+	l.backoffMin, l.backoffMax = time.Hour, time.Hour
+	a := boot(t, options(1), l)
+	a.SetPeers(map[uint64]string{2: o.Listen})
+	until(t, "refused", func() bool { return a.status(t, 2).LastError != "" })
+	b := boot(t, o, l)
+	b.SetPeers(map[uint64]string{1: a.Addr()})
+	until(t, "connected", func() bool { return a.status(t, 2).Connected })
 }
 
 func (n *node) heardNodes() (ids []uint64) {
