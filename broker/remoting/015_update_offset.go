@@ -29,16 +29,16 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 		c.s.svc.CommitOffset(o, nil)
 		return
 	}
-	k, who, frame := *call, c.who, c.copyOf(f)
+	k, who, relayed, frame := *call, c.who, c.relayed, c.copyOf(f)
 	c.rpc.Owe(1)
 	c.s.svc.CommitOffset(o, func(err *service.Error) {
 		switch {
 		case err == nil:
 			k.OK(nil)
-		case err.NotLed() && frame != nil && who == c.client:
-			c.again(frame)
-		case err.NotLed() && frame != nil:
+		case err.NotLed() && relayed:
 			c.notLed(&k)
+		case err.NotLed() && frame != nil:
+			c.again(frame)
 		default:
 			k.Fail(err.Code, "%s", err.Text)
 			c.refused(who, int(k.Code), o.Topic, o.Group, err)

@@ -12,18 +12,19 @@ import (
 
 // conn is one client's connection. Its fields belong to the reading goroutine.
 type conn struct {
-	s      *Server
-	rpc    *rpc.Conn
-	client *service.Client
-	who    *service.Client            // asks what the frame asks: client, or a guest
-	guests map[string]*service.Client // clients of other members by address, whose requests come over this connection
-	lane   int                        // of the relay
-	frame  *wire.Frame                // that a handler of a call has at hand
-	kept   *kept                      // the frames of parcel; nil in a group of one
-	parcel *service.Parcel
-	header service.SendHeader // scratch
-	readAt int64              // µs, of the frames being handled; 0: not asked for yet
-	names  map[string]string  // names of groups, topics and subscriptions met, so that pulls need not copy them
+	s       *Server
+	rpc     *rpc.Conn
+	client  *service.Client
+	who     *service.Client            // asks what the frame asks: client, or a guest
+	relayed bool                       // the frame came through another member
+	guests  map[string]*service.Client // clients of other members by address, whose requests come over this connection
+	lane    int                        // of the relay
+	frame   *wire.Frame                // that a handler of a call has at hand
+	kept    *kept                      // the frames of parcel; nil in a group of one
+	parcel  *service.Parcel
+	header  service.SendHeader // scratch
+	readAt  int64              // µs, of the frames being handled; 0: not asked for yet
+	names   map[string]string  // names of groups, topics and subscriptions met, so that pulls need not copy them
 }
 
 const (

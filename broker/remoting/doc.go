@@ -8,9 +8,13 @@
 // once. A code that is not in the table is answered with REQUEST_CODE_NOT_SUPPORTED. Nothing here allocates per message of a
 // send or a pull.
 //
+// A member of a larger broker group answers as the leader only while it leads; else it hands on what only the leader may answer
+// (relay.go says what, how, and with which limits).
+//
 // Goroutines: handlers run in the connection's reading goroutine; the shard's goroutine calls back for sends, poll workers
-// for held pulls. One goroutine expires silent clients.
+// for held pulls. One goroutine expires silent clients. The relay has one, and two for each connection to the leader.
 //
 // Files: server.go (port, dispatch), conn.go (one connection), send.go and pull.go (shared by their codes), json.go (JSON that
-// only RocketMQ has), one file per request numbered by its code.
+// only RocketMQ has), relay.go (what goes to the leader), relay_pool.go (what waits for one), relay_link.go (a connection to
+// it), one file per request numbered by its code.
 package remoting

@@ -83,22 +83,22 @@ type errand struct {
 func (c *conn) handOver(f *wire.Frame) bool {
 	c.who = c.client
 	mark := f.Get(relayedField)
-	if mark != nil {
+	if c.relayed = mark != nil; c.relayed {
 		c.who = c.guest(f)
 	}
 	if !elsewhere[f.Code] {
 		return false
 	}
-	if mark != nil && string(mark) != c.s.opts.Broker {
+	if c.relayed && string(mark) != c.s.opts.Broker {
 		call := c.rpc.Call(f)
 		call.Fail(service.CodeServiceNotAvailable, "a request for the broker group %.127s was relayed to a member of %s", mark, c.s.opts.Broker)
 		return true
 	}
-	if c.s.svc.Leads() {
+	if c.s.leads() {
 		return false
 	}
 	c.submit() // what was sent before goes before
-	if mark != nil {
+	if c.relayed {
 		call := c.rpc.Call(f)
 		c.notLed(&call)
 		return true
@@ -114,7 +114,7 @@ func (c *conn) notLed(call *rpc.Call) {
 
 // voted hands on a request that this member began to handle as the leader, and was voted out before it was done.
 func (c *conn) voted(call *rpc.Call, f *wire.Frame) {
-	if f.Get(relayedField) != nil {
+	if c.relayed {
 		c.notLed(call)
 		return
 	}
@@ -277,4 +277,4 @@ func (c *conn) guestsGone() {
 }
 
 // leads says whether this member answers for its broker group.
-func (s *Server) leads() bool { return s.relay == nil || s.svc.Leads() }
+func (s *Server) leads() bool { return s.relay == nil || s.relay.leads() }

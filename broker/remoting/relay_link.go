@@ -17,7 +17,7 @@ import (
 const (
 	linkRequests = 16_384   // not answered; most are pulls that the leader holds
 	linkBytes    = 32 << 20 // of requests not answered
-	dialPatience = 2 * time.Second
+	dialPatience = time.Second
 	writeTime    = 10 * time.Second
 	linkRead     = 64 << 10
 )

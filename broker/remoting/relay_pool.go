@@ -1,6 +1,7 @@
 package remoting
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,6 +31,7 @@ type RelayStats struct {
 type relay struct {
 	group  string
 	leader func() (addr string, ok bool)
+	leads  func() bool // this member does
 	log    *slog.Logger
 	stats  RelayStats
 
@@ -49,8 +51,10 @@ type place struct {
 	lane int
 }
 
-func newRelay(group string, leader func() (string, bool), log *slog.Logger) *relay {
-	r := &relay{group: group, leader: leader, log: log, links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{})}
+func newRelay(o Options, leads func() bool) *relay {
+	r := &relay{
+		group: o.Broker, leader: o.Leader, leads: leads, log: o.Log, links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
 	r.running.Add(1)
 	go r.run()
 	return r
@@ -215,6 +219,7 @@ func (r *relay) sweep(now time.Time) {
 		}
 		for _, e := range late {
 			if e.pull != nil && ok && stale {
+				e.frame = bytes.Clone(e.frame) // the old link may still be writing it
 				r.submit(e)
 			} else {
 				r.unknown(e, "no answer came in time from the leader")

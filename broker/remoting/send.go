@@ -11,9 +11,9 @@ import (
 
 // Token flags of a send.
 const (
-	tokenBinary = 1
-	tokenOneway = 2
-	tokenGuest  = 4 // of another member's client
+	tokenBinary  = 1
+	tokenOneway  = 2
+	tokenRelayed = 4 // it came through another member
 )
 
 // kept is the frames of a parcel, in the order of its results: what is not stored because this member was voted out goes to the
@@ -70,8 +70,8 @@ func (c *conn) send(f *wire.Frame, err error) {
 	if f.Oneway() {
 		t.Flags |= tokenOneway
 	}
-	if c.who != c.client {
-		t.Flags |= tokenGuest
+	if c.relayed {
+		t.Flags |= tokenRelayed
 	}
 	c.header.ReceivedMicros = c.now()
 	c.parcel.From(c.who)
@@ -110,7 +110,7 @@ func (c *conn) sent(p *service.Parcel, frames *kept, received int64) {
 			continue
 		}
 		c.rpc.Answered(r.Token.Request, int32(r.Code), took, false)
-		if r.Code != service.CodeSuccess && r.Token.Flags&tokenGuest == 0 {
+		if r.Code != service.CodeSuccess && r.Token.Flags&tokenRelayed == 0 {
 			c.refused(c.client, int(r.Token.Request), "", "", &service.Error{Code: r.Code, Text: r.Remark})
 		}
 	}
@@ -123,7 +123,7 @@ func (c *conn) sent(p *service.Parcel, frames *kept, received int64) {
 
 // goesOn says that a message was not stored, and that the leader is asked to.
 func goesOn(frames *kept, r *service.Result) bool {
-	return frames != nil && r.NotLed && r.Token.Flags&tokenGuest == 0
+	return frames != nil && r.NotLed && r.Token.Flags&tokenRelayed == 0
 }
 
 // appendSent writes SendMessageResponseHeader with what clients need to trace: MSG_REGION and TRACE_ON.
@@ -132,7 +132,7 @@ func appendSent(dst []byte, r *service.Result) []byte {
 		return dst
 	}
 	w := wire.Response(dst, uint8(r.Token.Flags&tokenBinary), r.Token.Opaque, int32(r.Code), r.Remark)
-	if r.NotLed && r.Token.Flags&tokenGuest != 0 {
+	if r.NotLed && r.Token.Flags&tokenRelayed != 0 {
 		w.String(notLedField, "true")
 	}
 	if r.Code != service.CodeSuccess {

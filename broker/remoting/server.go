@@ -55,7 +55,7 @@ func Start(svc *service.Service, o Options) (*Server, error) {
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
 	if o.Leader != nil {
-		s.relay = newRelay(o.Broker, o.Leader, o.Log)
+		s.relay = newRelay(o, svc.Leads)
 	}
 	var err error
 	s.rpc, err = rpc.Listen(rpc.Options{

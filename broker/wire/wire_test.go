@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -138,5 +139,38 @@ func TestDecodeAndAnswerAllocateNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("type %d: %.1f allocations", typ, n)
 		}
+	}
+}
+
+// TestForwardedFrameIsTheSame: what goes on has the client's code, flags, language, version and fields, whichever form it came in.
+func TestForwardedFrameIsTheSame(t *testing.T) {
+	header := `{"code":310,"flag":2,"language":"CPP","opaque":5,"version":433,"extFields":{"i":"a\u0001b\"","n":7,"gone":null,"e":""}}`
+	raw := append([]byte{0, 0, 0, byte(len(header))}, header...)
+	var f, got Frame
+	if err := f.Decode(append(raw, "body"...)); err != nil {
+		t.Fatal(err)
+	}
+	w := Forward([]byte("before"), &f, 9)
+	w.String("more", "x")
+	b := append(w.End(len(f.Body)), f.Body...)[len("before"):]
+	if n := binary.BigEndian.Uint32(b[OpaqueAt:]); n != 9 {
+		t.Fatalf("number %d", n)
+	}
+	frame, rest, _, err := Split(b)
+	if err != nil || len(rest) > 0 {
+		t.Fatal(len(rest), err)
+	}
+	if err := got.Decode(frame); err != nil {
+		t.Fatal(err)
+	}
+	if got.Type != Binary || got.Code != 310 || got.Opaque != 9 || got.Flag != 2 || got.LanguageName() != "CPP" || got.Version != 433 || string(got.Body) != "body" {
+		t.Fatalf("%+v", got)
+	}
+	if got.String("i") != "a\x01b\"" || got.String("n") != "7" || got.Get("gone") != nil || got.Get("e") == nil || got.String("more") != "x" {
+		t.Fatalf("%q", got.Fields)
+	}
+	w = Forward(nil, &got, 10) // and on, from the binary form
+	if err := f.Decode(w.End(0)[4:]); err != nil || f.LanguageName() != "CPP" || f.String("i") != "a\x01b\"" {
+		t.Fatalf("%v %+v", err, f)
 	}
 }
