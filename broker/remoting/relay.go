@@ -26,7 +26,8 @@ import (
 // (46), and what tools ask about this process (26, 28, 203, 204). Unknown codes are refused here.
 //
 // Order: what one client connection asks goes over one connection to the leader (there are lanes of them) in the order in which
-// it was asked.
+// it was asked. What tools ask (tools, below) may take the leader long; it goes over a connection of its own, so that messages
+// do not wait behind it.
 //
 // Answers are definite:
 //   - The leader's own.
@@ -38,6 +39,9 @@ import (
 //
 // A pull that cannot be relayed, or whose answer cannot come any more, is answered from what this member has applied: messages
 // that are committed, without storing an offset.
+//
+// A pull of a client that went away is held by the leader until its time is up, and its answer is dropped here; the leader's note of
+// it then tells of a delivery that did not arrive, as it does when a connection breaks.
 //
 // Limits: linkRequests and linkBytes of one connection to the leader, waitingMax and waitingBytes of what waits for a leader.
 const (
@@ -54,6 +58,7 @@ const (
 	askPatience    = changePatience + 5*time.Second
 	pullMargin     = 5 * time.Second // beyond the time for which the leader may hold a pull
 	holdMax        = 120 * time.Second
+	awayMillis     = 1000 // for which a pull is held here while the leader cannot be asked
 	guestsMax      = 4096 // clients of other members, of one connection
 )
 
@@ -67,9 +72,19 @@ var elsewhere = map[int32]bool{
 	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true, wire.TopicConfig: true, wire.GroupConfig: true,
 }
 
+// tools are the requests that may take long.
+var tools = map[int32]bool{
+	wire.QueryMessage: true, wire.UpdateTopic: true, wire.AllTopicConfig: true, wire.UpdateGroup: true, wire.AllGroupConfig: true,
+	wire.TopicStats: true, wire.DeleteGroup: true, wire.ConsumeStats: true, wire.DeleteTopicInBroker: true,
+	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true,
+}
+
+const toolLane = lanes
+
 // errand is a request on its way to the leader.
 type errand struct {
 	conn     *conn
+	lane     int
 	call     rpc.Call
 	frame    []byte               // as it is sent, with its length
 	pull     *service.PullRequest // of a pull
@@ -132,7 +147,10 @@ func (c *conn) again(raw []byte) {
 
 // relay sends f to the leader.
 func (c *conn) relay(f *wire.Frame) {
-	e := &errand{conn: c, call: c.rpc.Call(f), until: time.Now().Add(leaderPatience)}
+	e := &errand{conn: c, lane: c.lane, call: c.rpc.Call(f), until: time.Now().Add(leaderPatience)}
+	if tools[f.Code] {
+		e.lane = toolLane
+	}
 	if f.Code == wire.PullMessage || f.Code == wire.LitePull {
 		e.pull = &service.PullRequest{Client: c.client, ReceivedMicros: time.Now().UnixMicro()}
 		if err := c.parsePull(e.pull, f); err != nil {
@@ -237,6 +255,9 @@ func (e *errand) here() {
 	}
 	c.s.relay.stats.PullsHere.Add(1)
 	e.pull.Follower = true
+	if _, known := c.s.relay.leader(); known { // and cannot be asked: who is answered at once asks again at once
+		e.pull.LeaderAway, e.pull.SuspendMillis = true, min(e.pull.SuspendMillis, awayMillis)
+	}
 	c.s.svc.Pull(e.pull, func(r *service.PullResult) { c.pulled(e.pull, r, e.call.Code, e.call.Opaque, e.call.Type) })
 }
 

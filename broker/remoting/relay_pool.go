@@ -77,7 +77,7 @@ func (r *relay) submit(e *errand) {
 		r.undone(e)
 		return
 	}
-	l := r.linkLocked(place{addr, e.conn.lane})
+	l := r.linkLocked(place{addr, e.lane})
 	r.mu.Unlock()
 	if l == nil || !l.take(e) {
 		r.undone(e)
@@ -190,7 +190,7 @@ func (r *relay) tryAgain() {
 		var l *link
 		if ok {
 			r.mu.Lock()
-			l = r.linkLocked(place{addr, e.conn.lane})
+			l = r.linkLocked(place{addr, e.lane})
 			r.mu.Unlock()
 		}
 		if l == nil || !l.take(e) {

@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -374,6 +375,13 @@ func TestConnectionToTheLeaderBreaks(t *testing.T) {
 	if a := f.client().do(wire.PullMessage, "", pullFields("g", "orders", 0)...); a.Code != 0 || len(views(t, a.Body)) != 1 {
 		t.Fatalf("pull: code %d %s", a.Code, a.Remark)
 	}
+	began := time.Now() // a client that is told of nothing new asks again at once
+	if a := f.client().do(wire.PullMessage, "", pullFields("g", "orders", 1, "sysFlag", "6", "suspendTimeoutMillis", "60000")...); a.Code != service.CodePullNotFound {
+		t.Fatalf("held pull: code %d %s", a.Code, a.Remark)
+	}
+	if took := time.Since(began); took < awayMillis*time.Millisecond || took > 20*time.Second {
+		t.Fatalf("held for %v", took)
+	}
 	l.Close()
 	if a := f.client().do(wire.SendMessageV2, "z", sendFields("orders")...); a.Code != service.CodeServiceNotAvailable {
 		t.Fatalf("nobody listens there: code %d %s", a.Code, a.Remark)
@@ -387,5 +395,59 @@ func TestWhatIsTooLargeToRelayIsRefused(t *testing.T) {
 	long := strings.Repeat("x", wire.HeaderMax-400)
 	if a := c.do(wire.SendMessageV2, "x", sendFields("orders", "i", long)...); a.Code != service.CodeMessageIllegal {
 		t.Fatalf("code %d %s", a.Code, a.Remark)
+	}
+}
+
+// hung is a leader that takes everything and says nothing.
+func hung(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A leader that hangs: what it was asked is answered in time, no more than the limit waits for it, and pulls go to whoever leads
+// next.
+func TestLeaderThatHangs(t *testing.T) {
+	g := startTrio(t)
+	f := g.followers()[0]
+	f.client().ok(wire.SendMessageV2, "x", sendFields("orders")...)
+	g.follow()
+	addr := hung(t)
+	f.elsewhere.Store(&addr)
+	pulls := f.raw()
+	pulls.ask(wire.JSON, 1, wire.PullMessage, "", pullFields("g", "orders", 0, "sysFlag", "6", "suspendTimeoutMillis", "100000")...)
+	c, big := f.raw(), strings.Repeat("x", 10<<20)
+	for i := range int32(4) {
+		c.ask(wire.Binary, i, wire.SendMessageV2, big, sendFields("orders")...)
+	}
+	if a := c.answer(); a.Opaque != 3 || a.Code != service.CodeSystemBusy {
+		t.Fatalf("request %d: code %d %s", a.Opaque, a.Code, a.Remark)
+	}
+	began := time.Now()
+	for range 3 {
+		if a := c.answer(); a.Code != service.CodeSystemError || !strings.HasPrefix(string(a.Remark), service.OutcomeUnknown) {
+			t.Fatalf("request %d: code %d %s", a.Opaque, a.Code, a.Remark)
+		}
+	}
+	if took := time.Since(began); took > 2*sendPatience {
+		t.Fatalf("answered after %v", took)
+	}
+	f.elsewhere.Store(nil)
+	if a := pulls.answer(); a.Code != 0 || len(views(t, a.Body)) != 1 {
+		t.Fatalf("pull: code %d %s", a.Code, a.Remark)
 	}
 }

@@ -117,6 +117,8 @@ type PullRequest struct {
 	// Follower is set for a member that does not lead, while nobody does: it answers from what it has applied, stores no offset,
 	// makes no group, and holds the request no longer than until there is a leader.
 	Follower bool
+	// LeaderAway, with Follower, says that there is a leader and it cannot be asked: the request is held as it says.
+	LeaderAway bool
 }
 
 // Bits of PullRequest.SysFlag (org.apache.rocketmq.common.sysflag.PullSysFlag).

@@ -60,9 +60,7 @@ func (s *Service) Pull(req *PullRequest, done func(*PullResult)) {
 		return
 	}
 	p.done = done
-	if req.Follower {
-		s.pullsHere.Add(1)
-	} else if req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
+	if !req.Follower && req.SysFlag&PullCommitOffset != 0 && req.CommitOffset > 0 && req.Group != "" {
 		s.CommitOffset(entry.Offset{
 			Group: req.Group, Topic: req.Topic, QueueID: req.QueueID, Offset: req.CommitOffset, Client: p.identity.ClientID, AtMicros: nowMicros(),
 		}, nil)
@@ -177,7 +175,9 @@ func (s *Service) try(p *pull) *PullResult {
 }
 
 // leaderCame says that a request that is answered for want of a leader has one to be answered by.
-func (s *Service) leaderCame(p *pull) bool { return p.req.Follower && s.Leader() != 0 }
+func (s *Service) leaderCame(p *pull) bool {
+	return p.req.Follower && !p.req.LeaderAway && s.Leader() != 0
+}
 
 func (p *pull) mayWait() bool {
 	return !p.due && p.req.SysFlag&PullSuspend != 0 && p.req.SuspendMillis > 0

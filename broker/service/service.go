@@ -117,7 +117,6 @@ type Service struct {
 	rates      rates
 	leads      leadership
 	closing    sync.Once
-	pullsHere  atomic.Int64 // answered by this member while it did not lead
 }
 
 // Open recovers the broker's state. A group of one can serve when it returns, and has its system topics; in a larger one they
