@@ -183,6 +183,14 @@ func (l *Log) Sync() error {
 	return nil
 }
 
+// Roll ends the active segment early, when it holds an entry.
+func (l *Log) Roll() error {
+	if err := l.writable(); err != nil || l.active.mu.last < l.active.firstIndex {
+		return err
+	}
+	return l.roll()
+}
+
 // roll seals the active segment and makes the prepared file the next one. Its first record is the hard state, so that
 // older segments can be dropped.
 func (l *Log) roll() error {

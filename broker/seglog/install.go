@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -98,7 +97,7 @@ func (l *Log) Install(in *Incoming, others []string) error {
 		return err
 	}
 	m.Files = append(m.Files, SegmentFile(last+1))
-	if m.Remove, err = l.replaced(); err != nil {
+	if m.Remove, err = l.replaced(others); err != nil {
 		return err
 	}
 	b, err := json.Marshal(m)
@@ -114,14 +113,18 @@ func (l *Log) Install(in *Incoming, others []string) error {
 	return nil
 }
 
-// replaced lists the files that an install removes.
-func (l *Log) replaced() ([]string, error) {
+// replaced lists the files that an install removes: segments with their sidecars, and what the caller brings itself.
+func (l *Log) replaced(others []string) ([]string, error) {
 	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(names, func(n string) bool {
-		return n == lockFile || n == markerName || n == incomingDir || n == prepared || strings.HasSuffix(n, ".tmp")
+		switch filepath.Ext(n) {
+		case ".seg", ".ent", ".idx":
+			return false
+		}
+		return !slices.Contains(others, n)
 	}), nil
 }
 
@@ -199,15 +202,7 @@ func (l *Log) continueIncoming(h segmentHeader) error {
 func (l *Log) reopen() error {
 	l.prepare.mu.Lock()
 	defer l.prepare.mu.Unlock()
-	if l.prepare.file != nil {
-		l.prepare.file.Close()
-		l.prepare.file = nil
-		l.prepare.ready.Store(false)
-	}
-	l.cuts++
-	for _, s := range *l.segments.Load() {
-		s.file.Close()
-	}
+	l.closeFiles()
 	return l.recover()
 }
 

@@ -65,12 +65,14 @@ func (l *Log) create() error {
 	if l.opts.ReadOnly {
 		return errors.New("there is no segment")
 	}
-	s, err := l.newSegment(segmentHeader{seq: 1, firstIndex: 1, createdMillis: l.opts.Now().UnixMilli()})
+	// The preparer does not run yet, or Restart keeps it out.
+	s, err := l.newSegmentLocked(segmentHeader{seq: 1, firstIndex: 1, createdMillis: l.opts.Now().UnixMilli()})
 	if err != nil {
 		return err
 	}
 	segs := []*segment{s}
 	l.segments.Store(&segs)
+	l.chain, l.hard = 0, HardState{}
 	l.begin(s)
 	return l.Sync()
 }

@@ -106,6 +106,10 @@ func (l *Log) makePrepared(zeros bool) error {
 func (l *Log) newSegment(h segmentHeader) (*segment, error) {
 	l.prepare.mu.Lock()
 	defer l.prepare.mu.Unlock()
+	return l.newSegmentLocked(h)
+}
+
+func (l *Log) newSegmentLocked(h segmentHeader) (*segment, error) {
 	if err := l.makePrepared(false); err != nil {
 		return nil, err
 	}

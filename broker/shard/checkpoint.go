@@ -116,6 +116,9 @@ func (s *Shard) loadCheckpoint() (*checkpoint, error) {
 		if len(c.Voters) == 0 {
 			c.Voters = []uint64{s.opts.ID}
 		}
+		if p := s.promise; p != nil {
+			c.Voters, c.Joint = p.Voters, p.Joint
+		}
 		return c, s.saveCheckpoint(c)
 	}
 	if err != nil {
@@ -151,9 +154,15 @@ func (s *Shard) recover() error {
 	if c.Applied > s.log.LastIndex() || c.Applied+1 < s.log.FirstIndex() {
 		return fmt.Errorf("the checkpoint holds entry %d, the log has %d to %d: files of different logs, or some are missing", c.Applied, s.log.FirstIndex(), s.log.LastIndex())
 	}
+	return s.startFrom(c)
+}
+
+// startFrom makes the state a checkpoint's, and begins raft there.
+func (s *Shard) startFrom(c *checkpoint) error {
 	if err := s.restoreAll(c); err != nil {
 		return err
 	}
+	var err error
 	s.node, err = consensus.New(consensus.Options{
 		ID: s.opts.ID, ConfState: s.conf, Applied: c.Applied, Log: s.log, Logger: s.opts.Log, Durable: s.opts.Durable,
 		Send: s.opts.Send, Snapshot: s.snapshot, Install: s.install, Planted: s.opts.Planted.Planted,

@@ -57,6 +57,9 @@ func (s *Shard) pendingFull() bool {
 
 // propose makes one entry of what waits.
 func (s *Shard) propose() error {
+	if err := s.endSegment(); err != nil {
+		return err
+	}
 	if s.proposeMembers() || !s.mayPropose() {
 		return nil
 	}
@@ -86,6 +89,11 @@ func (s *Shard) propose() error {
 		s.finish(p, fmt.Errorf("an entry of %d bytes: %w", len(p.payload), ErrTooLarge))
 		return nil
 	}
+	return s.send(p)
+}
+
+// send hands a proposal to raft.
+func (s *Shard) send(p *proposal) error {
 	if err := s.node.Propose(p.payload); err != nil {
 		s.undo(p)
 		s.finish(p, ErrBusy)

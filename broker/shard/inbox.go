@@ -77,8 +77,9 @@ type inbox struct {
 	messages []*pb.Message
 	asides   []aside
 	readers  []chan error
-	heard    int // bytes of messages and asides
-	dropped  int // for want of room
+	damage   error // that somebody found in the log
+	heard    int   // bytes of messages and asides
+	dropped  int   // for want of room
 	closed   bool
 	wake     chan struct{}
 }
@@ -182,6 +183,7 @@ func (s *Shard) take() {
 	s.readers = append(s.readers, in.readers...)
 	clear(in.readers)
 	in.readers = in.readers[:0]
+	s.damage, in.damage = in.damage, nil
 	in.mu.Unlock()
 }
 

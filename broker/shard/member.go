@@ -153,6 +153,9 @@ func (s *Shard) hear() error {
 }
 
 func (s *Shard) step(m *pb.Message) error {
+	if s.promised(m) {
+		return nil
+	}
 	switch m.GetType() {
 	case pb.MsgUnreachable:
 		s.node.Unreachable(m.GetFrom())

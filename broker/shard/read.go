@@ -17,7 +17,8 @@ type reading struct {
 
 // Barrier returns when this member has applied everything that had been answered as stored before the call, by whichever member:
 // a majority has confirmed meanwhile that it still leads (raft's ReadIndex; a lease would trust clocks). It gives ErrNotLeader
-// when this member does not lead.
+// when this member does not lead. Who reads must ask Leads after it has read: a member whose log is found to be damaged says that
+// it does not lead before it empties its state.
 func (s *Shard) Barrier(ctx context.Context) error {
 	done := make(chan error, 1)
 	in := &s.inbox

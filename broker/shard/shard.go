@@ -102,10 +102,16 @@ type Shard struct {
 	asides        []aside
 	told          Status
 	peers         []Peer
+	promise       *promise // what a member whose log was damaged must have again; nil: nothing
+	needTicks     int
+	needs         map[uint64]uint64 // members that need a snapshot of at least this entry
+	wantSeal      bool
+	scrubbed      uint64    // segment; the scrubber's
 	changes       []command // of members
 	changing      *change
 	readers       []chan error // that wait for a read barrier
 	reading       reading
+	damage        error
 	appliedTerm   uint64
 	fetch         *fetch
 	incoming      *seglog.Incoming // what a fetch brought, until raft says to install it
@@ -151,7 +157,8 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.others.Add(3)
+	s.others.Add(4)
+	go s.scrubber()
 	go s.syncer()
 	go s.sealer()
 	go s.server()
@@ -174,7 +181,7 @@ func openState(o Options) (*Shard, error) {
 	s := &Shard{
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), stop: make(chan struct{}),
-		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{},
+		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, needs: map[uint64]uint64{},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
@@ -182,11 +189,7 @@ func openState(o Options) (*Shard, error) {
 	if o.SegmentBytes > 0 {
 		s.slack = min(roomSlack, o.SegmentBytes/8)
 	}
-	var err error
-	s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{
-		SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped, TrustDamage: o.Planted.TrustDamage,
-	})
-	if err != nil {
+	if err := s.openLog(); err != nil {
 		return nil, err
 	}
 	if last := s.log.LastIndex(); o.Planted.DropTail && last > 1 {
@@ -294,6 +297,9 @@ func (s *Shard) loop() {
 // turn takes what came in and does what can be done.
 func (s *Shard) turn() {
 	s.take()
+	if s.damage != nil && !s.alone() { // a group of one has no other copy: what can be read is served
+		s.fail(s.damage)
+	}
 	s.fail(s.hear())
 	s.fail(s.pump())
 	if s.read() {
@@ -312,9 +318,15 @@ func (s *Shard) tick(now time.Time) error {
 	if s.Failed() != nil {
 		return nil
 	}
-	if err := s.node.Tick(); err != nil {
+	if s.promise == nil { // else it must not ask for votes
+		if err := s.node.Tick(); err != nil {
+			return err
+		}
+	}
+	if err := s.keepPromise(); err != nil {
 		return err
 	}
+	s.giveNeeded()
 	s.lookAfter()
 	s.lookAround()
 	s.reading.ticks++
@@ -333,6 +345,9 @@ func (s *Shard) tick(now time.Time) error {
 
 // fail stops all writing for good: a log whose write failed must not be trusted again.
 func (s *Shard) fail(err error) {
+	if s.Failed() == nil && s.repairs(err) {
+		err = s.repair(err)
+	}
 	if err == nil || !s.failure.CompareAndSwap(nil, &err) {
 		return
 	}

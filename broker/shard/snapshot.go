@@ -13,7 +13,6 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
-	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -30,6 +29,7 @@ const (
 	AsideAsk   AsideKind = 1 // entry of the snapshot 8, offset 8, length 4, file name: the body of a file is wanted
 	AsidePiece AsideKind = 2 // entry 8, offset 8, 1 when the file is gone 1, length of the name 1, name, bytes
 	AsideMark  AsideKind = 3 // entry 8, hash 32 of the state as of it
+	AsideNeed  AsideKind = 4 // entry 8: the log was lost behind it, and a snapshot is needed
 )
 
 const (
@@ -98,6 +98,8 @@ func (s *Shard) onAside(a aside) {
 		s.onPiece(a)
 	case AsideMark:
 		s.onMark(a)
+	case AsideNeed:
+		s.onNeed(a)
 	}
 }
 
@@ -231,6 +233,12 @@ func (s *Shard) piece(k ask, dst []byte) ([]byte, error) {
 	}
 	at := len(dst)
 	dst = dst[:at+k.length]
+	if k.offset == 0 { // what is damaged must not spread
+		if err := s.log.Verify(seq); err != nil {
+			s.damaged(err)
+			return nil, err
+		}
+	}
 	return dst, s.log.ReadSegment(seq, dst[at:], k.offset)
 }
 
@@ -474,10 +482,7 @@ func (s *Shard) install(snap *pb.Snapshot) error {
 		return fmt.Errorf("the checkpoint holds entry %d, the snapshot %d", c.Applied, snap.GetMetadata().GetIndex())
 	}
 	s.installed = c.Applied
-	s.catalog.Reset()
-	s.offsets.Reset()
-	s.index.Reset()
-	s.writer = queue.Writer{}
+	s.forgetState()
 	if err := s.restoreAll(c); err != nil {
 		return err
 	}

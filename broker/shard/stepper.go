@@ -51,6 +51,9 @@ func (s Stepper) Seal() bool {
 	return true
 }
 
+// Scrub checks the next sealed segment.
+func (s Stepper) Scrub() { s.scrub() }
+
 // Command proposes a command; done gets its outcome.
 func (s Stepper) Command(kind entry.Kind, body []byte) (done <-chan error) {
 	c := command{kind, body, make(chan error, 1)}

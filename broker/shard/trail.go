@@ -26,13 +26,15 @@ func (s *Shard) Read(from uint64, maxBytes int, f func(entry.Record) error) (nex
 	if from > committed {
 		return from, nil
 	}
-	return s.log.ReadThrough(from, committed, maxBytes, func(r seglog.Record) error {
+	next, err = s.log.ReadThrough(from, committed, maxBytes, func(r seglog.Record) error {
 		rec := entry.Record{Index: r.Index, Term: r.Term, Pos: r.Pos, DataPos: r.Pos + seglog.RecordHeaderSize}
 		if pb.EntryType(r.Type) == pb.EntryNormal {
 			rec.Data = r.Data
 		}
 		return f(rec)
 	})
+	s.damaged(err)
+	return next, err
 }
 
 // Wait returns when entry index is committed, or with ctx's error.

@@ -35,7 +35,7 @@ func (w *world) finish() {
 	}
 	w.checkAcked()
 	for _, m := range w.members {
-		if m.up && m.failed() == nil {
+		if m.up {
 			w.checkMember(m)
 		}
 	}
@@ -52,7 +52,7 @@ func (w *world) heal() {
 		if m.failed() != nil {
 			m.crash(true)
 		}
-		if !m.up && !m.dead {
+		if !m.up {
 			w.restart(m, w.between(10*milli, 100*milli))
 		}
 	}
@@ -86,9 +86,6 @@ func (w *world) equal() bool {
 		}
 	}
 	for _, m := range w.members {
-		if m.dead || m.damaged && m.failed() != nil {
-			continue
-		}
 		if !m.up || m.shard.Committed() != l.shard.Committed() || m.read != uint64(len(w.truth.entries)) || m.shard.Seals() || l.shard.Offsets().Dirty() {
 			return false
 		}

@@ -137,17 +137,17 @@ func (m *member) start() {
 	m.read = min(m.read, s.Committed())
 	m.w.say("member %d starts: entries %d to %d, applied %d", m.id+1, s.Log().FirstIndex(), s.Log().LastIndex(), s.Committed())
 	m.every(int64(shard.TickEvery/time.Microsecond), m.tick)
+	m.every(second, func() {
+		if !m.paused {
+			m.shard.Scrub()
+		}
+	})
 	m.turn()
 }
 
-// refused is a start that failed. A member whose disk was tampered with may, and should.
+// refused is a start that failed: it may while the disk has faults.
 func (m *member) refused(err error) {
-	var damage *seglog.CorruptError
 	m.w.say("member %d does not start: %v", m.id+1, err)
-	if m.damaged && (errors.As(err, &damage) || strings.Contains(err.Error(), "damage")) {
-		m.dead = true
-		return
-	}
 	if errors.Is(err, errDisk) || errors.Is(err, vfs.ErrNoSpace) {
 		m.w.restart(m, m.w.between(second, 3*second))
 		return

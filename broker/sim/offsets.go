@@ -85,6 +85,9 @@ func (c *client) collect() {
 
 func (c *client) sawRead(r *reading) {
 	got, _ := r.m.shard.Offsets().Get(offset.Key{Group: c.key.group, Topic: topic, QueueID: c.key.queue})
+	if !r.m.shard.Leads() {
+		return
+	}
 	c.w.result.Reads++
 	if got.Offset < r.floor {
 		c.w.violate("%s reads commit %d of %s, although %d was certain before", r.m, got.Offset, c.key.group, r.floor)

@@ -65,7 +65,8 @@ func (w *world) observe(m *member) {
 			continue
 		}
 		if err != nil {
-			if m.damaged || m.shard.Failed() != nil {
+			var damage *seglog.CorruptError
+			if m.damaged && errors.As(err, &damage) || m.shard.Failed() != nil {
 				return // it may refuse, it must not show anything wrong
 			}
 			w.violate("%s: %v", m, err)

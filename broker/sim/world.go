@@ -44,6 +44,7 @@ const (
 	micro      = int64(time.Microsecond)
 	milli      = 1000 // µs
 	second     = 1000 * milli
+	eventsMax  = 1_000_000 // of a run; a usual one has 40 000
 )
 
 // world is one run. Times are µs since its begin.
@@ -52,6 +53,7 @@ type world struct {
 	rng     *rand.Rand
 	now     int64
 	seq     uint64
+	count   int
 	events  events
 	members []*member
 	net     network
@@ -117,6 +119,9 @@ func (w *world) run(until int64, done func() bool) {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
 		e.do()
+		if w.count++; w.count > eventsMax {
+			w.violate("more than %d events: members keep each other busy: %s", eventsMax, w.states())
+		}
 	}
 	if w.result.Violation == "" && !done() {
 		w.now = max(w.now, until)

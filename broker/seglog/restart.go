@@ -1,0 +1,108 @@
+package seglog
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// Restart closes all files, lets f change the folder, and recovers from what is there then, with the given hard state. It is how
+// a member whose log is damaged begins anew.
+func (l *Log) Restart(hard HardState, f func() error) error {
+	l.prepare.mu.Lock()
+	defer l.prepare.mu.Unlock()
+	l.closeFiles()
+	if err := f(); err != nil {
+		return l.fail("restart", err)
+	}
+	if err := l.recover(); err != nil {
+		return l.fail("restart", err)
+	}
+	l.failed.Store(nil)
+	if err := l.SetHardState(hard); err != nil {
+		return err
+	}
+	return l.Sync()
+}
+
+// closeFiles gives up all segments and the prepared one; a sync that is under way counts for nothing.
+func (l *Log) closeFiles() {
+	if l.prepare.file != nil {
+		l.prepare.file.Close()
+		l.prepare.file = nil
+		l.prepare.ready.Store(false)
+	}
+	l.cuts++
+	l.unmarked = false
+	for _, s := range *l.segments.Load() {
+		s.file.Close()
+	}
+}
+
+// Salvaged is what a damaged log's newest segment still says.
+type Salvaged struct {
+	Hard        HardState
+	Index, Term uint64 // of the newest entry; Known is false when it cannot be told
+	Known       bool
+}
+
+// Salvage reads what record headers it can in the newest segment of a log that does not open. Headers are checksummed with the
+// segment's salt, so what it finds was written by this member.
+func Salvage(fs vfs.FS, dir string) (Salvaged, error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return Salvaged{}, err
+	}
+	newest := ""
+	for _, n := range names {
+		if strings.HasSuffix(n, ".seg") {
+			newest = n
+		}
+	}
+	seq, err := strconv.ParseUint(strings.TrimSuffix(newest, ".seg"), 10, 64)
+	if err != nil {
+		return Salvaged{}, nil
+	}
+	l := &Log{fs: fs, dir: dir, opts: Options{ReadOnly: true}}
+	s, err := l.openSegment(filepath.Join(dir, newest), seq)
+	if err != nil {
+		var damage *CorruptError
+		if errors.As(err, &damage) || errors.Is(err, errNoHeader) {
+			err = nil
+		}
+		return Salvaged{}, err
+	}
+	defer s.file.Close()
+	return salvage(s)
+}
+
+func salvage(s *segment) (Salvaged, error) {
+	out := Salvaged{Index: s.firstIndex - 1, Term: s.prevTerm, Known: true}
+	size, err := s.file.Size()
+	if err != nil {
+		return out, err
+	}
+	b := make([]byte, size)
+	if _, err := s.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return out, err
+	}
+	for at := SegmentHeaderSize; at+RecordHeaderSize <= len(b); at += 8 {
+		h, ok := decodeRecordHeader(b[at:], s.seed())
+		if !ok {
+			continue
+		}
+		if h.kind == kindEntry {
+			out.Index, out.Term = max(out.Index, h.index), max(out.Term, h.term)
+		} else if data := at + RecordHeaderSize; data+int(h.length) <= len(b) {
+			if hs, err := decodeHardState(b[data : data+int(h.length)]); err == nil && hs.Term >= out.Hard.Term {
+				out.Hard = hs
+			}
+		}
+	}
+	out.Hard.Term = max(out.Hard.Term, out.Term)
+	return out, nil
+}
