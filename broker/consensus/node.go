@@ -359,6 +359,9 @@ func (n *Node) Lead() uint64 { return n.lead }
 // Transfer asks the leader (this member) to hand its office to another one.
 func (n *Node) Transfer(to uint64) { n.raw.TransferLeader(to) }
 
+// Transferring says that this member is handing its office over; raft takes no proposals meanwhile.
+func (n *Node) Transferring() bool { return n.raw.BasicStatus().LeadTransferee != 0 }
+
 // ProposeConf proposes a change of members.
 func (n *Node) ProposeConf(cc pb.ConfChangeI) error { return n.raw.ProposeConfChange(cc) }
 

@@ -96,7 +96,11 @@ func (s *Shard) propose() error {
 func (s *Shard) send(p *proposal) error {
 	if err := s.node.Propose(p.payload); err != nil {
 		s.undo(p)
-		s.finish(p, ErrBusy)
+		why := ErrBusy
+		if s.node.Transferring() { // who asks again finds the next leader
+			why = ErrNotLeader
+		}
+		s.finish(p, why)
 		return nil
 	}
 	s.lastMicros = p.formed

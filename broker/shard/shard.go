@@ -419,6 +419,9 @@ func (s *Shard) lead() {
 // startLeading is called when the first entry of the own term was applied: from here on positions are known.
 func (s *Shard) startLeading(term uint64) {
 	s.leaderTerm = term
+	if !s.opts.Planted.KeepNoted {
+		s.offsets.Forget() // what was noted as leadership went, in an earlier term
+	}
 	s.nextPos = s.log.EndPos()
 	for _, t := range s.index.Topics() {
 		for _, q := range t.Queues() {

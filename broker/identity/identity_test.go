@@ -1,0 +1,40 @@
+package identity
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+func TestWipedNodeIsNotHeard(t *testing.T) {
+	disk := vfs.NewMem()
+	a, err := Open(disk, "data", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Open(vfs.NewMem(), "data", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Vet(2, two.Incarnation()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(disk, "data", 1)
+	if err != nil || again.Incarnation() != a.Incarnation() {
+		t.Fatalf("the incarnation changed with a restart: %v", err)
+	}
+	if err := again.Vet(2, two.Incarnation()); err != nil {
+		t.Errorf("a restart on the other side: %v", err)
+	}
+	wiped, err := Open(vfs.NewMem(), "data", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Vet(2, wiped.Incarnation()); !errors.Is(err, ErrWiped) {
+		t.Errorf("a wiped node was heard: %v", err)
+	}
+	if _, err := Open(disk, "data", 3); err == nil {
+		t.Error("the folder of node 1 was taken for node 3")
+	}
+}
