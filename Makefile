@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run stop test lint unit e2e fuzz sim bench race clean prepare
+.PHONY: help build run stop cluster cluster-stop test lint unit e2e fuzz sim bench race clean prepare
 
 GO      ?= go
 SEEDS   ?= 20
@@ -15,6 +15,12 @@ build: bin/contrail bin/contrail-demo bin/contrail-bench ## the programs, with t
 
 run: build ## everything on this machine: broker, console, trail, demo traffic; the page's address is printed
 	@deploy/run.sh
+
+cluster: build ## three nodes on this machine: replicated broker groups; the pages' addresses are printed
+	@deploy/cluster.sh start
+
+cluster-stop: ## stops them; data stays under run/cluster
+	@deploy/cluster.sh stop
 
 test: prepare lint unit e2e ## everything that proves it, official clients and a browser included (about 15 minutes on 2 cores)
 	@echo "all tests passed"

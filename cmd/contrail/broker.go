@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
@@ -20,39 +22,55 @@ import (
 	"github.com/contrailmq/contrail/tracing/telemetry"
 )
 
-// broker is the broker role.
+// broker is this node's member of one broker group.
 type broker struct {
-	svc   *service.Service
-	front *remoting.Server
-	notes *notes.Log
-	store netip.AddrPort // what clients dial
+	name   string
+	dir    string
+	listen string
+	svc    *service.Service
+	front  *remoting.Server
+	notes  *notes.Log
+	store  netip.AddrPort // what clients dial
+	roll   atomic.Pointer[registrar.Registrar]
 
 	latency metrics.RPCLatency
 }
 
-func (n *node) startBroker(ctx context.Context) error {
-	b := &broker{}
-	n.broker = b
-	var err error
-	if b.store, err = n.conf.advertised(); err != nil {
-		return err
-	}
+func (n *node) startBrokers(ctx context.Context) error {
 	if err := n.lockDir(); err != nil {
 		return err
 	}
-	if b.notes, err = notes.Open(notes.Options{FS: vfs.OS{}, Dir: n.conf.notesDir()}); err != nil {
+	if n.conf.Replication.on() {
+		return n.startMembers(ctx)
+	}
+	store, err := n.conf.advertised()
+	if err != nil {
+		return err
+	}
+	b := &broker{name: n.conf.Broker, dir: filepath.Join(n.conf.Dir, n.conf.Broker), listen: n.conf.Remoting.Listen, store: store}
+	n.brokers = append(n.brokers, b)
+	if err := n.openBroker(ctx, b, n.serviceOptions(b)); err != nil {
+		return err
+	}
+	return n.startFront(b)
+}
+
+// openBroker recovers a group's log.
+func (n *node) openBroker(ctx context.Context, b *broker, o service.Options) error {
+	var err error
+	if b.notes, err = notes.Open(notes.Options{FS: vfs.OS{}, Dir: filepath.Join(b.dir, "notes")}); err != nil {
 		return err
 	}
 	n.onStop(func(context.Context) error { return b.notes.Close() })
 	began := time.Now()
-	if b.svc, err = service.Open(ctx, n.serviceOptions()); err != nil {
-		telemetry.Recovered(began, n.conf.logDir(), 0, err)
+	if b.svc, err = service.Open(ctx, o); err != nil {
+		telemetry.Recovered(began, o.Dir, 0, err)
 		return err
 	}
-	telemetry.Recovered(began, n.conf.logDir(), b.svc.Shard().Applied(), nil)
+	telemetry.Recovered(began, o.Dir, b.svc.Shard().Applied(), nil)
 	n.onStop(func(context.Context) error { return b.svc.Close() })
-	n.log.Info("log recovered", "dir", n.conf.logDir(), "took", time.Since(began).Round(time.Millisecond), "entry", b.svc.Shard().Applied())
-	return n.startFront()
+	n.log.Info("log recovered", "dir", o.Dir, "took", time.Since(began).Round(time.Millisecond), "entry", b.svc.Shard().Applied())
+	return nil
 }
 
 // lockDir makes sure that no second process uses the data folder.
@@ -68,53 +86,64 @@ func (n *node) lockDir() error {
 	return nil
 }
 
-func (n *node) serviceOptions() service.Options {
-	c, b := &n.conf, n.broker
+func (n *node) serviceOptions(b *broker) service.Options {
+	c := &n.conf
 	return service.Options{
-		Cluster: c.Cluster, Broker: c.Broker, NodeID: c.Node, Version: version, Roles: c.Roles, NameServer: c.nameServers(b.store),
-		StoreHost: b.store, FS: vfs.OS{}, Dir: c.logDir(), SegmentBytes: c.Log.SegmentBytes, Durable: c.Log.Ack == "fdatasync",
+		Cluster: c.Cluster, Broker: b.name, NodeID: c.Node, Version: version, Roles: c.Roles, NameServer: c.nameServers(b.store),
+		StoreHost: b.store, FS: vfs.OS{}, Dir: filepath.Join(b.dir, "log"), SegmentBytes: c.Log.SegmentBytes, Durable: c.Log.Ack == "fdatasync",
 		RetentionAge: time.Duration(c.Log.KeepFor), RetentionBytes: c.Log.KeepBytes, MaxMessage: c.Log.MaxMessage,
 		AutoCreateTopic: c.Log.AutoTopic, AutoCreateGroup: c.Log.AutoGroup, TraceTopic: c.Log.TraceTopic, Log: n.log,
 		Delivered: b.delivered, Times: b.times, Happened: b.happened, Sealed: telemetry.Sealed,
 	}
 }
 
-func (n *node) startFront() error {
-	b := n.broker
+func (n *node) startFront(b *broker) error {
 	var err error
 	b.front, err = remoting.Start(b.svc, remoting.Options{
-		Cluster: n.conf.Cluster, Broker: n.conf.Broker, Listen: n.conf.Remoting.Listen, Log: n.log,
+		Cluster: n.conf.Cluster, Broker: b.name, Listen: b.listen, Log: n.log, Leader: n.leaderOf(b),
 		BeforeWrite: b.notes.Flush, Answered: b.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)
 	}
 	n.onStop(b.front.Shutdown)
-	n.log.Info("broker listens", "address", b.front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
-	if !strings.HasPrefix(n.conf.Remoting.Listen, "127.") {
-		n.log.Warn("the broker has no access control yet: whoever reaches its port may send and consume", "address", n.conf.Remoting.Listen)
+	n.log.Info("broker listens", "broker", b.name, "address", b.front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
+	if !strings.HasPrefix(b.listen, "127.") {
+		n.log.Warn("the broker has no access control yet: whoever reaches its port may send and consume", "address", b.listen)
 	}
-	var servers []registrar.NameServer
+	m := namesrv.Member{Cluster: n.conf.Cluster, Broker: b.name, Addr: b.store.String(), ID: b.svc.BrokerID(), Term: b.svc.Shard().Term()}
+	roll := registrar.Start(m, n.nameServers(), b.svc.Topics, n.log)
+	b.roll.Store(roll)
+	b.svc.OnTopicChange(roll.Changed)
+	b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
+	n.onStop(func(context.Context) error {
+		b.happened("stop", "", "", "node "+n.conf.Node+" stops")
+		roll.Close()
+		return nil
+	})
+	return nil
+}
+
+// nameServers are those that this node's brokers register with.
+func (n *node) nameServers() (servers []registrar.NameServer) {
 	if n.names != nil {
 		servers = append(servers, registrar.Local{Server: n.names})
 	}
 	for _, a := range n.conf.NameServer.Addresses {
 		servers = append(servers, registrar.NewRemote(a))
 	}
-	m := namesrv.Member{Cluster: n.conf.Cluster, Broker: n.conf.Broker, Addr: b.store.String()}
-	r := registrar.Start(m, servers, b.svc.Topics, n.log)
-	b.svc.OnTopicChange(r.Changed)
-	b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
-	n.onStop(func(context.Context) error {
-		b.happened("stop", "", "", "node "+n.conf.Node+" stops")
-		r.Close()
-		return nil
-	})
-	return nil
+	return servers
 }
 
 // nameServers is what the console tells people to put into their clients.
 func (c *config) nameServers(store netip.AddrPort) string {
+	if c.Replication.on() {
+		var all []string
+		for _, n := range c.Replication.Nodes {
+			all = append(all, n.NameServer)
+		}
+		return strings.Join(all, ";")
+	}
 	if !c.is(roleNamesrv) {
 		return strings.Join(c.NameServer.Addresses, ";")
 	}
@@ -149,3 +178,5 @@ func (b *broker) groupHappened(h group.Happening) {
 		AtMicros: time.Now().UnixMicro(), Kind: h.Kind, Group: h.Group, Client: h.ClientID, Addr: h.Addr, Text: h.Text, Count: 1,
 	})
 }
+
+var errNoBroker = errors.New("this node has no broker")

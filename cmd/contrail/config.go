@@ -67,6 +67,8 @@ type config struct {
 	} `yaml:"trail"`
 
 	Telemetry receiver `yaml:"telemetry"` // of what this process itself does
+
+	Replication replication `yaml:"replication"` // several nodes; absent: this one alone
 }
 
 // duration reads Go's form, 72h.
@@ -155,6 +157,9 @@ func (c *config) check() error {
 	if err := c.checkKeep(); err != nil {
 		return err
 	}
+	if err := c.Replication.check(); err != nil {
+		return err
+	}
 	for name, v := range map[string]string{"cluster": c.Cluster, "broker": c.Broker, "node": c.Node} {
 		if v == "" || strings.ContainsAny(v, "/\\ \t\n\x00@") {
 			return fmt.Errorf("%s: %q; letters, digits, - and _ are possible", name, v)
@@ -178,8 +183,6 @@ func (c *config) checkKeep() error {
 
 func (c *config) is(role string) bool { return slices.Contains(c.Roles, role) }
 
-func (c *config) logDir() string   { return filepath.Join(c.Dir, c.Broker, "log") }
-func (c *config) notesDir() string { return filepath.Join(c.Dir, c.Broker, "notes") }
 func (c *config) trailDir() string { return filepath.Join(c.Dir, "trail") }
 
 // advertised is the address that clients are told to dial.

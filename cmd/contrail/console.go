@@ -64,6 +64,10 @@ func (b consoleBroker) Find(ctx context.Context, topic, key string, unique bool)
 }
 
 func (n *node) startConsole() error {
+	if len(n.brokers) == 0 {
+		return errNoBroker
+	}
+	b := n.brokers[0]
 	page, built := web.FS()
 	if !built {
 		n.log.Warn("this program was built without the console's page; the API is there (make build)")
@@ -72,12 +76,12 @@ func (n *node) startConsole() error {
 	if n.trail != nil {
 		reader = n.trail.store
 	}
-	m, err := n.metrics()
+	m, err := n.metrics(b)
 	if err != nil {
 		return err
 	}
 	console, err := server.New(server.Options{
-		Broker: consoleBroker{n.svc, n.front.Stats().Conns.Load}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: consoleBroker{b.svc, b.front.Stats().Conns.Load}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 		Served: telemetry.Served,
 	})
 	if err != nil {
@@ -102,8 +106,8 @@ func (n *node) startConsole() error {
 }
 
 // metrics are this process's, in RocketMQ's names and our own.
-func (n *node) metrics() (*metrics.Metrics, error) {
-	o := metrics.Options{Source: n.svc, Front: n.frontNumbers, Latency: &n.latency, Version: version, Revision: revision()}
+func (n *node) metrics(b *broker) (*metrics.Metrics, error) {
+	o := metrics.Options{Source: b.svc, Front: b.numbers, Latency: &b.latency, Version: version, Revision: revision()}
 	if n.trail != nil {
 		o.Trail = func() metrics.Trail {
 			s := n.trail.store.Status()
@@ -120,11 +124,11 @@ func (n *node) metrics() (*metrics.Metrics, error) {
 	return m, m.Registerer().Register(n.own)
 }
 
-func (n *node) frontNumbers() metrics.Front {
-	s := n.front.Stats()
+func (b *broker) numbers() metrics.Front {
+	s := b.front.Stats()
 	return metrics.Front{
 		Connections: s.Conns.Load(), ConnectionsMax: rpc.ConnsMax, InboundBytes: s.Inbound.Load(), InboundBytesMax: rpc.InboundMax,
-		HeldPulls: int64(n.svc.Held()), HeldPullsMax: service.PollsMax, PendingBytes: int64(n.svc.Shard().Pending()),
+		HeldPulls: int64(b.svc.Held()), HeldPullsMax: service.PollsMax, PendingBytes: int64(b.svc.Shard().Pending()),
 		PendingBytesMax: shard.PendingBytes, Accepted: s.Accepted.Load(), Refused: s.Refused.Load(), Malformed: s.Malformed.Load(),
 		TimedOut: s.TimedOut.Load(), OverBudget: s.OverBudget.Load(), Stalled: s.Stalled.Load(), Frames: s.Frames.Load(),
 		BytesIn: s.BytesIn.Load(), BytesOut: s.BytesOut.Load(), Writes: s.Writes.Load(),

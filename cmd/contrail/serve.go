@@ -28,6 +28,7 @@ func serveCommand() *cobra.Command {
 			if err := c.check(); err != nil {
 				return err
 			}
+			c.own()
 			return serve(cmd.Context(), c)
 		},
 	}
@@ -66,13 +67,14 @@ const drainFor = 10 * time.Second
 
 // node is what runs in this process; parts are stopped in the opposite order of their start.
 type node struct {
-	conf  config
-	log   *slog.Logger
-	names *namesrv.Server
-	*broker
-	trail *trailStore
-	own   *prometheus.Registry // of the telemetry of this process
-	stops []func(context.Context) error
+	conf    config
+	log     *slog.Logger
+	names   *namesrv.Server
+	brokers []*broker
+	members *members // nil: this node is alone
+	trail   *trailStore
+	own     *prometheus.Registry // of the telemetry of this process
+	stops   []func(context.Context) error
 }
 
 func (n *node) onStop(f func(context.Context) error) { n.stops = append(n.stops, f) }
@@ -105,7 +107,7 @@ func (n *node) start(ctx context.Context) error {
 		}
 	}
 	if n.conf.is(roleBroker) {
-		if err := n.startBroker(ctx); err != nil {
+		if err := n.startBrokers(ctx); err != nil {
 			return err
 		}
 		if err := n.startTrail(ctx); err != nil {

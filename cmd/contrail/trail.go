@@ -72,32 +72,48 @@ func (n *node) startTrail(ctx context.Context) error {
 		n.startEngine(ctx, t)
 	}
 	n.trail = t
-	return n.startShipper(ctx, t)
+	for _, b := range n.brokers {
+		if err := n.startShipper(ctx, t, b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (n *node) startShipper(ctx context.Context, t *trailStore) error {
+func (n *node) startShipper(ctx context.Context, t *trailStore, b *broker) error {
 	tee, err := n.startTee(ctx)
 	if err != nil {
 		return err
 	}
-	t.shipper, err = ship.New(ship.Options{
-		Log: n.svc.Shard(), Notes: n.notes, Store: t.store, FS: vfs.OS{}, Dir: filepath.Join(n.conf.trailDir(), "ship"),
-		Broker: n.conf.Broker, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
+	shipper, err := ship.New(ship.Options{
+		Log: b.svc.Shard(), Notes: b.notes, Store: t.store, FS: vfs.OS{}, Dir: n.shipDir(b),
+		Broker: b.name, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
 	})
 	if err != nil {
 		return fmt.Errorf("trail: %w", err)
 	}
-	t.store.Follow(t.shipper.Status)
+	if t.shipper == nil {
+		t.shipper = shipper
+		t.store.Follow(shipper.Status)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := t.shipper.Run(ctx); err != nil && ctx.Err() == nil {
+		if err := shipper.Run(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("the trail is not shipped any more", "err", err)
 		}
 	}()
 	n.onStop(func(context.Context) error { cancel(); <-ended; return nil })
 	return nil
+}
+
+// shipDir keeps its name of old where this node is alone.
+func (n *node) shipDir(b *broker) string {
+	if n.members == nil {
+		return filepath.Join(n.conf.trailDir(), "ship")
+	}
+	return filepath.Join(n.conf.trailDir(), "ship", b.name)
 }
 
 // startEngine fetches the library when it must, and supervises the engine.

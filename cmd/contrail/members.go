@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/identity"
+	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/transport"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+const (
+	balanceEvery = time.Second
+	settledFor   = 5 * time.Second // that a node must be heard of before it gets its group back
+	handOverFor  = 3 * time.Second // that a stop waits for others to lead
+)
+
+// members is this node's part in the cluster.
+type members struct {
+	net    *transport.Transport
+	groups atomic.Pointer[map[string]*broker] // that take messages
+}
+
+// startMembers opens this node's member of every broker group, then lets the nodes talk.
+func (n *node) startMembers(ctx context.Context) error {
+	r := &n.conf.Replication
+	key, err := r.key()
+	if err != nil {
+		return err
+	}
+	who, err := identity.Open(vfs.OS{}, n.conf.Dir, r.ID)
+	if err != nil {
+		return err
+	}
+	m := &members{}
+	m.groups.Store(&map[string]*broker{})
+	n.members = m
+	m.net, err = transport.Start(transport.Options{
+		Cluster: n.conf.Cluster, Node: r.ID, Incarnation: who.Incarnation(), Listen: r.node(r.ID).Listen, Key: key, Vet: who.Vet,
+		Message: m.message, Aside: m.aside, Unreachable: m.unreachable, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w (replication.nodes: listen)", err)
+	}
+	n.onStop(func(context.Context) error { return m.net.Close() })
+	for _, name := range r.groups() {
+		if err := n.openMember(ctx, name); err != nil {
+			return err
+		}
+	}
+	n.hear()
+	n.balance()
+	for _, b := range n.brokers {
+		if err := n.startFront(b); err != nil {
+			return err
+		}
+		n.registerAs(b, b.svc.Shard().Status()) // it may have changed before there was somebody to tell
+	}
+	n.onStop(n.handOver)
+	return nil
+}
+
+func (n *node) openMember(ctx context.Context, name string) error {
+	r := &n.conf.Replication
+	addr := r.node(r.ID).Brokers[name]
+	store, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	b := &broker{name: name, dir: filepath.Join(n.conf.Dir, name), listen: addr, store: store}
+	n.brokers = append(n.brokers, b)
+	o := n.serviceOptions(b)
+	o.MemberID, o.Voters = r.ID, r.voters()
+	o.Send = func(ms []*pb.Message) { n.members.net.Send(name, ms) }
+	o.Aside = func(to uint64, kind shard.AsideKind, body []byte) { n.members.net.Aside(name, to, uint8(kind), body) }
+	o.Led = func(st shard.Status) { n.led(b, st) }
+	return n.openBroker(ctx, b, o)
+}
+
+// hear lets messages in and tells the transport where the others are.
+func (n *node) hear() {
+	groups, peers := map[string]*broker{}, map[uint64]string{}
+	for _, b := range n.brokers {
+		groups[b.name] = b
+	}
+	n.members.groups.Store(&groups)
+	for _, p := range n.conf.Replication.Nodes {
+		if p.ID != n.conf.Replication.ID {
+			peers[p.ID] = p.Listen
+		}
+	}
+	n.members.net.SetPeers(peers)
+}
+
+func (m *members) message(group string, msg *pb.Message) {
+	if b := (*m.groups.Load())[group]; b != nil {
+		b.svc.Shard().Receive(msg)
+	}
+}
+
+func (m *members) aside(group string, from uint64, kind uint8, body []byte) {
+	if b := (*m.groups.Load())[group]; b != nil {
+		b.svc.Shard().Aside(from, shard.AsideKind(kind), body)
+	}
+}
+
+func (m *members) unreachable(group string, node uint64) {
+	if b := (*m.groups.Load())[group]; b != nil {
+		b.svc.Shard().Unreachable(node)
+	}
+}
+
+// leaderOf gives the address of the member that leads b's group.
+func (n *node) leaderOf(b *broker) func() (string, bool) {
+	r := &n.conf.Replication
+	if !r.on() {
+		return nil
+	}
+	return func() (string, bool) {
+		p := r.node(b.svc.Leader())
+		if p == nil {
+			return "", false
+		}
+		return p.Brokers[b.name], true
+	}
+}
+
+// led tells of changes of leadership. It is called by the shard's loop.
+func (n *node) led(b *broker, st shard.Status) {
+	n.registerAs(b, st)
+	if st.Leads {
+		n.log.Info("this member leads", "broker", b.name, "term", st.Term)
+		b.happened("leader-change", "", "", "node "+n.conf.Node+" leads "+b.name+" in term "+strconv.FormatUint(st.Term, 10))
+	}
+}
+
+// registerAs tells the name servers under which id this member is.
+func (n *node) registerAs(b *broker, st shard.Status) {
+	roll := b.roll.Load()
+	if roll == nil {
+		return
+	}
+	id := int64(st.ID)
+	if st.Leads {
+		id = 0
+	}
+	roll.SetID(id, st.Term)
+}
+
+// balance gives groups back to the nodes that shall lead them, once those have what this node has.
+func (n *node) balance() {
+	since := map[string]time.Time{}
+	stop := rpc.Repeat(balanceEvery, func(now time.Time) {
+		for _, b := range n.brokers {
+			want := n.conf.Replication.preferred(b.name)
+			if !ready(b.svc.Shard().Status(), want) {
+				delete(since, b.name)
+			} else if at, ok := since[b.name]; !ok {
+				since[b.name] = now
+			} else if now.Sub(at) >= settledFor {
+				delete(since, b.name)
+				n.log.Info("the group's leader moves back", "broker", b.name, "to", want)
+				b.svc.Shard().Transfer(want)
+			}
+		}
+	})
+	n.onStop(func(context.Context) error { stop(); return nil })
+}
+
+// lagMax is how many entries a member may lack and still be handed the office.
+const lagMax = 100
+
+func ready(st shard.Status, want uint64) bool {
+	if !st.Leads || st.ID == want {
+		return false
+	}
+	for _, p := range st.Peers {
+		if p.ID == want {
+			return p.Active && p.State == "StateReplicate" && p.Match+lagMax >= st.Commit
+		}
+	}
+	return false
+}
+
+// handOver lets other nodes lead before this one stops, so that no request fails.
+func (n *node) handOver(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, handOverFor)
+	defer cancel()
+	for _, b := range n.brokers {
+		st := b.svc.Shard().Status()
+		for _, p := range st.Peers {
+			if st.Leads && ready(st, p.ID) {
+				b.svc.Shard().Transfer(p.ID)
+				break
+			}
+		}
+	}
+	for n.leadsAny() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func (n *node) leadsAny() bool {
+	for _, b := range n.brokers {
+		if st := b.svc.Shard().Status(); st.Leads && len(st.Peers) > 0 {
+			return true
+		}
+	}
+	return false
+}
