@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	nameServer := flag.String("name-server", "127.0.0.1:9876", "where the name server is")
+	nameServer := flag.String("name-server", "127.0.0.1:9876", "name servers, with semicolons between them")
 	rate := flag.Float64("rate", 4, "orders per second, at most 1000")
 	flag.Parse()
 	rlog.SetLogLevel("error")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,12 +38,15 @@ func (s *shop) onStop(f func() error) {
 	s.stops = append(s.stops, f)
 }
 
+// nameServers are the addresses, given as RocketMQ writes them: with semicolons between.
+func (s *shop) nameServers() []string { return strings.Split(s.nameServer, ";") }
+
 // open starts the producers and makes the topics, because a group that begins before its topic exists would wait for its
 // client's next look at the routes.
 func (s *shop) open() error {
 	s.started = time.Now()
 	for i, group := range []string{"web-shop", "billing-out", "shipping-out"} {
-		p, err := rmq.NewProducer(producer.WithNameServer([]string{s.nameServer}), producer.WithGroupName(group),
+		p, err := rmq.NewProducer(producer.WithNameServer(s.nameServers()), producer.WithGroupName(group),
 			producer.WithInstanceName(group), producer.WithRetry(2), producer.WithTrace(s.trace()))
 		if err != nil {
 			return fmt.Errorf("producer %s: %w", group, err)
@@ -63,7 +67,7 @@ func (s *shop) open() error {
 
 func (s *shop) trace() *primitive.TraceConfig {
 	return &primitive.TraceConfig{
-		Access: primitive.Local, TraceTopic: "", NamesrvAddrs: []string{s.nameServer}, GroupName: "shop",
+		Access: primitive.Local, TraceTopic: "", NamesrvAddrs: s.nameServers(), GroupName: "shop",
 	}
 }
 
@@ -132,7 +136,7 @@ func (s *shop) sell(ctx context.Context, every time.Duration) error {
 
 // consumer starts a push consumer whose f is given each message's key and body.
 func (s *shop) consumer(group, instance, topic, tags string, f func(key string, body []byte) error) (rmq.PushConsumer, error) {
-	c, err := rmq.NewPushConsumer(consumer.WithNameServer([]string{s.nameServer}), consumer.WithGroupName(group),
+	c, err := rmq.NewPushConsumer(consumer.WithNameServer(s.nameServers()), consumer.WithGroupName(group),
 		consumer.WithInstance(instance), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
 		consumer.WithConsumeGoroutineNums(1), consumer.WithPullThresholdForQueue(4), consumer.WithTrace(s.trace()))
 	if err != nil {
