@@ -21,7 +21,7 @@ func main() {
 
 func root() *cobra.Command {
 	c := &cobra.Command{Use: "contrail-bench", Short: "What a message costs, beside a floor and other brokers", SilenceUsage: true, SilenceErrors: true}
-	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), trailCommand())
+	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), failoverCommand(), trailCommand())
 	return c
 }
 
@@ -136,7 +136,12 @@ func (s *settings) scenario(sc *scenario) (*row, error) {
 func (s *settings) targets(sc *scenario, dir string) (out []*target, err error) {
 	var t *target
 	if s.contrail != "" {
-		if t, err = startContrail(s.contrail, dir, "contrail", sc.mode, "off"); err != nil {
+		if sc.members {
+			t, err = clusterTarget(s.contrail, dir)
+		} else {
+			t, err = startContrail(s.contrail, dir, "contrail", sc.mode, "off")
+		}
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)

@@ -20,11 +20,15 @@ type usage struct {
 
 const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
 
-func read(pid int) (usage, error) {
+func read(pid int, others ...int) (usage, error) {
 	u := usage{at: time.Now()}
 	var err error
-	if u.cpu, err = cpuOf(pid); err != nil {
-		return u, err
+	for _, p := range append(others, pid) {
+		cpu, err := cpuOf(p)
+		if err != nil {
+			return u, err
+		}
+		u.cpu += cpu
 	}
 	if u.own, err = cpuOf(os.Getpid()); err != nil {
 		return u, err

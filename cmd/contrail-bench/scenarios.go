@@ -16,7 +16,8 @@ type scenario struct {
 	load load // producing
 	pull int  // > 0: pull batches of so many instead, after a backlog was sent
 
-	follow bool // consume what is produced
+	follow  bool // consume what is produced
+	members bool // three, acknowledged by a majority
 }
 
 const topic, queues = "contrail_bench", 4
@@ -30,18 +31,25 @@ func openLoad(rate int) load {
 }
 
 var scenarios = []scenario{
-	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0, false},
-	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0, false},
-	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false},
-	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false},
-	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0, false},
-	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0, false},
-	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0, false},
-	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0, false},
-	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0, false},
-	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0, false},
-	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false},
-	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512, false},
+	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0, false, false},
+	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0, false, false},
+	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, false},
+	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, false},
+	{"3a", "three members, fdatasync on a majority, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, true},
+	{"3b", "three members, fdatasync on a majority, 4x256, 1 KB", synced, produceLoad(4, 256, 1024), 0, false, true},
+	{"3c", "three members, fdatasync on a majority, 4x64, 128 B", synced, produceLoad(4, 64, 128), 0, false, true},
+	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0, false, false},
+	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0, false, false},
+	{"4c", "three members, one in flight, fdatasync on a majority, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, true},
+	{"4d", "three members, one in flight, fdatasync on a majority, 64x1, 1 KB", synced, produceLoad(64, 1, 1024), 0, false, true},
+	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0, false, false},
+	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0, false, false},
+	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0, false, false},
+	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0, false, false},
+	{"5e", "three members, open loop 2 000/s, fdatasync on a majority, 1 KB", synced, openLoad(2000), 0, false, true},
+	{"5f", "three members, open loop 4 000/s, fdatasync on a majority, 1 KB", synced, openLoad(4000), 0, false, true},
+	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false, false},
+	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512, false, false},
 }
 
 // window is what one target did in one measured stretch.
@@ -92,14 +100,14 @@ func (s *scenario) measure(t *target, warm, length time.Duration) (window, error
 		return window{}, fmt.Errorf("%s: ended before it was measured: %w", t.name, err)
 	case <-time.After(warm):
 	}
-	before, err := read(t.pid)
+	before, err := read(t.pid, t.others...)
 	if err != nil {
 		return window{}, err
 	}
 	measuring.Store(true)
 	time.Sleep(length)
 	measuring.Store(false)
-	after, err := read(t.pid)
+	after, err := read(t.pid, t.others...)
 	close(stop)
 	if e := <-done; e != nil {
 		return window{}, e

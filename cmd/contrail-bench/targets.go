@@ -20,6 +20,8 @@ type target struct {
 	pid  int
 	stop func()
 
+	others []int // processes whose CPU counts, too
+
 	consumed [queues]atomic.Int64 // offsets of the bench's own consumer
 }
 
