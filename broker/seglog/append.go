@@ -262,8 +262,10 @@ func (l *Log) TruncateFrom(index uint64) error {
 		return l.fail("truncate "+s.name, err)
 	}
 	l.chain = h.chain
-	if err := l.writeCut(s, at); err != nil {
-		return l.fail("note the cut of "+s.name, err)
+	if !l.opts.Planted.ForgetCut {
+		if err := l.writeCut(s, at); err != nil {
+			return l.fail("note the cut of "+s.name, err)
+		}
 	}
 	if err := l.cut(s, at); err != nil {
 		return err

@@ -100,17 +100,24 @@ func (l *Log) Install(in *Incoming, others []string) error {
 	if m.Remove, err = l.replaced(others); err != nil {
 		return err
 	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if err := vfs.WriteFileAtomic(l.fs, filepath.Join(l.dir, markerName), b); err != nil {
+	if err := l.writeMarker(&m); err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
 	if err := l.reopen(); err != nil {
 		return l.fail("install", err)
 	}
 	return nil
+}
+
+func (l *Log) writeMarker(m *installMarker) error {
+	if l.opts.Planted.ForgetMarker {
+		return l.takeIn(m)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return vfs.WriteFileAtomic(l.fs, filepath.Join(l.dir, markerName), b)
 }
 
 // replaced lists the files that an install removes: segments with their sidecars, and what the caller brings itself.
@@ -146,7 +153,7 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 		if seq > first && (s.firstIndex != next.firstIndex || s.firstPos != next.firstPos || s.prevChain != next.prevChain || s.prevEnd != next.prevEnd) {
 			return next, &CorruptError{s.name, 0, fmt.Sprintf("does not follow segment %d", seq-1)}
 		}
-		if next, err = scanIncoming(s); err != nil {
+		if next, err = scanIncoming(s, l.opts.Planted.TrustIncoming); err != nil {
 			return next, err
 		}
 	}
@@ -155,12 +162,12 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 }
 
 // scanIncoming reads one whole segment: its file ends with its last record.
-func scanIncoming(s *segment) (segmentHeader, error) {
+func scanIncoming(s *segment, trust bool) (segmentHeader, error) {
 	size, err := s.file.Size()
 	if err != nil {
 		return segmentHeader{}, err
 	}
-	sc := scanner{s: s, chain: s.prevChain, pos: s.firstPos, index: s.firstIndex - 1, size: size}
+	sc := scanner{s: s, chain: s.prevChain, pos: s.firstPos, index: s.firstIndex - 1, size: size, trust: trust}
 	err = sc.run()
 	if err == nil && sc.at != size {
 		err = fmt.Errorf("records end at byte %d of %d", sc.at, size)
@@ -224,6 +231,14 @@ func (l *Log) finishInstall() error {
 	if l.opts.ReadOnly {
 		return errors.New("an install of another member's segments was not finished: start the broker first")
 	}
+	if err := l.takeIn(&m); err != nil {
+		return err
+	}
+	return errors.Join(l.fs.Remove(name), l.fs.SyncDir(l.dir))
+}
+
+// takeIn removes what goes and moves what comes; it may be called again after it was interrupted.
+func (l *Log) takeIn(m *installMarker) error {
 	come, err := l.fs.List(l.IncomingDir())
 	if err != nil {
 		return err
@@ -244,8 +259,5 @@ func (l *Log) finishInstall() error {
 			return err
 		}
 	}
-	if err := errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(l.IncomingDir())); err != nil {
-		return err
-	}
-	return errors.Join(l.fs.Remove(name), l.fs.SyncDir(l.dir))
+	return errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(l.IncomingDir()))
 }

@@ -22,8 +22,16 @@ type Options struct {
 	// Now and Salt are for simulators, which must repeat a run exactly. Defaults: the clock, and chance.
 	Now  func() time.Time
 	Salt func() uint32
-	// TrustDamage: damage is served, or cut like a torn tail: a mistake on purpose, which the simulator must find.
-	TrustDamage bool
+	// Planted makes the log wrong on purpose; only the simulator's own tests set it.
+	Planted Planted
+}
+
+// Planted are mistakes that the simulator must find.
+type Planted struct {
+	TrustDamage   bool // damage is served, or cut like a torn tail
+	TrustIncoming bool // what came from another member is installed unchecked
+	ForgetMarker  bool // an install is not noted before its files are moved
+	ForgetCut     bool // a truncation is not noted before the file is cut
 }
 
 // Limits.

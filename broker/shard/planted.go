@@ -1,6 +1,9 @@
 package shard
 
-import "github.com/contrailmq/contrail/broker/consensus"
+import (
+	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/seglog"
+)
 
 // Planted are mistakes that the simulator must find; nothing else sets them.
 type Planted struct {
@@ -12,5 +15,7 @@ type Planted struct {
 	AnswerUncertain  bool // what was on its way when leadership went is answered as stored
 	KeepNoted        bool // offset commits that never got into the log are kept after leadership went
 	DropTail         bool // the newest entry is dropped at a restart
-	TrustDamage      bool // damage in the log is cut or served
+	DropUnsaved      bool // retention drops what no checkpoint covers
+	VoteUnrepaired   bool // a member that lost its log votes before it has again what it promised
+	Log              seglog.Planted
 }

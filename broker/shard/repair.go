@@ -71,7 +71,7 @@ func (s *Shard) openLog() error {
 	o := &s.opts
 	open := func() (err error) {
 		s.log, err = seglog.Open(o.FS, o.Dir, seglog.Options{
-			SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped, TrustDamage: o.Planted.TrustDamage,
+			SegmentBytes: o.SegmentBytes, Log: o.Log, Now: o.Now, Salt: o.Salt, Foreground: o.stepped, Planted: o.Planted.Log,
 		})
 		return err
 	}
@@ -95,7 +95,10 @@ func (s *Shard) openLog() error {
 		return err
 	}
 	s.promise = p
-	return s.rememberVotes()
+	if err := s.rememberVotes(); err != nil {
+		return errors.Join(err, s.log.Close())
+	}
+	return nil
 }
 
 // rememberVotes gives a log that was begun anew the votes of the damaged one.
@@ -225,7 +228,7 @@ func (s *Shard) promised(m *pb.Message) (drop bool) {
 	}
 	switch m.GetType() {
 	case pb.MsgVote, pb.MsgPreVote, pb.MsgTimeoutNow:
-		return true
+		return !s.opts.Planted.VoteUnrepaired
 	case pb.MsgApp: // refusing it would only make the leader say it again at once: it believes that the entry before is here
 		return m.GetIndex() > 0 && s.log.LastIndex() == 0
 	case pb.MsgHeartbeat: // the leader believes that this member has what it once had

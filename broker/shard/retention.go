@@ -13,7 +13,7 @@ func (s *Shard) retain(now time.Time) error {
 	bytes := s.log.Bytes()
 	each := bytes / int64(len(segs))
 	n := 0
-	for n < len(segs)-1 && segs[n].Seq < s.sealedSeq.Load() {
+	for n < len(segs)-1 && (segs[n].Seq < s.sealedSeq.Load() || s.opts.Planted.DropUnsaved) {
 		old := segs[n+1].CreatedMillis < limit
 		large := s.opts.RetentionBytes > 0 && bytes > s.opts.RetentionBytes
 		if !old && !large {

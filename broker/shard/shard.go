@@ -194,7 +194,7 @@ func openState(o Options) (*Shard, error) {
 	}
 	if last := s.log.LastIndex(); o.Planted.DropTail && last > 1 {
 		if err := s.log.TruncateFrom(last); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.log.Close())
 		}
 	}
 	if err := s.recover(); err != nil {
@@ -318,7 +318,7 @@ func (s *Shard) tick(now time.Time) error {
 	if s.Failed() != nil {
 		return nil
 	}
-	if s.promise == nil { // else it must not ask for votes
+	if s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes
 		if err := s.node.Tick(); err != nil {
 			return err
 		}

@@ -73,3 +73,29 @@ func (s Stepper) Barrier() (done <-chan error) {
 
 // Step takes a message as Receive does.
 func (s Stepper) Step(m *pb.Message) { s.Receive(m) }
+
+// Held is what waits in memory.
+type Held struct {
+	Bytes, Heard                                             int // bytes of messages to store, and of what other members said
+	Pending, Inflight, Commands, Readers, Buffers, Proposals int
+	Asides, Messages, Needs                                  int
+}
+
+// Held may be asked between two steps.
+func (s Stepper) Held() Held {
+	in := &s.inbox
+	return Held{
+		in.bytes, in.heard, len(s.pending) + len(in.batches), len(s.inflight), len(s.commands) + len(in.commands) + len(s.changes),
+		len(s.readers) + len(in.readers) + len(s.reading.waiting), len(s.buffers), len(s.proposals), len(in.asides), len(in.messages), len(s.needs),
+	}
+}
+
+// Repairing says that the member lost its log and has not got back yet what it had.
+func (s Stepper) Repairing() bool { return s.promise != nil }
+
+// Limits of Held.
+const (
+	HeldBytes = PendingBytes
+	HeldHeard = heardMax
+	HeldItems = 100 * commandsMax
+)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/shard"
 )
 
@@ -30,7 +31,7 @@ var mistakes = []planted{
 	{"an uncertain outcome answered as stored", 500, mistake(shard.Planted{AnswerUncertain: true})},
 	{"commits kept that never got into the log", 500, mistake(shard.Planted{KeepNoted: true})},
 	{"newest entry dropped at a restart", 200, mistake(shard.Planted{DropTail: true})},
-	{"damage served or cut", 500, mistake(shard.Planted{TrustDamage: true})},
+	{"damage served or cut", 500, mistake(shard.Planted{Log: seglog.Planted{TrustDamage: true}})},
 	{"checkpoint not synced", 500, Config{ForgetSync: "checkpoint"}},
 	{"next segment not synced", 500, Config{ForgetSync: "next.prepared"}},
 }

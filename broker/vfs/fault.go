@@ -14,6 +14,7 @@ const (
 	OpRename   Op = "rename"
 	OpRemove   Op = "remove"
 	OpSyncDir  Op = "syncdir"
+	OpTruncate Op = "truncate"
 )
 
 // Fault wraps a file system; Hook is asked before each operation and fails it by returning an error.
@@ -93,6 +94,13 @@ func (f *faultFile) WriteAt(p []byte, off int64) (int, error) {
 		return n, err
 	}
 	return f.File.WriteAt(p, off)
+}
+
+func (f *faultFile) Truncate(size int64) error {
+	if err := f.fault.ask(OpTruncate, f.name); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
 }
 
 func (f *faultFile) Sync() error {
