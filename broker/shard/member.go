@@ -86,10 +86,17 @@ func (s *Shard) lookAround() {
 		return
 	}
 	s.node.Progress(func(id uint64, p tracker.Progress) {
-		s.peers = append(s.peers, Peer{id, p.Match, p.State.String(), p.RecentActive, p.IsLearner})
+		if s.unheard[id]++; p.RecentActive {
+			s.unheard[id] = 0
+		}
+		s.peers = append(s.peers, Peer{id, p.Match, p.State.String(), s.unheard[id] < unheardMax, p.IsLearner})
 	})
 	s.told.Commit = 0 // tell again
 }
+
+// unheardMax is how many ticks a member may be silent and count as active: raft forgets who was active whenever it looks for
+// its quorum, once in an election time-out.
+const unheardMax = 5
 
 // Receive takes a message of another member. It never blocks: when too much waits, the message is dropped, and raft says it
 // again.

@@ -102,7 +102,8 @@ type Shard struct {
 	asides        []aside
 	told          Status
 	peers         []Peer
-	promise       *promise // what a member whose log was damaged must have again; nil: nothing
+	unheard       map[uint64]int // ticks since a member was last active
+	promise       *promise       // what a member whose log was damaged must have again; nil: nothing
 	needTicks     int
 	needs         map[uint64]uint64 // members that need a snapshot of at least this entry
 	wantSeal      bool
@@ -181,7 +182,7 @@ func openState(o Options) (*Shard, error) {
 	s := &Shard{
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), stop: make(chan struct{}),
-		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, needs: map[uint64]uint64{},
+		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)

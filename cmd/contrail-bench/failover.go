@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,11 +18,13 @@ import (
 )
 
 func failoverCommand() *cobra.Command {
-	var binary string
+	var binary, only, keep string
 	var rounds, conns int
 	c := &cobra.Command{Use: "failover", Short: "Scenario 9, three members: the longest gap when the leader is killed, stopped, or ends in order", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return failover(cmd.OutOrStdout(), binary, rounds, conns) }}
+		RunE: func(cmd *cobra.Command, _ []string) error { return failover(cmd.OutOrStdout(), binary, only, keep, rounds, conns) }}
 	c.Flags().StringVar(&binary, "contrail", "bin/contrail", "the program to measure")
+	c.Flags().StringVar(&only, "fault", "", "only faults whose names begin so: kill, SIGSTOP, orderly")
+	c.Flags().StringVar(&keep, "keep", "", "folder for data and logs, which stay there; empty: a temporary one")
 	c.Flags().IntVar(&rounds, "rounds", 5, "of each fault")
 	c.Flags().IntVar(&conns, "conns", 16, "connections with one request in flight")
 	return c
@@ -100,12 +103,14 @@ var faults = []fault{
 	}},
 }
 
-func failover(out io.Writer, binary string, rounds, conns int) error {
-	dir, err := os.MkdirTemp(".", "bench-")
-	if err != nil {
-		return err
+func failover(out io.Writer, binary, only, dir string, rounds, conns int) error {
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp(".", "bench-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
 	}
-	defer os.RemoveAll(dir)
 	c, err := startCluster(binary, dir)
 	if err != nil {
 		return err
@@ -121,6 +126,9 @@ func failover(out io.Writer, binary string, rounds, conns int) error {
 	defer func() { close(stop); <-done }()
 	for _, f := range faults {
 		for range rounds {
+			if !strings.HasPrefix(f.name, only) {
+				break
+			}
 			if err := s.round(out, f); err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func waitFor(addr string, patience time.Duration) error {
 
 // spawn starts a server as a child; its log goes to a file in dir.
 func spawn(name, dir, addr string, argv ...string) (*target, error) {
-	logFile, err := os.Create(filepath.Join(dir, name+".log"))
+	logFile, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
