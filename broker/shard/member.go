@@ -2,6 +2,8 @@ package shard
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -24,7 +26,8 @@ type Status struct {
 	Commit  uint64
 	Applied uint64
 	Members Members
-	Peers   []Peer // what the leader knows of the others; empty elsewhere
+	// Peers is what the leader knows of all members, itself included; elsewhere as it told lately.
+	Peers []Peer
 }
 
 // Members of a group by id.
@@ -73,18 +76,20 @@ func (s *Shard) seen() Status {
 		ID: s.opts.ID, Lead: s.node.Lead(), Term: term, Leads: s.leaderTerm != 0 && s.Failed() == nil, Commit: s.node.Commit(), Applied: s.applied.Load(),
 		Members: Members{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetVotersOutgoing()},
 	}
-	if st.Leads {
-		st.Peers = s.peers
-	}
+	st.Peers = s.peers
 	return st
 }
 
-// lookAround notes, now and then, what the leader knows of the others.
+// lookAround notes, now and then, what the leader knows of the members, and tells the others once a second.
 func (s *Shard) lookAround() {
-	s.peers = nil
-	if leads, _ := s.node.Leader(); !leads || s.alone() {
+	leads, term := s.node.Leader()
+	if s.alone() || !leads {
+		if s.node.Lead() == 0 {
+			s.peers = nil
+		}
 		return
 	}
+	s.peers = []Peer{{s.opts.ID, s.log.LastIndex(), "StateReplicate", true, false}}
 	s.node.Progress(func(id uint64, p tracker.Progress) {
 		if s.unheard[id]++; p.RecentActive {
 			s.unheard[id] = 0
@@ -92,6 +97,36 @@ func (s *Shard) lookAround() {
 		s.peers = append(s.peers, Peer{id, p.Match, p.State.String(), s.unheard[id] < unheardMax, p.IsLearner})
 	})
 	s.told.Commit = 0 // tell again
+	if s.peersTicks++; s.peersTicks%peersEvery == 0 {
+		s.tellPeers(term)
+	}
+}
+
+const peersEvery = 10 // ticks
+
+func (s *Shard) tellPeers(term uint64) {
+	b, err := json.Marshal(s.peers)
+	if err != nil {
+		return
+	}
+	body := append(binary.LittleEndian.AppendUint64(nil, term), b...)
+	for _, p := range s.peers {
+		if p.ID != s.opts.ID {
+			s.opts.Aside(p.ID, AsidePeers, body)
+		}
+	}
+}
+
+func (s *Shard) onPeers(a aside) {
+	leads, term := s.node.Leader()
+	if len(a.body) < 8 || leads || a.from != s.node.Lead() || binary.LittleEndian.Uint64(a.body) != term {
+		return
+	}
+	var peers []Peer
+	if json.Unmarshal(a.body[8:], &peers) == nil {
+		s.peers = peers
+		s.told.Commit = 0
+	}
 }
 
 // unheardMax is how many ticks a member may be silent and count as active: raft forgets who was active whenever it looks for
@@ -237,7 +272,7 @@ func (s *Shard) proposeMembers() (wait bool) {
 	if s.changing != nil {
 		return true
 	}
-	if len(s.changes) == 0 || s.leaderTerm == 0 {
+	if len(s.changes) == 0 || s.leaderTerm == 0 || s.deleting() {
 		return false
 	}
 	if len(s.inflight) > 0 {
@@ -248,6 +283,7 @@ func (s *Shard) proposeMembers() (wait bool) {
 	cc := &pb.ConfChangeV2{}
 	err := proto.Unmarshal(c.body, cc)
 	if err == nil {
+		byHand(cc)
 		err = s.node.ProposeConf(cc)
 	}
 	if err != nil {
@@ -256,6 +292,14 @@ func (s *Shard) proposeMembers() (wait bool) {
 	}
 	s.changing = &change{c, s.applied.Load() + 1, s.leaderTerm}
 	return true
+}
+
+// byHand lets a change of several members be ended by leaveJoint. Raft would do it itself by default, with an entry of which the
+// loop does not know: answers would then go to who waits for the entry behind it, before that one is stored.
+func byHand(cc *pb.ConfChangeV2) {
+	if len(cc.Changes) > 1 || cc.GetTransition() == pb.ConfChangeTransitionJointImplicit {
+		cc.Transition = pb.ConfChangeTransitionJointExplicit.Enum()
+	}
 }
 
 // changed notices that the entry was applied in which a change of members was proposed.

@@ -30,6 +30,7 @@ const (
 	AsidePiece AsideKind = 2 // entry 8, offset 8, 1 when the file is gone 1, length of the name 1, name, bytes
 	AsideMark  AsideKind = 3 // entry 8, hash 32 of the state as of it
 	AsideNeed  AsideKind = 4 // entry 8: the log was lost behind it, and a snapshot is needed
+	AsidePeers AsideKind = 5 // term 8, then JSON: what the leader knows of all members
 )
 
 const (
@@ -100,6 +101,8 @@ func (s *Shard) onAside(a aside) {
 		s.onMark(a)
 	case AsideNeed:
 		s.onNeed(a)
+	case AsidePeers:
+		s.onPeers(a)
 	}
 }
 

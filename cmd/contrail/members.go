@@ -198,7 +198,7 @@ func (n *node) handOver(ctx context.Context) error {
 	for _, b := range n.brokers {
 		st := b.svc.Shard().Status()
 		for _, p := range st.Peers {
-			if st.Leads && ready(st, p.ID) {
+			if p.ID != st.ID && ready(st, p.ID) {
 				b.svc.Shard().Transfer(p.ID)
 				break
 			}
