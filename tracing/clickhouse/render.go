@@ -102,20 +102,16 @@ func functions(o *Options) template.FuncMap {
 			}
 			return family
 		},
-		"settings": func() string {
-			if o.Cluster != "" {
-				return fmt.Sprintf("SETTINGS ttl_only_drop_parts = 1, replicated_deduplication_window = %d, replicated_deduplication_window_seconds = %d", dedupBlocks, dedupSeconds)
-			}
-			return fmt.Sprintf("SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = %d", dedupBlocks)
-		},
-		"ttl":        func(column string) string { return "TTL " + ttl(column, o, false) },
-		"ttlLong":    func(column string) string { return "TTL " + ttl(column, o, true) },
-		"bucketSize": func() string { return strconv.Itoa(bucketSize) },
-		"start":      func() string { return startOf("received", "appended") },
-		"bucket":     func(micros string) string { return "toUInt8(least(255, floor(log2(greatest(" + micros + ", 1)) * 4)))" },
-		"span":       span,
-		"owner":      owner,
-		"attributes": attributes,
+		"settings":      func() string { return "SETTINGS ttl_only_drop_parts = 1, " + window(o) },
+		"settingsNoAge": func() string { return "SETTINGS " + window(o) },
+		"ttl":           func(column string) string { return "TTL " + ttl(column, o, false) },
+		"ttlLong":       func(column string) string { return "TTL " + ttl(column, o, true) },
+		"bucketSize":    func() string { return strconv.Itoa(bucketSize) },
+		"start":         func() string { return startOf("received", "appended") },
+		"bucket":        func(micros string) string { return "toUInt8(least(255, floor(log2(greatest(" + micros + ", 1)) * 4)))" },
+		"span":          span,
+		"owner":         owner,
+		"attributes":    attributes,
 		"noEvents": func() string {
 			return "CAST([], 'Array(DateTime64(9))') AS `Events.Timestamp`,\n    CAST([], 'Array(LowCardinality(String))') AS `Events.Name`,\n" +
 				"    CAST([], 'Array(Map(LowCardinality(String), String))') AS `Events.Attributes`"
@@ -125,6 +121,14 @@ func functions(o *Options) template.FuncMap {
 				"    CAST([], 'Array(Map(LowCardinality(String), String))') AS `Links.Attributes`"
 		},
 	}
+}
+
+// window is the setting that says how many tokens a table remembers.
+func window(o *Options) string {
+	if o.Cluster != "" {
+		return fmt.Sprintf("replicated_deduplication_window = %d, replicated_deduplication_window_seconds = %d", dedupBlocks, dedupSeconds)
+	}
+	return fmt.Sprintf("non_replicated_deduplication_window = %d", dedupBlocks)
 }
 
 // ttl is the expression after which rows of a table go.

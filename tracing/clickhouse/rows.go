@@ -73,11 +73,11 @@ func scanHappening(rows driver.Rows) (h trail.Happening, err error) {
 }
 
 var shippedColumns = strings.Join([]string{
-	micros("at"), "node", "source", "from_position", "to_position", micros("from_time"), micros("to_time"), "rows", "not_recorded", "reason", "topic",
+	micros("at"), "node", "broker", "source", "from_position", "to_position", micros("from_time"), micros("to_time"), "rows", "not_recorded", "reason", "topic",
 }, ", ")
 
 func scanShipped(rows driver.Rows) (s trail.Shipped, err error) {
-	err = rows.Scan(&s.AtMicros, &s.Node, &s.Source, &s.From, &s.To, &s.FromMicros, &s.ToMicros, &s.Rows, &s.NotRecorded, &s.Reason, &s.Topic)
+	err = rows.Scan(&s.AtMicros, &s.Node, &s.Broker, &s.Source, &s.From, &s.To, &s.FromMicros, &s.ToMicros, &s.Rows, &s.NotRecorded, &s.Reason, &s.Topic)
 	return s, err
 }
 

@@ -325,14 +325,14 @@ func (t *happenings) add(h *trail.Happening) {
 
 type shipped struct {
 	table
-	node, source, reason, topic                               words
+	node, broker, source, reason, topic                       words
 	atTime, from, to, fromTime, toTime, rowCount, notRecorded *numbers
 	block                                                     texts
 }
 
 func newShipped() *shipped {
 	s := &shipped{atTime: times(), from: ofType("Int64"), to: ofType("Int64"), fromTime: times(), toTime: times(), rowCount: ofType("UInt64"), notRecorded: ofType("UInt64")}
-	s.table = newTable("ship_log", field{"at", s.atTime}, field{"node", &s.node}, field{"source", &s.source}, field{"from_position", s.from},
+	s.table = newTable("ship_log", field{"at", s.atTime}, field{"node", &s.node}, field{"broker", &s.broker}, field{"source", &s.source}, field{"from_position", s.from},
 		field{"to_position", s.to}, field{"from_time", s.fromTime}, field{"to_time", s.toTime}, field{"rows", s.rowCount},
 		field{"not_recorded", s.notRecorded}, field{"reason", &s.reason}, field{"topic", &s.topic},
 		field{"block", &s.block})
@@ -344,6 +344,7 @@ func (t *shipped) add(s *trail.Shipped, token string) {
 	t.rows++
 	t.atTime.int64(s.AtMicros)
 	t.node.put(s.Node)
+	t.broker.put(s.Broker)
 	t.source.put(s.Source)
 	t.from.int64(s.From)
 	t.to.int64(s.To)
@@ -353,4 +354,41 @@ func (t *shipped) add(s *trail.Shipped, token string) {
 	t.notRecorded.put64(s.NotRecorded)
 	t.reason.put(s.Reason)
 	t.topic.put(s.Topic)
+}
+
+// cuts is a table of single rows: the newest cut of each log.
+type cuts struct {
+	table
+	broker, group, node, mark                          words
+	seq, from, to, fromTerm, toTerm                    *numbers
+	fromPosition, toPosition, fromTime, toTime, atTime *numbers
+}
+
+func newCuts() *cuts {
+	c := &cuts{
+		seq: ofType("UInt64"), from: ofType("UInt64"), to: ofType("UInt64"), fromTerm: ofType("UInt64"), toTerm: ofType("UInt64"),
+		fromPosition: ofType("Int64"), toPosition: ofType("Int64"), fromTime: times(), toTime: times(), atTime: times(),
+	}
+	c.table = newTable("ship_cuts", field{"broker", &c.broker}, field{"log", &c.group}, field{"seq", c.seq}, field{"from_index", c.from}, field{"to_index", c.to},
+		field{"from_position", c.fromPosition}, field{"to_position", c.toPosition}, field{"from_term", c.fromTerm}, field{"to_term", c.toTerm},
+		field{"from_time", c.fromTime}, field{"to_time", c.toTime}, field{"node", &c.node}, field{"mark", &c.mark}, field{"at", c.atTime})
+	return c
+}
+
+func (t *cuts) add(c *trail.Cut) {
+	t.rows++
+	t.broker.put(c.Broker)
+	t.group.put(c.Group)
+	t.seq.put64(c.Seq)
+	t.from.put64(c.From)
+	t.to.put64(c.To)
+	t.fromPosition.int64(c.FromPosition)
+	t.toPosition.int64(c.ToPosition)
+	t.fromTerm.put64(c.FromTerm)
+	t.toTerm.put64(c.ToTerm)
+	t.fromTime.int64(c.FromMicros)
+	t.toTime.int64(c.ToMicros)
+	t.node.put(c.Node)
+	t.mark.put(c.Mark)
+	t.atTime.int64(c.AtMicros)
 }

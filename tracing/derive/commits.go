@@ -35,7 +35,7 @@ func (d *Deriver) moved(o *entry.Offset, outcome string) error {
 	}
 	s := &d.settled
 	s.Topic, s.QueueID, s.From, s.To, s.Group = o.Topic, o.QueueID, from, o.Offset, o.Group
-	s.Outcome, s.Client, s.Node, s.AtMicros, s.Position = outcome, o.Client, d.o.Node, o.AtMicros, d.record.Pos
+	s.Outcome, s.Client, s.Node, s.AtMicros, s.Position = outcome, o.Client, d.leader, o.AtMicros, d.record.Pos
 	s.AgainTo = again
 	p.committed = o.Offset
 	p.acked = max(p.acked, o.Offset)

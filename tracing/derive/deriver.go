@@ -14,6 +14,8 @@ import (
 type Options struct {
 	Broker string // broker group's name
 	Node   string // of the notes
+	// LedBy is the node that led the broker group in a term, "" when that is not known. nil: it was Node.
+	LedBy func(term uint64) string
 }
 
 // TraceTopic is where clients report their own view; the cloud style has the region behind TraceTopicCloud.
@@ -43,6 +45,8 @@ type Deriver struct {
 	losses    []Loss
 	counters  Counters
 	now       int64 // µs, of the newest record
+	term      uint64
+	leader    string // in term
 
 	// of the record at hand
 	record    *entry.Record
@@ -125,6 +129,7 @@ func (d *Deriver) Record(r *entry.Record, times notes.EntryTimes, out trail.Sink
 	}
 	d.record, d.batch, d.out = r, b.NowMicros, out
 	d.now = max(d.now, b.NowMicros)
+	d.led(r.Term)
 	err = b.Commands(d.command)
 	if err == nil {
 		d.beginMessages(times)
@@ -136,6 +141,15 @@ func (d *Deriver) Record(r *entry.Record, times notes.EntryTimes, out trail.Sink
 		return fmt.Errorf("derive entry %d: %w", r.Index, err)
 	}
 	return nil
+}
+
+// led finds who led in a term.
+func (d *Deriver) led(term uint64) {
+	if d.o.LedBy == nil {
+		d.leader = d.o.Node
+	} else if term != d.term || d.leader == "" {
+		d.term, d.leader = term, d.o.LedBy(term)
+	}
 }
 
 // EntryMicros is the time at which a record's entry was formed and how many messages it holds; false for raft's own.

@@ -27,7 +27,7 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 func (d *Deriver) beginMessages(times notes.EntryTimes) {
 	m := &d.row.Message
 	m.Index, m.Term = d.record.Index, d.record.Term
-	m.Broker, m.Node = d.o.Broker, d.o.Node
+	m.Broker, m.Node = d.o.Broker, d.leader
 	m.AppendedMicros, m.SyncedMicros, m.AckedMicros = d.batch, times.SyncedMicros, times.AckedMicros
 }
 

@@ -41,6 +41,9 @@ func (s *Shipper) statePath() string      { return filepath.Join(s.o.Dir, "ship.
 
 // start loads checkpoint and state, and writes the block again that a crash may have left half written.
 func (s *Shipper) start(ctx context.Context) error {
+	if s.part == partLog {
+		return s.takeOver(ctx)
+	}
 	if err := s.o.FS.MkdirAll(s.o.Dir); err != nil {
 		return fmt.Errorf("ship: %w", err)
 	}
@@ -50,6 +53,11 @@ func (s *Shipper) start(ctx context.Context) error {
 	}
 	if s.saved.Incarnation == "" {
 		s.saved.Incarnation = newIncarnation()
+	}
+	if to := s.saved.Intent; s.part == partNotes && to != nil && to.LogNext > s.saved.Done.LogNext {
+		// The group had one member when this block was begun: it holds entries, too, and ends as it began.
+		s.part = partAll
+		defer func() { s.part = partNotes }()
 	}
 	s.begin()
 	if s.o.Notes != nil {
@@ -75,16 +83,19 @@ func (s *Shipper) start(ctx context.Context) error {
 // origin is up to when everything is certainly in the store at the start; 0 when that is not known.
 func (s *Shipper) origin() int64 {
 	done := &s.saved.Done
-	if done.LogMicros > 0 {
+	if done.LogMicros > 0 && s.part == partAll {
 		if s.o.Notes == nil {
 			return done.LogMicros - 1
 		}
 		return max(0, min(done.LogMicros, done.NotesMicros)-1)
 	}
-	if s.at.LogNext > s.o.Log.Committed() && (s.o.Notes == nil || s.at.NotesNext >= s.o.Notes.Flushed()) {
+	if s.logDrained() && (s.o.Notes == nil || s.at.NotesNext >= s.o.Notes.Flushed()) {
 		return time.Now().UnixMicro() // nothing was recorded yet
 	}
 	origin := int64(0)
+	if s.part == partNotes {
+		return origin
+	}
 	_, _ = s.o.Log.Read(s.at.LogNext, 1, func(r entry.Record) error {
 		if m, _, ok := derive.EntryMicros(&r); ok && m > 0 {
 			origin = m - 1
@@ -104,8 +115,8 @@ func (s *Shipper) begin() {
 // check sees whether log and notes are those of the checkpoint.
 func (s *Shipper) check() error {
 	at := &s.at
-	fresh := at.LogNext == 0
-	if fresh {
+	fresh := at.LogNext == 0 && (s.part == partAll || at.NotesNext == 0)
+	if fresh && s.part == partAll {
 		at.LogNext = s.o.Log.First()
 	} else if err := s.checkTail(); err != nil {
 		return err
@@ -137,6 +148,9 @@ func (s *Shipper) checkNotes() {
 // end when the machine dies, and goes on in a later term.
 func (s *Shipper) checkTail() error {
 	at := &s.at
+	if s.part == partNotes || at.LogNext <= 1 {
+		return nil
+	}
 	last, committed := at.LogNext-1, s.o.Log.Committed()
 	var found entry.Record
 	_, err := s.o.Log.Read(last, 1, func(r entry.Record) error { found = r; return errEnd })
@@ -172,11 +186,14 @@ func (s *Shipper) checkTail() error {
 
 // learn gives the deriver the state that it had at the boundary.
 func (s *Shipper) learn() error {
-	at, o := &s.saved.Done, derive.Options{Broker: s.o.Broker, Node: s.o.Node}
+	at, o := &s.saved.Done, s.deriving()
 	s.d = derive.New(o)
 	saved, err := loadState(s.o.FS, s.statePath())
 	if errors.Is(err, fs.ErrNotExist) {
 		saved, err = savedState{logNext: s.o.Log.First(), deriver: s.d.Save(nil)}, nil
+		if s.part == partNotes {
+			saved.logNext = at.LogNext
+		}
 		if s.o.Notes != nil {
 			saved.notesNext = s.o.Notes.First()
 		}
@@ -195,6 +212,10 @@ func (s *Shipper) learn() error {
 		return nil
 	}
 	return s.replay(saved)
+}
+
+func (s *Shipper) deriving() derive.Options {
+	return derive.Options{Broker: s.o.Broker, Node: s.o.Node, LedBy: s.o.LedBy}
 }
 
 // replay derives what lies between the state and the boundary, for the state alone.
@@ -252,7 +273,7 @@ func (s *Shipper) repeat(ctx context.Context) error {
 			return err
 		}
 		if there {
-			s.d = derive.New(derive.Options{Broker: s.o.Broker, Node: s.o.Node}) // what the block taught is gone
+			s.d = derive.New(s.deriving()) // what the block taught is gone
 			s.at = to
 			s.done(to)
 			return nil
@@ -304,7 +325,7 @@ func (s *Shipper) gather(now time.Time) (drained, more bool, err error) {
 			return false, false, err
 		}
 		s.countLosses()
-		logDrained := s.at.LogNext > s.o.Log.Committed()
+		logDrained := s.logDrained()
 		if notesDrained && (logDrained || waits) {
 			return logDrained, false, nil
 		}
@@ -366,7 +387,9 @@ func (s *Shipper) note(n *notes.Note) {
 	at := int64(0)
 	switch n.Kind {
 	case notes.KindEntryTimes:
-		s.times.put(n.Seq, n.Times)
+		if s.part != partNotes {
+			s.times.put(n.Seq, n.Times)
+		}
 		at = max(n.Times.AppendedMicros, n.Times.AckedMicros)
 	case notes.KindDelivery:
 		at = n.Delivery.SentMicros
@@ -377,6 +400,10 @@ func (s *Shipper) note(n *notes.Note) {
 		return // read again for its times
 	}
 	s.at.NotesMicros = max(s.at.NotesMicros, at)
+	if s.part == partLog { // their rows are the other part's; what they teach is needed here, too
+		s.d.Note(n, nowhere{})
+		return
+	}
 	s.d.Note(n, &s.sink)
 }
 
@@ -384,6 +411,10 @@ func (s *Shipper) note(n *notes.Note) {
 func (s *Shipper) gap(g notes.Gap) {
 	from := max(g.From, s.at.NotesNext)
 	if from >= g.To {
+		return
+	}
+	if s.part == partLog {
+		s.at.NotesNext = g.To
 		return
 	}
 	s.hole(trail.Shipped{
@@ -394,14 +425,14 @@ func (s *Shipper) gap(g notes.Gap) {
 }
 
 func (s *Shipper) hole(h trail.Shipped) {
-	h.AtMicros, h.Node = time.Now().UnixMicro(), s.o.Node
+	h.AtMicros, h.Node, h.Broker = time.Now().UnixMicro(), s.o.Node, s.o.Broker
 	s.holes = append(s.holes, h)
 	s.o.Logger.Warn("part of the trail is not recorded", "source", h.Source, "from", h.From, "to", h.To, "count", h.NotRecorded, "topic", h.Topic, "reason", h.Reason)
 }
 
 // readLog reads one piece of the log. waits: the next entry waits for its times.
 func (s *Shipper) readLog(now time.Time) (waits bool, err error) {
-	if s.at.LogNext > s.o.Log.Committed() {
+	if s.logDrained() {
 		return false, nil
 	}
 	next, err := s.o.Log.Read(s.at.LogNext, logChunk, func(r entry.Record) error {
@@ -425,6 +456,11 @@ func (s *Shipper) readLog(now time.Time) (waits bool, err error) {
 		return false, fmt.Errorf("ship: read the log from entry %d: %w", next, err)
 	}
 	return false, nil
+}
+
+// logDrained says that there are no entries to be shipped here.
+func (s *Shipper) logDrained() bool {
+	return s.part == partNotes || s.at.LogNext > s.o.Log.Committed()
 }
 
 // record derives one entry when its times are told, or will not come.

@@ -35,6 +35,12 @@ type Options struct {
 	Broker string // broker group's name
 	Node   string // this process
 
+	// Leads says whether this member leads its broker group: only then it ships the group's log. A wrong answer costs work, never
+	// a row. nil: the group has this member only, and what was shipped is known here, not in the store.
+	Leads func() bool
+	Group string                   // tells logs of one broker name apart in one store: a group formed anew has another one
+	LedBy func(term uint64) string // the node that led in a term; "": not known. nil: this node
+
 	BlockRows  int           // a block is written when it has so many rows; 0: 100 000
 	BlockBytes int           // or so many bytes; 0: 64 MiB
 	Linger     time.Duration // or when its first row is so old; 0: 700 ms
@@ -62,6 +68,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Leads != nil && o.Tee != nil {
+		o.Tee = &sharedSink{to: o.Tee}
+	}
 	if o.Log == nil || o.Store == nil || o.FS == nil || o.Dir == "" || o.Node == "" || o.Broker == "" {
 		return o, errors.New("ship: log, store, file system, folder, node and broker are needed")
 	}
@@ -71,6 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 // Shipper ships one node's part of the trail.
 type Shipper struct {
 	o     Options
+	part  part
 	saved checkpoint // as on disk
 	d     *derive.Deriver
 	block trail.Block
@@ -94,6 +104,9 @@ type Shipper struct {
 	said       time.Time // when a failure was logged last
 	dirty      bool      // the boundary moved since the checkpoint was written
 
+	reigning reigning // of the part that ships notes: what it knows of the one that ships the log
+	reign    reign    // of the part that ships the log
+
 	mu struct {
 		sync.Mutex
 		status  trail.Status
@@ -107,10 +120,17 @@ func New(o Options) (*Shipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shipper{o: o, block: o.Store.NewBlock(), stateSmall: stateSmall}
+	if o.Leads != nil {
+		return newPart(o, partNotes), nil
+	}
+	return newPart(o, partAll), nil
+}
+
+func newPart(o Options, p part) *Shipper {
+	s := &Shipper{o: o, part: p, block: o.Store.NewBlock(), stateSmall: stateSmall}
 	s.sink = countingSink{to: s.block, tee: o.Tee}
 	s.mu.changed = make(chan struct{})
-	return s, nil
+	return s
 }
 
 // Run ships until ctx ends, then returns its error. Another error says that the checkpoint cannot be read or kept: then
@@ -120,6 +140,19 @@ func (s *Shipper) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
+	if s.part == partNotes {
+		ctx, cancel := context.WithCancel(ctx)
+		s.reigning.keep(0)
+		var ended sync.WaitGroup
+		seed := s.saved.Done
+		ended.Go(func() { s.reigns(ctx, seed) })
+		defer func() { cancel(); ended.Wait() }()
+	}
+	return s.turns(ctx)
+}
+
+// turns reads and writes until ctx ends.
+func (s *Shipper) turns(ctx context.Context) error {
 	for ctx.Err() == nil {
 		more, err := s.turn(ctx)
 		if err != nil {
@@ -141,7 +174,7 @@ func (s *Shipper) stop() {
 	if s.reader != nil {
 		s.reader.Close()
 	}
-	if s.saved.Intent == nil && s.dirty {
+	if s.saved.Intent == nil && s.dirty && s.part != partLog {
 		if err := s.save(); err != nil {
 			s.o.Logger.Warn("the last block will be made again", "err", err)
 		}
@@ -163,7 +196,7 @@ func (s *Shipper) turn(ctx context.Context) (more bool, err error) {
 		}
 		s.shipped(drained, now)
 	case drained && s.empty():
-		s.idle(now)
+		return more, s.idle(ctx, now)
 	}
 	return more, nil
 }
@@ -186,6 +219,9 @@ func (s *Shipper) Status() trail.Status {
 	s.mu.Lock()
 	st := s.mu.status
 	s.mu.Unlock()
+	if s.o.Leads != nil && s.reign.of == nil {
+		s.reigning.join(&st, s.o.Leads())
+	}
 	if st.ShippedToMicros > 0 {
 		st.LagMicros = max(0, time.Now().UnixMicro()-st.ShippedToMicros)
 	}
@@ -196,9 +232,9 @@ func (s *Shipper) Status() trail.Status {
 func (s *Shipper) Await(ctx context.Context, micros int64) error {
 	for {
 		s.mu.Lock()
-		done, changed := s.mu.status.ShippedToMicros >= micros, s.mu.changed
+		changed := s.mu.changed
 		s.mu.Unlock()
-		if done {
+		if s.Status().ShippedToMicros >= micros {
 			return nil
 		}
 		select {
@@ -212,10 +248,13 @@ func (s *Shipper) Await(ctx context.Context, micros int64) error {
 // update changes the status and wakes who waits.
 func (s *Shipper) update(f func(*trail.Status)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	f(&s.mu.status)
 	close(s.mu.changed)
 	s.mu.changed = make(chan struct{})
+	s.mu.Unlock()
+	if s.part == partLog { // who waits, waits there
+		s.reign.of.update(func(*trail.Status) {})
+	}
 }
 
 // sayEvery bounds the lines of a store that stays away.
@@ -232,21 +271,28 @@ func (s *Shipper) failed(err error) {
 // shipped tells that a block is in the store. drained: it held everything that was recorded when the turn began.
 func (s *Shipper) shipped(drained bool, turn time.Time) {
 	through := s.at.LogMicros - 1 // more entries may have been formed in the same µs
-	if s.o.Notes != nil && s.at.NotesNext < s.o.Notes.Flushed() {
+	if s.part == partNotes {
+		through = turn.UnixMicro()
+	}
+	if s.part != partLog && s.o.Notes != nil && s.at.NotesNext < s.o.Notes.Flushed() {
 		through = min(through, s.at.NotesMicros)
 	}
 	if drained {
-		through = turn.UnixMicro()
+		through = turn.UnixMicro() - 1 // as above
 	}
 	s.tell(through)
 }
 
 // idle tells that there is nothing to ship, and keeps a checkpoint that lags behind.
-func (s *Shipper) idle(turn time.Time) {
-	s.tell(turn.UnixMicro())
+func (s *Shipper) idle(ctx context.Context, turn time.Time) error {
+	s.tell(turn.UnixMicro() - 1)
+	if s.part == partLog {
+		return s.settleLog(ctx)
+	}
 	if err := s.settle(); err != nil {
 		s.failed(err)
 	}
+	return nil
 }
 
 func (s *Shipper) tell(through int64) {
@@ -255,7 +301,7 @@ func (s *Shipper) tell(through int64) {
 		st.ShippedToMicros = max(st.ShippedToMicros, through)
 		st.RowsShipped, st.RowsNotRecorded = s.saved.Rows, s.saved.NotRecorded
 		st.LagEntries = 0
-		if next := s.saved.Done.LogNext; committed >= next {
+		if next := s.saved.Done.LogNext; committed >= next && s.part != partNotes {
 			st.LagEntries = committed + 1 - next
 		}
 	})

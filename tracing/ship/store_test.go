@@ -2,6 +2,7 @@ package ship
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -16,13 +17,19 @@ type store struct {
 	rows    derivetest.Rows
 	shipped []trail.Shipped
 	sizes   []int // rows of the blocks written
+	cuts    map[string]trail.Cut
 	// ask is called before and after each effect; an error ends the operation there.
 	ask func(what string) error
+	// askOf is the same, and hears whose context it is.
+	askOf func(ctx context.Context, what string) error
 }
 
-func newStore() *store { return &store{tokens: map[string]bool{}} }
+func newStore() *store { return &store{tokens: map[string]bool{}, cuts: map[string]trail.Cut{}} }
 
-func (s *store) asked(what string) error {
+func (s *store) asked(ctx context.Context, what string) error {
+	if s.askOf != nil {
+		return s.askOf(ctx, what)
+	}
 	if s.ask == nil {
 		return nil
 	}
@@ -30,20 +37,20 @@ func (s *store) asked(what string) error {
 }
 
 // once does f when the table was not given the token before.
-func (s *store) once(table, token string, f func()) error {
-	if err := s.asked("before " + table); err != nil {
+func (s *store) once(ctx context.Context, table, token string, f func()) error {
+	if err := s.asked(ctx, "before "+table); err != nil {
 		return err
 	}
 	if !s.tokens[table+token] {
 		s.tokens[table+token] = true
 		f()
 	}
-	return s.asked("after " + table)
+	return s.asked(ctx, "after "+table)
 }
 
 func (s *store) NewBlock() trail.Block { return &derivetest.Rows{} }
 
-func (s *store) Write(_ context.Context, token string, b trail.Block) error {
+func (s *store) Write(ctx context.Context, token string, b trail.Block) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := b.(*derivetest.Rows)
@@ -61,7 +68,7 @@ func (s *store) Write(_ context.Context, token string, b trail.Block) error {
 		if t.n == 0 {
 			continue
 		}
-		if err := s.once(t.name, token, t.add); err != nil {
+		if err := s.once(ctx, t.name, token, t.add); err != nil {
 			return err
 		}
 	}
@@ -69,16 +76,33 @@ func (s *store) Write(_ context.Context, token string, b trail.Block) error {
 	return nil
 }
 
-func (s *store) Record(_ context.Context, token string, rows []trail.Shipped) error {
+func (s *store) Record(ctx context.Context, token string, rows []trail.Shipped) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.once("ship_log", token, func() { s.shipped = append(s.shipped, rows...) })
+	return s.once(ctx, "ship_log", token, func() { s.shipped = append(s.shipped, rows...) })
 }
 
-func (s *store) Recorded(_ context.Context, token string) (bool, error) {
+func (s *store) Recorded(ctx context.Context, token string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tokens["ship_log"+token], s.asked("recorded")
+	return s.tokens["ship_log"+token], s.asked(ctx, "recorded")
+}
+
+func (s *store) LastCut(ctx context.Context, broker, group string) (trail.Cut, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cuts[broker+"/"+group], s.asked(ctx, "last cut")
+}
+
+func (s *store) Decide(ctx context.Context, c trail.Cut) (trail.Cut, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.once(ctx, "cuts", fmt.Sprint(c.Broker, "/", c.Group, "/", c.Seq), func() {
+		if log := c.Broker + "/" + c.Group; s.cuts[log].Seq < c.Seq {
+			s.cuts[log] = c
+		}
+	})
+	return s.cuts[c.Broker+"/"+c.Group], err
 }
 
 // set changes ask.

@@ -2,6 +2,7 @@ package ship
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -24,6 +25,9 @@ const (
 // token names a block by both its runs. Its end is in it: a block cut elsewhere is another one, so that the worst that a
 // mistake could do is a row told twice, not one left out.
 func (s *Shipper) token(to boundary) string {
+	if s.part == partLog {
+		return cutToken(&s.reign.cut)
+	}
 	from := &s.saved.Done
 	return fmt.Sprintf("%s/%s/%s/%d-%d/%d-%d", s.o.Node, s.o.Broker, s.saved.Incarnation, from.LogPosition, to.LogPosition, from.NotesNext, to.NotesNext)
 }
@@ -32,6 +36,9 @@ func (s *Shipper) token(to boundary) string {
 func (s *Shipper) ship(ctx context.Context) error {
 	to := s.at
 	to.TimesFrom = s.times.oldest(to.LogNext, to.NotesNext)
+	if s.part == partLog {
+		return s.shipCut(ctx, to)
+	}
 	s.saved.Intent = &to
 	if err := s.persist(ctx, func(context.Context) error { return s.save() }); err != nil {
 		return err
@@ -68,7 +75,7 @@ func (s *Shipper) save() error {
 		return err
 	}
 	if s.o.Notes != nil {
-		s.o.Notes.DropBefore(min(s.saved.Done.TimesFrom, s.state.notesNext))
+		s.o.Notes.DropBefore(min(s.saved.Done.TimesFrom, s.state.notesNext, s.reigning.keeps()))
 	}
 	s.stateDue, s.state = time.Now().Add(stateEvery), nil
 	return nil
@@ -77,27 +84,31 @@ func (s *Shipper) save() error {
 // write writes the rows, then their row of ship_log.
 func (s *Shipper) write(ctx context.Context, token string) error {
 	if s.block.Rows() > 0 {
-		if err := s.persist(ctx, func(ctx context.Context) error {
+		if err := s.persist(ctx, s.fenced(func(ctx context.Context) error {
 			s.tries++
 			return s.o.Store.Write(ctx, token, s.block)
-		}); err != nil {
+		})); err != nil {
 			return err
 		}
 	}
 	rows := s.account()
-	return s.persist(ctx, func(ctx context.Context) error { return s.o.Store.Record(ctx, token, rows) })
+	return s.persist(ctx, s.fenced(func(ctx context.Context) error { return s.o.Store.Record(ctx, token, rows) }))
 }
 
 // account is the block's rows of ship_log: one per source, then the holes.
 func (s *Shipper) account() []trail.Shipped {
-	from, to, now := &s.saved.Logged, &s.at, time.Now().UnixMicro()
-	rows := []trail.Shipped{{
-		AtMicros: now, Node: s.o.Node, Source: sourceLog, From: from.LogPosition, To: to.LogPosition, FromMicros: from.LogMicros, ToMicros: to.LogMicros, Rows: s.sink.log,
-	}}
-	if s.o.Notes != nil {
-		rows = append(rows, trail.Shipped{
-			AtMicros: now, Node: s.o.Node, Source: sourceNotes, From: int64(from.NotesNext), To: int64(to.NotesNext), FromMicros: from.NotesMicros, ToMicros: to.NotesMicros, Rows: s.sink.notes,
-		})
+	from, to := &s.saved.Logged, &s.at
+	row := trail.Shipped{AtMicros: time.Now().UnixMicro(), Node: s.o.Node, Broker: s.o.Broker}
+	var rows []trail.Shipped
+	if s.part != partNotes {
+		log := row
+		log.Source, log.From, log.To, log.FromMicros, log.ToMicros, log.Rows = sourceLog, from.LogPosition, to.LogPosition, from.LogMicros, to.LogMicros, s.sink.log
+		rows = append(rows, log)
+	}
+	if s.part != partLog && s.o.Notes != nil {
+		row.Source, row.From, row.To = sourceNotes, int64(from.NotesNext), int64(to.NotesNext)
+		row.FromMicros, row.ToMicros, row.Rows = from.NotesMicros, to.NotesMicros, s.sink.notes
+		rows = append(rows, row)
 	}
 	return append(rows, s.holes...)
 }
@@ -111,6 +122,9 @@ func (s *Shipper) persist(ctx context.Context, f func(context.Context) error) er
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, errOvertaken) {
+			return err
 		}
 		s.failed(err)
 		s.tell(0)
@@ -144,7 +158,9 @@ func (s *Shipper) done(to boundary) {
 	}
 	s.saved.Done, s.saved.Logged, s.saved.Intent, s.dirty = to, to, nil, true
 	s.begin()
-	s.keepState()
+	if s.part != partLog {
+		s.keepState()
+	}
 }
 
 // keepState takes the deriver's state at the boundary when it is due.

@@ -76,6 +76,7 @@ type Status struct {
 	RowsNotRecorded uint64 `json:"rowsNotRecorded"`
 	LastError       string `json:"lastError"`
 	LastErrorMicros int64  `json:"lastErrorMicros"`
+	ShipsLog        bool   `json:"shipsLog"` // this member leads its broker group of several and ships the group's log
 }
 
 // Reader asks the trail.

@@ -110,6 +110,7 @@ type Happening struct {
 type Shipped struct {
 	AtMicros    int64  `json:"atMicros"`
 	Node        string `json:"node"`
+	Broker      string `json:"broker"` // broker group's name; "" in rows of older versions
 	Source      string `json:"source"` // log or notes
 	From        int64  `json:"from"`   // log position or notes sequence
 	To          int64  `json:"to"`
@@ -119,4 +120,22 @@ type Shipped struct {
 	NotRecorded uint64 `json:"notRecorded"` // rows lost
 	Reason      string `json:"reason"`      // why they were lost
 	Topic       string `json:"topic"`
+}
+
+// Cut is one block of a broker group's log, as its members agreed on it by way of the store (table ship_cuts): whoever writes
+// the block writes these entries under one token, so that the store has them once.
+type Cut struct {
+	Broker       string // broker group's name
+	Group        string // tells logs of one name apart: a group formed anew has another one
+	Seq          uint64 // cuts of a log count from 1; one begins where the one before it ends
+	From, To     uint64 // first entry, and one behind the last; equal: an empty block
+	FromPosition int64
+	ToPosition   int64
+	FromTerm     uint64 // of the entry before the first one
+	ToTerm       uint64 // of the last one
+	FromMicros   int64  // when these two entries were formed
+	ToMicros     int64
+	Node         string // who offered it
+	Mark         string // drawn for this offer: tells it from every other one
+	AtMicros     int64
 }

@@ -52,4 +52,11 @@ type Writer interface {
 	Write(ctx context.Context, token string, b Block) error
 	Record(ctx context.Context, token string, blocks []Shipped) error // rows of ship_log
 	Recorded(ctx context.Context, token string) (bool, error)         // whether Record was called with it
+
+	// LastCut gives the newest cut of a broker group's log; its Seq is 0 when there is none. A store of several servers may
+	// answer an older one.
+	LastCut(ctx context.Context, broker, group string) (Cut, error)
+	// Decide offers a cut and gives the newest one. Of all that were offered with one Seq the first is kept and the others have
+	// no effect: who gets its own back is the only one that may go on behind it.
+	Decide(ctx context.Context, c Cut) (Cut, error)
 }
