@@ -249,6 +249,9 @@ func (c *scanner) run() error {
 		if err == nil {
 			err = c.check(h, data)
 		}
+		if unread(err) {
+			return err
+		}
 		if err != nil {
 			return c.judge(err)
 		}
@@ -288,19 +291,19 @@ func (c *scanner) take(h recordHeader, data []byte) {
 // judge tells the clean end, a torn tail and damage apart: a later record that was written when this place had already
 // been synced proves that these bytes were once good. cause io.EOF means that zeros stand here.
 func (c *scanner) judge(cause error) error {
-	const step = 1 << 20
+	step := max(min(1<<20, c.size-c.at), 0)
 	buf := make([]byte, step+RecordHeaderSize)
 	clean := errors.Is(cause, io.EOF)
 	for from := c.at + 8; from < c.size; from += step {
 		n, err := c.s.file.ReadAt(buf, from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read %s: %w", c.s.name, err)
+			return &readError{c.s.name, err}
 		}
 		if allZero(buf[:n]) {
 			continue
 		}
 		clean = false
-		if at, ok := c.proof(buf[:n], step); ok {
+		if at, ok := c.proof(buf[:n], int(step)); ok {
 			return &CorruptError{c.s.name, c.at, fmt.Sprintf("%v; the record at byte %d proves that this was synced", cause, from+at)}
 		}
 	}
@@ -343,7 +346,7 @@ func readRecord(s *segment, at int64, buf []byte) (recordHeader, []byte, error) 
 		if errors.Is(err, io.EOF) {
 			return recordHeader{}, buf, io.EOF
 		}
-		return recordHeader{}, buf, fmt.Errorf("read %s: %w", s.name, err)
+		return recordHeader{}, buf, &readError{s.name, err}
 	}
 	h, ok := decodeRecordHeader(b[:], s.seed())
 	if !ok {
@@ -362,16 +365,26 @@ func readRecord(s *segment, at int64, buf []byte) (recordHeader, []byte, error) 
 	if len(buf) == 0 {
 		return h, buf, nil
 	}
-	if _, err := s.file.ReadAt(buf, at+RecordHeaderSize); err != nil {
-		return h, buf, fmt.Errorf("data of %d bytes: %w", h.length, errShort(err))
+	if _, err := s.file.ReadAt(buf, at+RecordHeaderSize); errors.Is(err, io.EOF) { // not to be taken for the clean end of the log
+		return h, buf, fmt.Errorf("data of %d bytes: the file ends inside the record", h.length)
+	} else if err != nil {
+		return h, buf, &readError{s.name, err}
 	}
 	return h, buf, nil
 }
 
-// errShort keeps a cut record from being taken for the clean end of the log.
-func errShort(err error) error {
-	if errors.Is(err, io.EOF) {
-		return errors.New("file ends inside the record")
-	}
-	return err
+// readError is a disk that does not answer. It says nothing about the bytes: they are neither damaged nor a torn tail.
+type readError struct {
+	name string
+	err  error
+}
+
+func (e *readError) Error() string { return fmt.Sprintf("read %s: %v", e.name, e.err) }
+
+// Unwrap gives the disk's error.
+func (e *readError) Unwrap() error { return e.err }
+
+func unread(err error) bool {
+	var e *readError
+	return errors.As(err, &e)
 }

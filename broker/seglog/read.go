@@ -87,6 +87,9 @@ func (l *Log) readEntry(s *segment, at int64, index uint64, buf []byte) (recordH
 		// Staged, not written yet: the caller asks for what the writer has not flushed.
 		return h, data, ErrUnavailable
 	}
+	if unread(err) {
+		return h, data, err
+	}
 	if err == nil && crc32.Checksum(data, castagnoli) != h.dataCRC && !l.opts.Planted.TrustDamage {
 		err = errors.New("data checksum differs")
 	}

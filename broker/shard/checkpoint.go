@@ -85,6 +85,9 @@ func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
 		for _, q := range t.Queues() {
 			_, end, last := q.Bounds()
+			if end == 0 { // somebody only looked at it or wanted to send to it, on this member alone
+				continue
+			}
 			c.Queues = append(c.Queues, queueEnd{t.Name, q.ID, end, last})
 		}
 	}

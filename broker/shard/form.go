@@ -17,6 +17,7 @@ type proposal struct {
 	batches  []*Batch
 	commands []command
 	formed   int64 // µs
+	alone    bool  // nothing is proposed behind it before it was applied
 }
 
 // roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.
@@ -27,7 +28,7 @@ const (
 
 // mayPropose says whether something waits that should become an entry now: while a sync runs, only a full entry.
 func (s *Shard) mayPropose() bool {
-	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.changing != nil || len(s.changes) > 0 {
+	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.changing != nil || len(s.changes) > 0 || s.deleting() {
 		return false
 	}
 	if len(s.commands) == 0 && len(s.pending) == 0 && !s.offsetsWait() {
@@ -37,6 +38,18 @@ func (s *Shard) mayPropose() bool {
 		return true
 	}
 	return s.pendingFull()
+}
+
+// deletes says that a command takes a topic or a group away. It stands alone in its entry, and nothing is proposed behind it before
+// it was applied: messages that were formed for the old topic, and offsets committed in it, must not come to stand behind it, where
+// they would be taken for those of a topic that is made later under the same name.
+func (c *command) deletes() bool {
+	return c.kind == entry.KindTopicDelete || c.kind == entry.KindGroupDelete
+}
+
+func (s *Shard) deleting() bool {
+	n := len(s.inflight)
+	return n > 0 && s.inflight[n-1].alone
 }
 
 // offsetsWait says whether commits wait to be proposed and the last ones are some time ago. Their group may have been deleted
@@ -63,7 +76,15 @@ func (s *Shard) propose() error {
 	if s.proposeMembers() || !s.mayPropose() {
 		return nil
 	}
-	batches, bytes := s.cut()
+	p := s.newProposal()
+	p.alone = len(s.commands) > 0 && s.commands[0].deletes()
+	var (
+		batches []*Batch
+		bytes   int
+	)
+	if !p.alone {
+		batches, bytes = s.cut()
+	}
 	var refused error
 	if len(s.seals)+inflightMax >= cap(s.seals) { // each entry on its way may begin a segment, and the loop must not wait
 		refused = ErrBehind
@@ -79,7 +100,6 @@ func (s *Shard) propose() error {
 		s.lastOffsets = s.opts.Now()
 		return nil
 	}
-	p := s.newProposal()
 	p.batches = append(p.batches[:0], batches...)
 	p.formed = max(s.opts.Now().UnixMicro(), s.lastMicros)
 	s.gather(p, bytes)
@@ -137,6 +157,9 @@ func (s *Shard) hasRoom(batches []*Batch, bytes int) bool {
 func (s *Shard) commandsNext() int {
 	n, bytes := 0, 0
 	for n < min(len(s.commands), commandsMax) && (n == 0 || bytes+len(s.commands[n].body) <= CommandMax) {
+		if s.commands[n].deletes() {
+			return max(n, 1)
+		}
 		bytes += len(s.commands[n].body)
 		n++
 	}
@@ -182,7 +205,10 @@ func (s *Shard) gather(p *proposal, bytes int) {
 	for _, c := range p.commands {
 		s.builder.Command(c.kind, c.body)
 	}
-	s.gatherOffsets()
+	s.tookOffsets = s.tookOffsets[:0]
+	if !p.alone {
+		s.gatherOffsets()
+	}
 	seq, near := s.log.ActiveSeq(), s.log.SegmentRoom() < int64(bytes)+s.slack
 	s.items, s.touched = s.items[:0], s.touched[:0]
 	for _, b := range p.batches {
@@ -199,7 +225,6 @@ func (s *Shard) gather(p *proposal, bytes int) {
 }
 
 func (s *Shard) gatherOffsets() {
-	s.tookOffsets = s.tookOffsets[:0]
 	if !s.offsets.Dirty() {
 		return
 	}
@@ -306,6 +331,7 @@ func (s *Shard) finish(p *proposal, err error) {
 func (s *Shard) newProposal() *proposal {
 	if n := len(s.proposals); n > 0 {
 		p := s.proposals[n-1]
+		p.alone = false
 		s.proposals = s.proposals[:n-1]
 		return p
 	}

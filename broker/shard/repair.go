@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -281,7 +282,7 @@ func (s *Shard) giveNeeded() {
 	if c == nil {
 		return
 	}
-	for _, id := range s.conf.GetVoters() {
+	for _, id := range slices.Concat(s.conf.GetVoters(), s.conf.GetLearners()) {
 		want, ok := s.needs[id]
 		if !ok || c.Applied < want {
 			continue
@@ -298,7 +299,7 @@ func (s *Shard) giveNeeded() {
 
 // endSegment ends the active segment early, and proposes an empty entry, whose applying writes the checkpoint.
 func (s *Shard) endSegment() error {
-	if !s.wantSeal || s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.changing != nil || len(s.changes) > 0 || !s.log.HasRoom(s.opts.SegmentBytes) {
+	if !s.wantSeal || s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.deleting() || s.changing != nil || len(s.changes) > 0 || !s.log.HasRoom(s.opts.SegmentBytes) {
 		return nil
 	}
 	s.wantSeal = false

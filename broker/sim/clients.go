@@ -1,13 +1,10 @@
 package sim
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 
-	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/shard"
@@ -15,7 +12,7 @@ import (
 
 const (
 	producers = 3
-	readers   = 2
+	readers   = 4
 	queues    = 4
 	topic     = "orders"
 	inFlight  = 3 // tries of one producer
@@ -30,9 +27,8 @@ type client struct {
 	next     int // message or value
 	flying   map[*try]bool
 	again    []string        // messages whose outcome was not known
-	floor    map[int32]int64 // by queue: the newest acknowledged offset
-	key      offsetKey
-	certain  int // committed values: index in truth.commits of the newest that a completed operation saw
+	floor    map[place]int64 // by queue: the newest acknowledged offset
+	number   int
 	reading  *reading
 	writing  *writing
 	producer shard.Producer
@@ -44,7 +40,8 @@ type try struct {
 	m     *member
 	life  int
 	ids   []string
-	floor map[int32]int64 // what had been acknowledged before it was sent
+	at    []place         // of each message
+	floor map[place]int64 // what had been acknowledged before it was sent
 	batch *shard.Batch
 }
 
@@ -73,7 +70,7 @@ func (w *world) anyLeader() *member {
 }
 
 func (w *world) addProducer(i int) {
-	c := &client{w: w, name: fmt.Sprintf("p%d", i), flying: map[*try]bool{}, floor: map[int32]int64{}}
+	c := &client{w: w, name: fmt.Sprintf("p%d", i), flying: map[*try]bool{}, floor: map[place]int64{}}
 	c.producer.Producer = entry.Producer{Ref: uint32(i + 1), Group: c.name, Addr: "1.2.3.4:5"}
 	w.clients = append(w.clients, c)
 	c.loop(c.produce)
@@ -90,16 +87,15 @@ func (c *client) loop(do func()) {
 
 func (c *client) produce() {
 	m := c.w.anyLeader()
-	if m == nil || len(c.flying) >= inFlight {
+	if m == nil || len(c.flying) >= inFlight || c.w.now < c.w.quietUntil && !c.w.calm {
 		return
 	}
 	if _, ok := m.shard.Catalog().Topic(topic); !ok {
-		body, _ := json.Marshal(catalog.NewTopic(topic, queues))
-		m.shard.Command(entry.KindTopicPut, body)
+		m.putTopic(queues)
 		m.turn()
 		return
 	}
-	t := &try{c: c, m: m, life: m.life, floor: map[int32]int64{}}
+	t := &try{c: c, m: m, life: m.life, floor: map[place]int64{}}
 	for q, off := range c.floor {
 		t.floor[q] = off
 	}
@@ -114,6 +110,7 @@ func (c *client) pick() []string {
 	if len(c.again) > 0 && c.w.chance(50) {
 		id := c.again[0]
 		c.again = c.again[1:]
+		c.w.covered(Resent)
 		return []string{id}
 	}
 	ids := make([]string, c.w.between(1, 5))
@@ -132,9 +129,13 @@ func (t *try) make(ids []string) {
 	index := t.m.shard.Index().Topic(topic, e.CreatedPos)
 	for _, id := range ids {
 		t.c.w.truth.sent[id]++
-		q, from := rng.Int32N(queues), len(b.Buf)
+		q, from := rng.Int32N(e.WriteQueues), len(b.Buf)
+		t.at = append(t.at, place{e.CreatedPos, q})
 		body := id + " " + strings.Repeat("x", rng.IntN(2000))
-		b.Buf = message.Append(b.Buf, &message.Draft{Topic: []byte(topic), Body: []byte(body), QueueID: q, BornHost: host, StoreHost: host})
+		props := message.AppendProperty(nil, message.PropUniqKey, id)
+		b.Buf = message.Append(b.Buf, &message.Draft{
+			Topic: []byte(topic), Body: []byte(body), Properties: props, QueueID: q, BornHost: host, StoreHost: host,
+		})
 		b.Items = append(b.Items, shard.Item{From: from, To: len(b.Buf), Queue: index.Queue(q), Producer: &t.c.producer})
 	}
 	t.batch = b
@@ -150,11 +151,10 @@ func (t *try) done(b *shard.Batch) {
 	switch {
 	case b.Err == nil:
 		t.acked(b)
-	case errors.Is(b.Err, shard.ErrNotLeader), errors.Is(b.Err, shard.ErrBusy), errors.Is(b.Err, shard.ErrNoSpace), errors.Is(b.Err, shard.ErrBehind):
-		for _, id := range t.ids { // definitely not stored
-			if w.truth.sent[id]--; w.truth.sent[id] < w.truth.stored[id] {
-				w.violate("message %s was refused (%v) and is stored", id, b.Err)
-			}
+	case definite(b.Err):
+		w.covered(Refused)
+		for _, id := range t.ids {
+			w.unsent(id, b.Err.Error())
 		}
 		c.again = append(c.again, t.ids...)
 	default:
@@ -162,8 +162,15 @@ func (t *try) done(b *shard.Batch) {
 	}
 }
 
+// unsent takes a try back of which it is certain that it was not stored.
+func (w *world) unsent(id, why string) {
+	if w.truth.sent[id]--; w.truth.sent[id] < w.truth.stored[id] {
+		w.violate("message %s was refused (%s) and is stored", id, why)
+	}
+}
+
 func (t *try) uncertain() {
-	t.c.w.result.Uncertain++
+	t.c.w.covered(Uncertain)
 	t.c.again = append(t.c.again, t.ids...)
 }
 
@@ -173,18 +180,20 @@ func (t *try) acked(b *shard.Batch) {
 		w.result.LongestMs = max(w.result.LongestMs, (w.now-w.lastAck)/milli)
 	}
 	w.lastAck = w.now
-	w.result.Acked += len(t.ids)
 	for i := range b.Items {
-		it := &b.Items[i]
+		it, at := &b.Items[i], t.at[i]
 		if it.Gone {
-			w.violate("message %s: its topic is gone, nobody deleted it", t.ids[i])
-			return
+			w.covered(Gone)
+			w.truth.gone = append(w.truth.gone, goneMessage{t.ids[i], at.created})
+			w.unsent(t.ids[i], "its topic is gone")
+			continue
 		}
-		if before, ok := t.floor[it.Queue.ID]; ok && it.Offset <= before {
-			w.violate("queue %d: message %s got offset %d, one acknowledged before it was sent has %d", it.Queue.ID, t.ids[i], it.Offset, before)
+		w.covered(Acked)
+		if before, ok := t.floor[at]; ok && it.Offset <= before {
+			w.violate("%s: message %s got offset %d, one acknowledged before it was sent has %d", at, t.ids[i], it.Offset, before)
 		}
-		c.floor[it.Queue.ID] = max(c.floor[it.Queue.ID], it.Offset)
-		w.truth.acked = append(w.truth.acked, ackedMessage{t.ids[i], it.Queue.ID, it.Offset})
+		c.floor[at] = max(c.floor[at], it.Offset)
+		w.truth.acked = append(w.truth.acked, ackedMessage{t.ids[i], at, it.Offset})
 	}
 }
 
@@ -206,6 +215,7 @@ func (w *world) lost(m *member) {
 			c.reading = nil
 		}
 		if c.writing != nil && c.writing.m == m {
+			w.judge.maybe(c.number, c.writing)
 			c.writing = nil
 		}
 	}

@@ -1,11 +1,5 @@
 package sim
 
-import (
-	"strings"
-
-	"github.com/contrailmq/contrail/broker/seglog"
-)
-
 // plague schedules faults until the world is calm.
 func (w *world) plague() {
 	w.after(w.between(100*milli, 1500*milli), func() {
@@ -19,13 +13,15 @@ func (w *world) plague() {
 
 // fault lets one thing go wrong; most heal after a while.
 func (w *world) fault() {
-	m := w.members[w.rng.IntN(len(w.members))]
+	m := w.someMember()
 	if l := w.leader(); l != nil && w.chance(40) {
 		m = l
 	}
 	faults := []func(*member){
-		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.pause, w.isolate, w.oneWay, w.bridge, w.lossy, w.slowNet,
-		w.slowDisk, w.syncError, w.writeError, w.fullDisk, w.clockStep, w.transfer, w.absent, w.flip,
+		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.crashInside, w.crashInside, w.pause, w.twoOfThree, w.absent,
+		w.isolate, w.oneWay, w.bridge, w.lossy, w.slowNet, w.corrupt,
+		w.slowDisk, w.slowSeal, w.syncError, w.writeError, w.readError, w.fullDisk, w.allFull, w.flip, w.wipe,
+		w.clockStep, w.transfer, w.storm, w.lull,
 	}
 	faults[w.rng.IntN(len(faults))](m)
 }
@@ -40,32 +36,53 @@ func (w *world) restart(m *member, after int64) {
 }
 
 func (w *world) kill(m *member) {
+	if !m.up {
+		return
+	}
 	m.crash(false)
 	w.restart(m, w.between(10*milli, 3*second))
 }
 
 func (w *world) powerLoss(m *member) {
+	if !m.up {
+		return
+	}
 	m.crash(true)
 	w.restart(m, w.between(10*milli, 3*second))
 }
 
+// loses takes a member's power for a while.
+func (w *world) loses(m *member, micros int64) {
+	if m.up && !w.calm {
+		m.crash(true)
+		w.restart(m, micros)
+	}
+}
+
 // absent keeps a member away so long that the others drop what it lacks.
 func (w *world) absent(m *member) {
+	if !m.up {
+		return
+	}
 	m.crash(w.chance(50))
 	w.restart(m, w.between(5*second, 12*second))
 }
 
 func (w *world) allPowerLoss(*member) {
 	for _, m := range w.members {
-		m.crash(true)
-		w.restart(m, w.between(10*milli, 500*milli))
+		if m.up {
+			m.crash(true)
+			w.restart(m, w.between(10*milli, 500*milli))
+		}
 	}
 }
 
 func (w *world) killAll(*member) {
 	for _, m := range w.members {
-		m.crash(false)
-		w.restart(m, w.between(10*milli, 500*milli))
+		if m.up {
+			m.crash(false)
+			w.restart(m, w.between(10*milli, 500*milli))
+		}
 	}
 }
 
@@ -73,10 +90,14 @@ func (w *world) pause(m *member) {
 	if !m.up || m.paused {
 		return
 	}
+	w.pauseFor(m, w.between(100*milli, 5*second))
+}
+
+func (w *world) pauseFor(m *member, micros int64) {
 	w.say("%s is stopped for a while", m)
 	m.paused = true
 	life := m.life
-	w.after(w.between(100*milli, 5*second), func() {
+	w.after(micros, func() {
 		if m.life == life {
 			m.resume()
 		}
@@ -107,9 +128,12 @@ func (w *world) oneWay(m *member) {
 
 // bridge cuts the two others from each other.
 func (w *world) bridge(m *member) {
-	a, b := (m.id+1)%membersMax, (m.id+2)%membersMax
 	w.say("%s is the only bridge", m)
-	w.net.cut[a][b], w.net.cut[b][a] = true, true
+	for a := range membersMax {
+		for b := range membersMax {
+			w.net.cut[a][b] = w.net.cut[a][b] || a != m.id && b != m.id
+		}
+	}
 	w.healNetAfter(w.between(500*milli, 5*second))
 }
 
@@ -119,60 +143,17 @@ func (w *world) lossy(*member) {
 	w.healNetAfter(w.between(500*milli, 6*second))
 }
 
+// corrupt lets bits of snapshots flip on their way.
+func (w *world) corrupt(*member) {
+	w.net.corrupt = float64(w.between(1, 30))
+	w.say("%.0f %% of snapshots' pieces are damaged", w.net.corrupt)
+	w.healNetAfter(w.between(2*second, 8*second))
+}
+
 func (w *world) slowNet(*member) {
 	w.net.delay = w.between(20*milli, 400*milli)
 	w.say("messages take up to %d ms", w.net.delay/milli)
 	w.healNetAfter(w.between(500*milli, 6*second))
-}
-
-func (w *world) slowDisk(m *member) {
-	w.say("%s has a slow disk", m)
-	m.slow = true
-	w.after(w.between(second, 5*second), func() { m.slow = false })
-}
-
-// syncError and writeError stop the member for good; its supervisor starts it again.
-func (w *world) syncError(m *member) {
-	m.failSync = true
-	w.revive(m)
-}
-
-func (w *world) writeError(m *member) {
-	m.failWrite = true
-	w.revive(m)
-}
-
-func (w *world) revive(m *member) {
-	life := m.life
-	w.after(w.between(second, 4*second), func() {
-		m.failSync, m.failWrite = false, false
-		if m.life == life && m.failed() != nil {
-			m.crash(w.chance(50))
-			w.restart(m, w.between(10*milli, second))
-		}
-	})
-}
-
-func (w *world) fullDisk(m *member) {
-	_, free, _ := m.disk.Usage("log")
-	if m.disk.Capacity != 0 {
-		return
-	}
-	_ = free
-	m.disk.Capacity = m.disk.Used() + w.between(0, 100<<10)
-	w.say("%s has a full disk", m)
-	w.after(w.between(second, 5*second), func() {
-		m.disk.Capacity = 0
-		w.say("%s has space again", m)
-		if life := m.life; m.failed() != nil {
-			w.after(second, func() {
-				if m.life == life {
-					m.crash(false)
-					w.restart(m, 100*milli)
-				}
-			})
-		}
-	})
 }
 
 func (w *world) clockStep(m *member) {
@@ -182,59 +163,54 @@ func (w *world) clockStep(m *member) {
 
 // transfer moves leadership in order.
 func (w *world) transfer(*member) {
-	l := w.leader()
-	if l == nil {
+	l, to := w.leader(), w.someMember()
+	if l == nil || l == to {
 		return
 	}
-	to := (l.id + 1 + w.rng.IntN(membersMax-1)) % membersMax
-	w.say("%s shall hand over to member %d", l, to+1)
-	l.shard.Transfer(uint64(to) + 1)
+	w.covered(Handed)
+	w.say("%s shall hand over to %s", l, to)
+	l.shard.Transfer(to.raft())
 	l.turn()
 }
 
-// old is the newest segment's file and how much of it is older than the newest entry: what lies behind cannot be told from what
-// a power loss left, until the member had a quiet moment.
-func (m *member) old() (name string, end int64) {
-	segs := m.shard.Log().Segments()
-	last := segs[len(segs)-1]
-	pos, err := m.shard.Log().PositionOf(last.LastIndex)
-	if err != nil {
-		pos = last.FirstPos
+// storm asks for one transfer after the other.
+func (w *world) storm(*member) {
+	w.say("leadership shall move all the time")
+	until := w.now + w.between(second, 4*second)
+	var again func()
+	again = func() {
+		w.after(w.between(20*milli, 400*milli), func() {
+			if w.now < until && !w.calm {
+				w.transfer(nil)
+				again()
+			}
+		})
 	}
-	return last.Name, max(pos-last.FirstPos, 0) + seglog.SegmentHeaderSize
+	again()
 }
 
-// flip inverts a bit of a segment while its member is down. Only one member's disk decays in a run: two would be more than a
-// group of three can bear.
-func (w *world) flip(m *member) {
-	for _, other := range w.members {
-		if other != m && other.damaged {
-			return
+// lull lets producers pause: what a member did last stays the last for a while.
+func (w *world) lull(*member) {
+	w.say("producers pause")
+	w.quietUntil = w.now + w.between(500*milli, 4*second)
+}
+
+// twoOfThree is what lost acknowledged messages elsewhere: one follower sleeps, the other loses its power, then the leader dies, and
+// only the two that know less come back.
+func (w *world) twoOfThree(*member) {
+	l := w.leader()
+	var others []*member
+	for _, m := range w.members {
+		if m != l && m.up && !m.paused && !m.gone {
+			others = append(others, m)
 		}
 	}
-	if !m.up {
+	if l == nil || len(others) < 2 {
 		return
 	}
-	newest, end := m.old()
-	m.crash(false)
-	names := m.disk.Names("log")
-	var segments []string
-	for _, n := range names {
-		if strings.HasSuffix(n, ".seg") {
-			segments = append(segments, n)
-		}
-	}
-	if len(segments) == 0 {
-		return
-	}
-	name := segments[w.rng.IntN(len(segments))]
-	at := w.between(0, 60<<10)
-	if name == newest && at >= end {
-		at = w.between(0, max(end-1, 0))
-	}
-	if err := m.disk.Flip(name, at, uint(w.rng.IntN(8))); err == nil {
-		m.damaged = true
-		w.say("a bit of %s of %s flips at %d", name, m, at)
-	}
-	w.restart(m, w.between(10*milli, second))
+	sleeper, loser := others[0], others[1]
+	w.say("%s sleeps, %s loses its power, then %s dies", sleeper, loser, l)
+	w.pauseFor(sleeper, 600*milli)
+	w.after(400*milli, func() { w.loses(loser, 300*milli) })
+	w.after(500*milli, func() { w.loses(l, w.between(second, 6*second)) })
 }

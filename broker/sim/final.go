@@ -18,9 +18,9 @@ func (w *world) finish() {
 		return
 	}
 	w.heal()
-	acked := w.result.Acked
-	w.run(w.now+servePatience, func() bool { return w.result.Acked > acked })
-	if w.result.Acked == acked && w.result.Violation == "" {
+	acked := w.result.Coverage[Acked]
+	w.run(w.now+servePatience, func() bool { return w.result.Coverage[Acked] > acked })
+	if w.result.Coverage[Acked] == acked && w.result.Violation == "" {
 		w.violate("nobody was answered for %d s after faults ended: %s", servePatience/second, w.states())
 	}
 	w.run(w.now+second, never)
@@ -34,8 +34,10 @@ func (w *world) finish() {
 		return
 	}
 	w.checkAcked()
+	w.checkGone()
+	w.checkRegisters()
 	for _, m := range w.members {
-		if m.up {
+		if m.up && !m.wiped {
 			w.checkMember(m)
 		}
 	}
@@ -47,8 +49,12 @@ func (w *world) heal() {
 	w.net.heal()
 	for _, m := range w.members {
 		m.disk.Capacity = 0
-		m.slow, m.failSync, m.failWrite = false, false, false
+		m.slow, m.slowSeal = false, false
+		m.disks.heal()
 		m.resume()
+		if m.leaving {
+			m.stopForGood()
+		}
 		if m.failed() != nil {
 			m.crash(true)
 		}
@@ -60,6 +66,9 @@ func (w *world) heal() {
 
 func (w *world) states() (out []string) {
 	for _, m := range w.members {
+		if m.gone {
+			continue
+		}
 		if !m.up {
 			out = append(out, m.String()+" is down")
 			continue
@@ -86,6 +95,9 @@ func (w *world) equal() bool {
 		}
 	}
 	for _, m := range w.members {
+		if m.gone || m.wiped {
+			continue
+		}
 		if !m.up || m.shard.Committed() != l.shard.Committed() || m.read != uint64(len(w.truth.entries)) || m.shard.Seals() || l.shard.Offsets().Dirty() {
 			return false
 		}
@@ -96,11 +108,11 @@ func (w *world) equal() bool {
 // checkAcked: what was acknowledged stands where the answer said.
 func (w *world) checkAcked() {
 	for _, a := range w.truth.acked {
-		q := w.truth.queues[a.queue]
+		q := w.truth.queues[a.place]
 		if a.offset >= int64(len(q)) {
-			w.violate("acknowledged message %s at offset %d of queue %d is lost: the queue ends at %d", a.id, a.offset, a.queue, len(q))
+			w.violate("acknowledged message %s at offset %d of %s is lost: the queue ends at %d", a.id, a.offset, a.place, len(q))
 		} else if q[a.offset] != a.id {
-			w.violate("acknowledged message %s at offset %d of queue %d is lost: %s stands there", a.id, a.offset, a.queue, q[a.offset])
+			w.violate("acknowledged message %s at offset %d of %s is lost: %s stands there", a.id, a.offset, a.place, q[a.offset])
 		}
 	}
 }
@@ -110,7 +122,7 @@ func (w *world) checkMember(m *member) {
 	if t := m.shard.Index().Lookup(topic); t != nil {
 		for _, q := range t.Queues() {
 			from, end, _ := q.Bounds()
-			if want := int64(len(w.truth.queues[q.ID])); end != want {
+			if want := int64(len(w.truth.queues[place{w.truth.created, q.ID}])); end != want {
 				w.violate("%s: queue %d ends at %d, the truth at %d", m, q.ID, end, want)
 			}
 			for off := from; off < end && w.result.Violation == ""; {
@@ -119,7 +131,7 @@ func (w *world) checkMember(m *member) {
 		}
 	}
 	for _, other := range w.members {
-		if other.up && m.failed() == nil && other.failed() == nil && !reflect.DeepEqual(other.shard.Offsets().Save(), m.shard.Offsets().Save()) {
+		if other.up && !other.wiped && m.failed() == nil && other.failed() == nil && !reflect.DeepEqual(other.shard.Offsets().Save(), m.shard.Offsets().Save()) {
 			w.violate("%s and %s have different offsets", m, other)
 		}
 	}
@@ -134,15 +146,15 @@ func (w *world) checkRows(m *member, queue int32, off int64) int64 {
 	for _, r := range rows {
 		raw, err := m.shard.Message(nil, r.Pos, int(r.Size))
 		if err != nil {
-			if !m.damaged {
+			if !m.mayRefuse(err) {
 				w.violate("%s: queue %d at %d: %v", m, queue, off, err)
 			}
 			return off + 1
 		}
 		v, err := message.Parse(raw)
-		if err != nil || v.QueueOffset() != off || v.QueueID() != queue || idOf(v) != w.truth.queues[queue][off] {
+		if err != nil || v.QueueOffset() != off || v.QueueID() != queue || idOf(v) != w.truth.queues[place{w.truth.created, queue}][off] {
 			if !m.damaged {
-				w.violate("%s: queue %d at %d: %q stands there, the truth says %s (%v)", m, queue, off, idOf(v), w.truth.queues[queue][off], err)
+				w.violate("%s: queue %d at %d: %q stands there, the truth says %s (%v)", m, queue, off, idOf(v), w.truth.queues[place{w.truth.created, queue}][off], err)
 			}
 		}
 		off++

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // member is one process: a shard while it runs, and a disk always.
 type member struct {
 	w      *world
-	id     int // 0..2; raft's is one more
+	id     int // from 0; raft's is one more
 	disk   *vfs.Mem
 	shard  shard.Stepper
 	up     bool
@@ -27,17 +28,29 @@ type member struct {
 	read   uint64 // newest entry that was compared with the truth
 	skew   int64  // µs that its clock is off
 
-	slow      bool // its syncs take long
-	failSync  bool // its next sync fails
-	failWrite bool // its next write fails, in the middle
-	damaged   bool // bits of its disk were flipped: it may refuse to start
-	dead      bool // it refused to start, and may
-	syncing   bool // an end of its sync is scheduled
-	sealing   bool
-	outbox    []*pb.Message
-	asides    []sideMessage
-	waiting   []func() // what came while it was paused
-	snapshots int
+	incarnation int  // of its disk
+	wiped       bool // its disk was taken away: nobody knows it any more
+	leaving     bool // it was removed from the group, and may not know yet
+	gone        bool // for good
+	damaged     bool // bits of its disk were flipped
+
+	disks    diskFaults
+	slow     bool // its syncs take long
+	slowSeal bool // sidecars and checkpoints take long
+	syncing  bool // an end of its sync is scheduled
+	sealing  bool
+	outbox   []*pb.Message
+	asides   []sideMessage
+	waiting  []func() // what came while it was paused
+}
+
+// raft is the member's id in the group.
+func (m *member) raft() uint64 { return uint64(m.id) + 1 }
+
+// forget makes the disk empty.
+func (m *member) forget() {
+	m.disk, m.wiped, m.read = vfs.NewMem(), true, 0
+	m.incarnation++
 }
 
 type sideMessage struct {
@@ -57,53 +70,9 @@ func (m *member) now() time.Time {
 	return epoch.Add(time.Duration(m.w.now+m.skew) * time.Microsecond)
 }
 
-var errDisk = errors.New("input/output error")
-
-// fs is the member's disk with its faults.
-func (m *member) fs() vfs.FS {
-	var disk vfs.FS = m.disk
-	if name := m.w.conf.ForgetSync; name != "" {
-		disk = forgetful{disk, name}
-	}
-	return &vfs.Fault{FS: disk, Hook: func(op vfs.Op, name string) error {
-		if m.w.conf.Disk {
-			m.w.say("member %d: %s %s", m.id+1, op, name)
-		}
-		switch {
-		case op == vfs.OpSync && m.failSync:
-			m.failSync = false
-			m.w.say("member %d: sync of %s fails", m.id+1, name)
-			return errDisk
-		case op == vfs.OpWrite && m.failWrite:
-			m.failWrite = false
-			m.w.say("member %d: write to %s fails in the middle", m.id+1, name)
-			return errDisk
-		}
-		return nil
-	}}
-}
-
-// forgetful is a disk that syncs no file whose name contains something.
-type forgetful struct {
-	vfs.FS
-	name string
-}
-
-type unsynced struct{ vfs.File }
-
-func (unsynced) Sync() error { return nil }
-
-func (f forgetful) Create(name string) (vfs.File, error) {
-	file, err := f.FS.Create(name)
-	if err == nil && strings.Contains(name, f.name) {
-		return unsynced{file}, nil
-	}
-	return file, err
-}
-
 func (m *member) options() shard.Options {
 	return shard.Options{
-		FS: m.fs(), Dir: "log", ID: uint64(m.id) + 1, Voters: []uint64{1, 2, 3}, SegmentBytes: seglog.SegmentBytesMin, Durable: true,
+		FS: m.fs(), Dir: "log", ID: m.raft(), Voters: []uint64{1, 2, 3}, SegmentBytes: seglog.SegmentBytesMin, Durable: true,
 		RetentionBytes: 4 * seglog.SegmentBytesMin, Log: slog.New(m.w.conf.Log),
 		Send: func(ms []*pb.Message) { m.outbox = append(m.outbox, ms...) },
 		Aside: func(to uint64, k shard.AsideKind, b []byte) {
@@ -116,24 +85,49 @@ func (m *member) options() shard.Options {
 	}
 }
 
+// happened hears what the shard tells the console.
 func (m *member) happened(kind, text string) {
 	m.w.say("member %d: %s: %s", m.id+1, kind, text)
-	if kind == "snapshot" && strings.HasPrefix(text, "entries up to") {
-		m.w.result.Snapshots++
+	switch kind {
+	case "snapshot":
+		if strings.HasPrefix(text, "entries up to") {
+			m.w.covered(Snapshots)
+		}
+	case "log-damaged":
+		m.lostLog(text)
+	case "log-repaired":
+		m.w.covered(Repaired)
+	case "retention":
+		m.w.covered(Retention)
+	}
+}
+
+// lostLog: only a disk that decayed is found to be damaged; a crash never looks like that.
+func (m *member) lostLog(why string) {
+	m.w.covered(Repairs)
+	if !m.damaged {
+		m.w.violate("%s finds its log damaged, though its disk never decayed: %s", m, why)
 	}
 }
 
 // start opens what is on the disk.
 func (m *member) start() {
+	if m.gone {
+		return
+	}
 	m.life++
 	m.syncing, m.sealing, m.paused = false, false, false
 	m.outbox, m.asides, m.waiting = nil, nil, nil
+	promised := m.promises()
 	s, err := shard.OpenStepped(m.options())
 	if err != nil {
 		m.refused(err)
 		return
 	}
 	m.shard, m.up = s, true
+	if !promised && s.Repairing() {
+		m.lostLog("at its start")
+	}
 	m.read = min(m.read, s.Committed())
 	m.w.say("member %d starts: entries %d to %d, applied %d", m.id+1, s.Log().FirstIndex(), s.Log().LastIndex(), s.Committed())
 	m.every(int64(shard.TickEvery/time.Microsecond), m.tick)
@@ -145,14 +139,18 @@ func (m *member) start() {
 	m.turn()
 }
 
-// refused is a start that failed: it may while the disk has faults.
+// promises says that the disk holds the promise of an earlier repair.
+func (m *member) promises() bool { return slices.Contains(m.disk.Names("log"), "log/repair") }
+
+// refused is a start that failed: it may while the disk has faults. The process ends, and is started again.
 func (m *member) refused(err error) {
 	m.w.say("member %d does not start: %v", m.id+1, err)
-	if errors.Is(err, errDisk) || errors.Is(err, vfs.ErrNoSpace) {
-		m.w.restart(m, m.w.between(second, 3*second))
-		return
+	if !errors.Is(err, errDisk) && !errors.Is(err, vfs.ErrNoSpace) {
+		m.w.violate("member %d does not start: %v", m.id+1, err)
 	}
-	m.w.violate("member %d does not start: %v", m.id+1, err)
+	m.up = true
+	m.crash(m.disks.power)
+	m.w.restart(m, m.w.between(second, 3*second))
 }
 
 // every repeats something in this life.
@@ -189,11 +187,22 @@ func (m *member) tick() {
 	}
 	m.shard.Tick(m.now())
 	m.turn()
+	if m.up {
+		m.w.checkMemory(m)
+	}
 }
 
 // turn lets the shard work, and takes what comes out of it.
 func (m *member) turn() {
+	if !m.up {
+		return
+	}
 	m.shard.Turn()
+	if m.disks.dead {
+		m.crash(m.disks.power)
+		m.w.restart(m, m.w.between(10*milli, 2*second))
+		return
+	}
 	m.w.net.post(m)
 	if m.shard.Syncing() && !m.syncing {
 		m.syncing = true
@@ -201,7 +210,7 @@ func (m *member) turn() {
 	}
 	if m.shard.Seals() && !m.sealing {
 		m.sealing = true
-		m.later(m.w.between(milli, 50*milli), m.seal)
+		m.later(m.sealTime(), m.seal)
 	}
 	m.w.observe(m)
 }
@@ -221,6 +230,13 @@ func (m *member) syncTime() int64 {
 		return m.w.between(100*milli, 2*second)
 	}
 	return m.w.between(50, 3*milli)
+}
+
+func (m *member) sealTime() int64 {
+	if m.slowSeal {
+		return m.w.between(second, 20*second)
+	}
+	return m.w.between(milli, 50*milli)
 }
 
 func (m *member) endSync() {
@@ -248,8 +264,10 @@ func (m *member) crash(power bool) {
 	}
 	m.up = false
 	m.life++
-	m.w.result.Crashes++
+	m.w.covered(Crashes)
+	m.disks.restart()
 	if power {
+		m.w.covered(PowerLosses)
 		m.w.say("member %d: power loss", m.id+1)
 		m.disk = m.disk.Crash(m.w.rng)
 	} else {

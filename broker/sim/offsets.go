@@ -1,62 +1,84 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
-// One client commits growing values for a key of its own and reads them back, wherever somebody says to lead. Values are
-// linearizable: a read gives the newest that a completed operation saw, or a later one, in the order of the log.
+// Clients write to registers (the offsets of two groups) and read them, wherever somebody says to lead. A value is written once, so
+// a read tells which write it saw. Registers are linearizable: a read sees the newest write, in the order of the log, that was
+// done or seen before it began, or a later one. porcupine.go judges the same histories without knowing the log.
+
+const registers = 2
+
+// registerTopic is never made and never deleted: offsets need none.
+const registerTopic = "registers"
 
 type reading struct {
 	m     *member
 	done  <-chan error
-	floor int64 // the newest value that was certain when the read began
+	key   offsetKey
+	floor uint64 // the newest entry that is certain to be seen
+	call  int64
 }
 
 type writing struct {
 	m     *member
 	done  <-chan error
+	key   offsetKey
 	value int64
+	call  int64
 }
 
 func (w *world) addCommitter(i int) {
-	c := &client{w: w, name: fmt.Sprintf("c%d", i), key: offsetKey{fmt.Sprintf("g%d", i), int32(i)}}
+	c := &client{w: w, name: fmt.Sprintf("c%d", i), number: i, flying: map[*try]bool{}}
 	w.clients = append(w.clients, c)
 	c.loop(c.commitOrRead)
+}
+
+func (c *client) register() offsetKey {
+	i := c.w.rng.IntN(registers)
+	return offsetKey{fmt.Sprintf("g%d", i), int32(i)}
 }
 
 func (c *client) commitOrRead() {
 	c.collect()
 	m := c.w.anyLeader()
-	if m == nil {
+	if m == nil || c.reading != nil || c.writing != nil {
 		return
 	}
-	if _, ok := m.shard.Catalog().Topic(topic); !ok {
-		return
+	key := c.register()
+	if c.w.chance(50) {
+		c.write(m, key)
+	} else {
+		c.read(m, key)
 	}
-	if c.w.chance(50) && c.writing == nil {
-		c.next++
-		o := entry.Offset{Group: c.key.group, Topic: topic, QueueID: c.key.queue, Offset: int64(c.next), Client: c.name, AtMicros: m.now().UnixMicro()}
-		c.writing = &writing{m, m.shard.Command(entry.KindOffsets, entry.AppendOffset(nil, &o)), int64(c.next)}
-		m.turn()
-	} else if c.reading == nil {
-		c.reading = &reading{m, m.shard.Barrier(), int64(c.certain)}
-		m.turn()
+	if m.leads() {
+		c.noteSome(m)
 	}
-	c.noteSome(m)
 	c.collect()
 }
 
-// noteSome commits as consumers do: soon stored, and perhaps lost with the leader. Such commits must not be seen after it.
-func (c *client) noteSome(m *member) {
-	if c.w.chance(30) {
-		q := m.shard.Index().Lookup(topic).Queue(3)
-		_, end, _ := q.Bounds()
-		m.shard.NoteOffset(&entry.Offset{Group: "noted", Topic: topic, QueueID: 3, Offset: end, Client: c.name, AtMicros: m.now().UnixMicro()})
+func (c *client) write(m *member, key offsetKey) {
+	c.w.values++
+	o := entry.Offset{Group: key.group, Topic: registerTopic, QueueID: key.queue, Offset: c.w.values, Client: c.name, AtMicros: m.now().UnixMicro()}
+	c.writing = &writing{m, m.shard.Command(entry.KindOffsets, entry.AppendOffset(nil, &o)), key, o.Offset, c.w.now}
+	m.turn()
+}
+
+func (c *client) read(m *member, key offsetKey) {
+	r := &reading{m: m, key: key, floor: c.w.truth.certain[key], call: c.w.now}
+	if c.w.conf.SkipBarrier {
+		c.sawRead(r)
+		return
 	}
+	r.done = m.shard.Barrier()
+	c.reading = r
+	m.turn()
 }
 
 // collect takes answers that came.
@@ -75,25 +97,63 @@ func (c *client) collect() {
 		select {
 		case err := <-wr.done:
 			c.writing = nil
-			if err == nil {
-				c.certain = max(c.certain, int(wr.value))
-			}
+			c.wrote(wr, err)
 		default:
 		}
 	}
 }
 
+// certainly makes a write one that every later read must see.
+func (w *world) certainly(key offsetKey, index uint64) {
+	w.truth.certain[key] = max(w.truth.certain[key], index)
+}
+
+func (c *client) wrote(wr *writing, err error) {
+	w := c.w
+	index, stored := w.truth.commits[wr.value]
+	switch {
+	case err == nil && !stored:
+		w.violate("commit %d was acknowledged and is not in the log", wr.value)
+	case err == nil:
+		w.covered(Writes)
+		w.certainly(wr.key, index)
+		w.judge.wrote(c.number, wr, w.now)
+	case definite(err):
+		w.truth.refused[wr.value] = true
+		if stored {
+			w.violate("commit %d was refused (%v) and is in the log", wr.value, err)
+		}
+	default:
+		w.judge.maybe(c.number, wr)
+	}
+}
+
+// definite says that what got this answer was not stored.
+func definite(err error) bool {
+	for _, refusal := range []error{shard.ErrNotLeader, shard.ErrBusy, shard.ErrNoSpace, shard.ErrBehind} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *client) sawRead(r *reading) {
-	got, _ := r.m.shard.Offsets().Get(offset.Key{Group: c.key.group, Topic: topic, QueueID: c.key.queue})
-	if !r.m.shard.Leads() {
+	w := c.w
+	got, ok := r.m.shard.Offsets().Get(offset.Key{Group: r.key.group, Topic: registerTopic, QueueID: r.key.queue})
+	if !r.m.leads() {
 		return
 	}
-	c.w.result.Reads++
-	if got.Offset < r.floor {
-		c.w.violate("%s reads commit %d of %s, although %d was certain before", r.m, got.Offset, c.key.group, r.floor)
+	w.covered(Reads)
+	index := uint64(0)
+	if ok {
+		if index = w.truth.commits[got.Offset]; index == 0 {
+			w.violate("%s reads commit %d of %s, which is not in the log", r.m, got.Offset, r.key.group)
+		}
 	}
-	if got.Offset > int64(c.next) {
-		c.w.violate("%s reads commit %d of %s, the newest tried is %d", r.m, got.Offset, c.key.group, c.next)
+	if index < r.floor {
+		w.violate("%s reads commit %d of %s from entry %d, although entry %d was certain before", r.m, got.Offset, r.key.group, index, r.floor)
 	}
-	c.certain = max(c.certain, int(got.Offset))
+	w.certainly(r.key, index)
+	w.judge.read(c.number, r, got.Offset, w.now)
 }

@@ -26,16 +26,10 @@ func TestSeeds(t *testing.T) {
 			report(t, Config{Seed: seed}, r)
 			return
 		}
-		sum.Entries += r.Entries
-		sum.Acked += r.Acked
-		sum.Uncertain += r.Uncertain
-		sum.Crashes += r.Crashes
-		sum.Leaders += r.Leaders
-		sum.Snapshots += r.Snapshots
-		sum.Reads += r.Reads
+		sum.Coverage.Add(r.Coverage)
 		sum.LongestMs = max(sum.LongestMs, r.LongestMs)
 	}
-	t.Logf("%d seeds in %s: %+v", *seeds, time.Since(began).Round(time.Millisecond), sum)
+	t.Logf("%d seeds in %s, longest gap %d ms: %s", *seeds, time.Since(began).Round(time.Millisecond), sum.LongestMs, sum.Coverage)
 }
 
 // report writes the history of a failing seed to a file and its end to the test's output.

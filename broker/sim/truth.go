@@ -8,17 +8,23 @@ import (
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/seglog"
 )
 
 // truth is the log as the first member that applied an entry showed it, and what follows from it.
 type truth struct {
 	entries []truthEntry // entry i+1
-	queues  map[int32][]string
+	created int64        // the topic that is there now, or noTopic
+	queues  map[place][]string
 	sent    map[string]int // message → tries
 	stored  map[string]int // message → copies
 	acked   []ackedMessage
-	commits map[offsetKey][]committed // in log order
+	gone    []goneMessage
+	commits map[int64]uint64 // value of a register → entry
+	refused map[int64]bool   // values that were said not to be stored
+	certain map[offsetKey]uint64
+	noted   map[offset.Commit]uint64
 }
 
 type truthEntry struct {
@@ -29,7 +35,7 @@ type truthEntry struct {
 
 type ackedMessage struct {
 	id     string
-	queue  int32
+	place  place
 	offset int64
 }
 
@@ -38,16 +44,13 @@ type offsetKey struct {
 	queue int32
 }
 
-type committed struct {
-	value int64
-	index uint64
-}
-
 var hashSeed = maphash.MakeSeed() // compared within one process only
 
 func (t *truth) init() {
-	t.queues, t.sent, t.stored = map[int32][]string{}, map[string]int{}, map[string]int{}
-	t.commits = map[offsetKey][]committed{}
+	t.created = noTopic
+	t.queues, t.sent, t.stored = map[place][]string{}, map[string]int{}, map[string]int{}
+	t.commits, t.refused, t.certain = map[int64]uint64{}, map[int64]bool{}, map[offsetKey]uint64{}
+	t.noted = map[offset.Commit]uint64{}
 }
 
 // observe compares what a member shows newly with the truth, and adds to it.
@@ -65,11 +68,9 @@ func (w *world) observe(m *member) {
 			continue
 		}
 		if err != nil {
-			var damage *seglog.CorruptError
-			if m.damaged && errors.As(err, &damage) || m.shard.Failed() != nil {
-				return // it may refuse, it must not show anything wrong
+			if !m.mayRefuse(err) {
+				w.violate("%s: %v", m, err)
 			}
-			w.violate("%s: %v", m, err)
 			return
 		}
 		if next == m.read+1 {
@@ -79,11 +80,18 @@ func (w *world) observe(m *member) {
 	}
 }
 
+// mayRefuse says whether a member may fail to show something: its disk failed or decayed. It must not show anything wrong.
+func (m *member) mayRefuse(err error) bool {
+	var damage *seglog.CorruptError
+	return errors.Is(err, errDisk) || m.damaged && errors.As(err, &damage) || m.shard.Failed() != nil
+}
+
 func (w *world) led(m *member, term uint64) {
 	if other, ok := w.leaders[term]; ok && other != m.id {
 		w.violate("members %d and %d both lead in term %d", other+1, m.id+1, term)
 	} else if !ok {
 		w.leaders[term] = m.id
+		w.covered(Terms)
 		w.say("%s leads in term %d", m, term)
 	}
 }
@@ -95,13 +103,21 @@ func (w *world) compare(m *member, r entry.Record) error {
 		if known := t.entries[r.Index-1]; known != e {
 			return fmt.Errorf("entry %d is term %d at %d here, another member showed term %d at %d, bytes equal %t", r.Index, e.term, e.pos, known.term, known.pos, e.hash == known.hash)
 		}
+		w.show(m, r)
 		return nil
 	}
 	if r.Index != uint64(len(t.entries))+1 {
 		return fmt.Errorf("entry %d is shown after %d", r.Index, len(t.entries))
 	}
 	t.entries = append(t.entries, e)
+	w.show(m, r)
 	return w.add(r)
+}
+
+func (w *world) show(m *member, r entry.Record) {
+	if w.conf.Entries != nil {
+		w.conf.Entries(m.id, r)
+	}
 }
 
 // add takes a new entry into the truth.
@@ -110,7 +126,8 @@ func (w *world) add(r entry.Record) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Commands(func(k entry.Kind, body []byte) error { return w.addCommand(k, body, r.Index) }); err != nil {
+	w.covered(Entries)
+	if err := b.Commands(func(k entry.Kind, body []byte) error { return w.addCommand(k, body, r) }); err != nil {
 		return err
 	}
 	return b.Messages(func(_ int, v message.View, _ entry.Origin) error {
@@ -118,15 +135,31 @@ func (w *world) add(r entry.Record) error {
 	})
 }
 
-func (w *world) addCommand(k entry.Kind, body []byte, index uint64) error {
-	if k != entry.KindOffsets {
-		return nil
+func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
+	switch k {
+	case entry.KindTopicPut, entry.KindTopicDelete:
+		w.covered(map[entry.Kind]cover{entry.KindTopicPut: Changed, entry.KindTopicDelete: Deleted}[k])
+		w.truth.topicSaid(k, r.Pos)
+	case entry.KindOffsets:
+		return entry.DecodeOffsets(body, func(o *entry.Offset) error {
+			if o.Group == notedGroup {
+				return w.notedSaid(o, r)
+			}
+			return w.registerSaid(o, r)
+		})
 	}
-	return entry.DecodeOffsets(body, func(o *entry.Offset) error {
-		key := offsetKey{o.Group, o.QueueID}
-		w.truth.commits[key] = append(w.truth.commits[key], committed{o.Offset, index})
-		return nil
-	})
+	return nil
+}
+
+func (w *world) registerSaid(o *entry.Offset, r entry.Record) error {
+	if w.truth.refused[o.Offset] {
+		return fmt.Errorf("entry %d holds commit %d, which was refused", r.Index, o.Offset)
+	}
+	if at, twice := w.truth.commits[o.Offset]; twice {
+		return fmt.Errorf("entry %d holds commit %d, which entry %d holds, too", r.Index, o.Offset, at)
+	}
+	w.truth.commits[o.Offset] = r.Index
+	return nil
 }
 
 func (w *world) addMessage(id string, v message.View) error {
@@ -137,11 +170,14 @@ func (w *world) addMessage(id string, v message.View) error {
 	if t.stored[id]++; t.stored[id] > t.sent[id] {
 		return fmt.Errorf("message %s is stored %d times and was sent %d times", id, t.stored[id], t.sent[id])
 	}
-	q := v.QueueID()
-	if want := int64(len(t.queues[q])); v.QueueOffset() != want {
-		return fmt.Errorf("queue %d: message %s has offset %d, expected %d", q, id, v.QueueOffset(), want)
+	if t.created == noTopic {
+		return fmt.Errorf("message %s is stored in a topic that is not there", id)
 	}
-	t.queues[q] = append(t.queues[q], id)
+	p := place{t.created, v.QueueID()}
+	if want := int64(len(t.queues[p])); v.QueueOffset() != want {
+		return fmt.Errorf("%s: message %s has offset %d, expected %d", p, id, v.QueueOffset(), want)
+	}
+	t.queues[p] = append(t.queues[p], id)
 	return nil
 }
 
@@ -150,3 +186,11 @@ func idOf(v message.View) string {
 	id, _, _ := bytes.Cut(v.Body(), []byte{' '})
 	return string(id)
 }
+
+// Truth is what a run's log held, for who compares something else with it.
+type Truth struct {
+	Messages map[string]int // id → copies in the log
+	Last     uint64         // newest entry
+}
+
+func (t *truth) told() Truth { return Truth{t.stored, uint64(len(t.entries))} }

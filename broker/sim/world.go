@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	crand "crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/shard"
 )
 
@@ -18,29 +18,31 @@ type Config struct {
 	Seed    uint64
 	Faults  time.Duration // how long faults go on, of the world's time; default: 5 to 15 s by the seed
 	Planted shard.Planted
-	// ForgetSync: syncs of files whose names contain this are forgotten; a planted mistake.
-	ForgetSync string
-	History    bool // keep what happened, readable
-	Disk       bool // with each operation on a disk
-	Log        slog.Handler
+	// Mistakes that lie outside of a shard: syncs of files whose names contain ForgetSync are forgotten, or those of folders; clients
+	// read without a barrier; members that lost their disk are let in.
+	ForgetSync  string
+	ForgetDir   bool
+	SkipBarrier bool
+	NoVet       bool
+	// Entries is told of each entry that a member shows, in the order in which it shows them; the data is valid within the call.
+	Entries func(member int, r entry.Record)
+	History bool // keep what happened, readable
+	Disk    bool // with each operation on a disk
+	Log     slog.Handler
 }
 
 // Result of a run.
 type Result struct {
 	Violation string // empty: everything held
-	Entries   int    // in the truth
-	Acked     int    // messages
-	Uncertain int    // tries whose outcome was not known
-	Crashes   int
-	Leaders   int // terms that had one
-	Snapshots int
-	Reads     int
+	Coverage  Coverage
 	LongestMs int64 // between two acknowledgements, all of the run
 	History   []string
+	Truth     Truth
 }
 
 const (
-	membersMax = 3
+	voters     = 3
+	membersMax = 8 // in a run, those that went included
 	micro      = int64(time.Microsecond)
 	milli      = 1000 // µs
 	second     = 1000 * milli
@@ -60,10 +62,16 @@ type world struct {
 	truth   truth
 	clients []*client
 	leaders map[uint64]int // term → member
-	calm    bool           // faults are over
-	stopped bool           // clients send nothing more
-	result  Result
-	lastAck int64
+	values  int64          // of registers, that were written so far
+	judge   judge
+
+	reorganizes bool // members are replaced in this run
+	replacing   *replacement
+	quietUntil  int64 // producers send nothing until then
+	calm        bool  // faults are over
+	stopped     bool  // clients send nothing more
+	result      Result
+	lastAck     int64
 }
 
 type event struct {
@@ -74,24 +82,44 @@ type event struct {
 
 type events []event
 
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
+func (e events) before(i, j int) bool {
 	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].seq < e[j].seq
 }
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	old := *e
-	last := old[len(old)-1]
-	old[len(old)-1] = event{}
-	*e = old[:len(old)-1]
-	return last
+
+// push and pop keep a binary heap; container/heap would allocate for each event.
+func (e *events) push(v event) {
+	*e = append(*e, v)
+	h := *e
+	for i := len(h) - 1; i > 0 && h.before(i, (i-1)/2); i = (i - 1) / 2 {
+		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
+	}
+}
+
+func (e *events) pop() event {
+	h := *e
+	first, last := h[0], len(h)-1
+	h[0], h[last] = h[last], event{}
+	h = h[:last]
+	*e = h
+	for i := 0; ; {
+		least := i
+		for _, c := range [2]int{2*i + 1, 2*i + 2} {
+			if c < last && h.before(c, least) {
+				least = c
+			}
+		}
+		if least == i {
+			return first
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
+	}
 }
 
 // after schedules something.
 func (w *world) after(micros int64, do func()) {
 	w.seq++
-	heap.Push(&w.events, event{w.now + micros, w.seq, do})
+	w.events.push(event{w.now + micros, w.seq, do})
 }
 
 // between is a random duration.
@@ -116,7 +144,7 @@ func (w *world) say(format string, args ...any) {
 // run handles events until the moment, a violation, or until is true.
 func (w *world) run(until int64, done func() bool) {
 	for w.result.Violation == "" && len(w.events) > 0 && w.events[0].at <= until && !done() {
-		e := heap.Pop(&w.events).(event)
+		e := w.events.pop()
 		w.now = e.at
 		e.do()
 		if w.count++; w.count > eventsMax {
@@ -160,18 +188,23 @@ func Run(c Config) (result Result) {
 	w.begin()
 	w.run(int64(c.Faults)/micro, never)
 	w.finish()
-	w.result.Entries = len(w.truth.entries)
-	w.result.Leaders = len(w.leaders)
+	w.result.Truth = w.truth.told()
 	return w.result
 }
 
 func (w *world) begin() {
 	w.truth.init()
 	w.net.init(w)
-	for i := range membersMax {
+	for i := range voters {
 		m := newMember(w, i)
 		w.members = append(w.members, m)
 		m.start()
+	}
+	if w.reorganizes = w.chance(40); w.reorganizes {
+		w.reorganize()
+	}
+	if w.chance(30) {
+		w.administer()
 	}
 	for i := range producers {
 		w.addProducer(i)

@@ -1,0 +1,71 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// cover is something that a run can do. Totals are printed and have minima in tests, so that a change that makes runs trivial
+// is noticed.
+type cover int
+
+const (
+	Entries cover = iota
+	Acked
+	Refused
+	Uncertain
+	Resent
+	Crashes
+	PowerLosses
+	CrashesInside // at some operation on the disk
+	Terms         // that had a leader
+	Snapshots
+	SnapshotsRefused // what arrived was damaged
+	Flips
+	Repairs // of a member that lost its log
+	Repaired
+	Truncations
+	Retention
+	FullDisks
+	DiskErrors
+	Joined
+	Promoted
+	Removed
+	Wiped
+	Turned  // messages of a wiped member turned away
+	Deleted // topics
+	Changed // topics' queue counts
+	Gone    // messages that a deleted topic did not take
+	Reads   // of offsets behind a barrier
+	Writes  // of offsets
+	Noted   // offsets that consumers committed
+	Judged  // histories of offsets that porcupine judged
+	Handed  // leaderships asked to be handed over
+	covers  // how many there are
+)
+
+var coverNames = [covers]string{
+	"entries", "acked", "refused", "uncertain", "resent", "crashes", "power-losses", "crashes-inside", "terms", "snapshots", "snapshots-refused",
+	"flips", "repairs", "repaired", "truncations", "retention", "full-disks", "disk-errors", "joined", "promoted", "removed", "wiped", "turned-away",
+	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over",
+}
+
+// Coverage counts what runs did.
+type Coverage [covers]int
+
+// Add sums up.
+func (c *Coverage) Add(o Coverage) {
+	for i := range c {
+		c[i] += o[i]
+	}
+}
+
+func (c Coverage) String() string {
+	var b strings.Builder
+	for i, n := range c {
+		fmt.Fprintf(&b, " %s %d", coverNames[i], n)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func (w *world) covered(what cover) { w.result.Coverage[what]++ }

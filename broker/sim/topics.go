@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/queue"
+)
+
+// In some runs somebody deletes the topic now and then, makes it again at once or leaves that to a producer, and changes how
+// many queues it has. A topic of the same name made later is another one: nothing of the old one may appear in it.
+
+// place is a queue of one of the topics that bore the name.
+type place struct {
+	created int64 // position of the entry that made the topic
+	queue   int32
+}
+
+const noTopic = -1
+
+// administer begins to change topics.
+func (w *world) administer() {
+	c := &client{w: w, name: "admin", flying: map[*try]bool{}}
+	w.clients = append(w.clients, c)
+	var again func()
+	again = func() {
+		w.after(w.between(300*milli, 3*second), func() {
+			if !w.stopped {
+				w.changeTopic()
+				again()
+			}
+		})
+	}
+	again()
+}
+
+func (w *world) changeTopic() {
+	m := w.anyLeader()
+	if m == nil {
+		return
+	}
+	if _, ok := m.shard.Catalog().Topic(topic); !ok {
+		return
+	}
+	switch w.rng.IntN(4) {
+	case 0:
+		m.deleteTopic()
+	case 1:
+		m.deleteTopic()
+		m.putTopic(queues)
+	default:
+		m.putTopic(int32(w.between(queues, 2*queues)))
+	}
+	m.turn()
+}
+
+func (m *member) deleteTopic() {
+	m.w.say("%s is asked to delete the topic", m)
+	m.shard.Command(entry.KindTopicDelete, []byte(topic))
+}
+
+func (m *member) putTopic(n int32) {
+	m.w.say("%s is asked for the topic with %d queues", m, n)
+	body, _ := json.Marshal(catalog.NewTopic(topic, n))
+	m.shard.Command(entry.KindTopicPut, body)
+}
+
+// topicSaid takes a command on the topic into the truth.
+func (t *truth) topicSaid(k entry.Kind, pos int64) {
+	switch {
+	case k == entry.KindTopicDelete:
+		t.created = noTopic
+	case t.created == noTopic:
+		t.created = pos
+	}
+}
+
+// goneMessage is a message of which somebody was told that its topic had been deleted.
+type goneMessage struct {
+	id      string
+	created int64
+}
+
+// checkGone: whoever was told so sent to a topic that was deleted.
+func (w *world) checkGone() {
+	for _, g := range w.truth.gone {
+		if g.created == w.truth.created {
+			w.violate("message %s: its topic is said to be gone, nobody deleted it", g.id)
+		}
+	}
+}
+
+func (p place) String() string {
+	return fmt.Sprintf("queue %d of the topic made at %d", p.queue, p.created)
+}
+
+// find is a queue of the topic that is there now, or nil.
+func (m *member) find(id int32) *queue.Queue {
+	if t := m.shard.Index().Lookup(topic); t != nil {
+		return t.Find(id)
+	}
+	return nil
+}
