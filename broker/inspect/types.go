@@ -29,6 +29,32 @@ type Node struct {
 	BytesOut     int64    `json:"bytesOutTotal"`
 	Connections  int      `json:"connections"`
 	Stopped      string   `json:"stopped,omitempty"` // why the broker refuses writes; empty when it serves
+
+	Groups []BrokerGroup `json:"brokerGroups"` // of which this process has a member
+}
+
+// BrokerGroup is a replicated log as this process's member sees it.
+type BrokerGroup struct {
+	Name         string         `json:"name"`
+	Member       uint64         `json:"member"` // this process's
+	Term         uint64         `json:"term"`
+	Leader       uint64         `json:"leader"` // member; 0: nobody leads as far as is known here
+	Leads        bool           `json:"leads"`  // this process's member does
+	CommitIndex  uint64         `json:"commitIndex"`
+	AppliedIndex uint64         `json:"appliedIndex"`
+	LogEndPos    int64          `json:"logEndPosition"`
+	Stopped      string         `json:"stopped,omitempty"`
+	Members      []BrokerMember `json:"members"`
+}
+
+// BrokerMember is a member of a broker group as the group's leader told of it last.
+type BrokerMember struct {
+	ID         uint64 `json:"id"`
+	Addr       string `json:"addr"`  // what clients dial
+	State      string `json:"state"` // leader, replicating, probing, snapshot, learner; unknown when no leader told
+	Active     bool   `json:"active"`
+	MatchIndex uint64 `json:"matchIndex"` // newest entry that it is known to have
+	LagEntries uint64 `json:"lagEntries"`
 }
 
 // Topic is one topic with its queues' ends.
@@ -50,10 +76,11 @@ type Topic struct {
 
 // Queue is one queue's range: [Min, Max) exists.
 type Queue struct {
-	ID         int32 `json:"id"`
-	Min        int64 `json:"min"`
-	Max        int64 `json:"max"`
-	LastStored int64 `json:"lastStoredAt"`
+	Broker     string `json:"broker"` // broker group's name
+	ID         int32  `json:"id"`
+	Min        int64  `json:"min"`
+	Max        int64  `json:"max"`
+	LastStored int64  `json:"lastStoredAt"`
 }
 
 // Group is one consumer group.
@@ -77,6 +104,7 @@ type Group struct {
 
 // GroupQueue is a group's place in one queue.
 type GroupQueue struct {
+	Broker      string `json:"broker"` // broker group's name
 	Topic       string `json:"topic"`
 	QueueID     int32  `json:"queueId"`
 	Min         int64  `json:"min"`

@@ -7,6 +7,7 @@ import (
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
 func (s *Service) membership() Membership {
@@ -43,7 +44,45 @@ func (s *Service) InspectNode() inspect.Node {
 	if err := s.shard.Failed(); err != nil {
 		n.Stopped = err.Error()
 	}
+	n.Groups = []inspect.BrokerGroup{s.inspectBrokerGroup(&n)}
 	return n
+}
+
+// inspectBrokerGroup tells the group's members; their addresses are the caller's to add.
+func (s *Service) inspectBrokerGroup(n *inspect.Node) inspect.BrokerGroup {
+	st := s.shard.Status()
+	g := inspect.BrokerGroup{
+		Name: s.opts.Broker, Member: s.opts.MemberID, Term: st.Term, Leader: st.Lead, Leads: s.Leads(), CommitIndex: st.Commit,
+		AppliedIndex: st.Applied, LogEndPos: n.LogEndPos, Stopped: n.Stopped,
+	}
+	ids := slices.Concat(st.Members.Voters, st.Members.Learners)
+	if len(ids) == 0 {
+		ids = []uint64{s.opts.MemberID}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		g.Members = append(g.Members, inspectMember(id, &st))
+	}
+	return g
+}
+
+var raftStates = map[string]string{"StateReplicate": "replicating", "StateProbe": "probing", "StateSnapshot": "snapshot"}
+
+func inspectMember(id uint64, st *shard.Status) inspect.BrokerMember {
+	m := inspect.BrokerMember{ID: id, State: "unknown"}
+	for _, p := range st.Peers {
+		if p.ID == id {
+			m.State, m.Active, m.MatchIndex = raftStates[p.State], p.Active, p.Match
+			m.LagEntries = max(st.Commit, p.Match) - p.Match
+		}
+		if p.ID == id && p.Learner {
+			m.State = "learner"
+		}
+	}
+	if id == st.Lead {
+		m.State, m.Active = "leader", true
+	}
+	return m
 }
 
 // InspectTopics lists all topics without their queues.
@@ -73,7 +112,7 @@ func (s *Service) inspectTopic(e catalog.Entry) inspect.Topic {
 		Attributes: e.Attributes, MessagesIn: q.Messages.Load(), BytesIn: q.Bytes.Load(), Groups: s.TopicGroups(e.Name),
 	}
 	for id := range max(e.ReadQueues, e.WriteQueues) {
-		row := inspect.Queue{ID: id}
+		row := inspect.Queue{Broker: s.opts.Broker, ID: id}
 		if queue := q.Find(id); queue != nil {
 			row.Min, row.Max, row.LastStored = queue.Bounds()
 		}
@@ -150,7 +189,7 @@ func (s *Service) groupTopic(g *inspect.Group, topic string) {
 	}
 	queues := s.topicQueues(e)
 	for id := range e.ReadQueues {
-		row := inspect.GroupQueue{Topic: topic, QueueID: id, Committed: -1}
+		row := inspect.GroupQueue{Broker: s.opts.Broker, Topic: topic, QueueID: id, Committed: -1}
 		q := queues.Find(id)
 		if q != nil {
 			row.Min, row.Max, _ = q.Bounds()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
-	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/namesrv"
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/registrar"
@@ -32,8 +31,6 @@ type broker struct {
 	notes  *notes.Log
 	store  netip.AddrPort // what clients dial
 	roll   atomic.Pointer[registrar.Registrar]
-
-	latency metrics.RPCLatency
 }
 
 func (n *node) startBrokers(ctx context.Context) error {
@@ -101,7 +98,7 @@ func (n *node) startFront(b *broker) error {
 	var err error
 	b.front, err = remoting.Start(b.svc, remoting.Options{
 		Cluster: n.conf.Cluster, Broker: b.name, Listen: b.listen, Log: n.log, Leader: n.leaderOf(b),
-		BeforeWrite: b.notes.Flush, Answered: b.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
+		BeforeWrite: b.notes.Flush, Answered: n.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
 
-	"github.com/contrailmq/contrail/broker/inspect"
-	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
@@ -20,54 +17,11 @@ import (
 	"github.com/contrailmq/contrail/ui/web"
 )
 
-// consoleBroker is the broker as the console asks for it.
-type consoleBroker struct {
-	*service.Service
-	connections func() int64
-}
-
-// InspectNode implements server.Broker: connections are the front's to count.
-func (b consoleBroker) InspectNode() inspect.Node {
-	n := b.Service.InspectNode()
-	n.Connections = int(b.connections())
-	return n
-}
-
-// Message implements server.Broker.
-func (b consoleBroker) Message(_ context.Context, topic string, position int64) ([]byte, error) {
-	raw, err := b.ViewByPosition(topic, position)
-	if err != nil {
-		return nil, err
-	}
-	return raw, nil
-}
-
-// Find implements server.Broker.
-func (b consoleBroker) Find(ctx context.Context, topic, key string, unique bool) ([][]byte, error) {
-	body, _, _, refused := b.Query(ctx, service.QueryRequest{Topic: topic, Key: key, Unique: unique, EndMillis: math.MaxInt64})
-	if refused != nil {
-		if refused.Code == service.CodeQueryNotFound {
-			return nil, nil
-		}
-		return nil, refused
-	}
-	var out [][]byte
-	for len(body) > 0 {
-		v, err := message.Parse(body)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-		body = body[len(v):]
-	}
-	return out, nil
-}
-
 func (n *node) startConsole() error {
 	if len(n.brokers) == 0 {
 		return errNoBroker
 	}
-	b := n.brokers[0]
+	b := consoleBroker{n.brokers, n.memberAddr}
 	page, built := web.FS()
 	if !built {
 		n.log.Warn("this program was built without the console's page; the API is there (make build)")
@@ -81,7 +35,7 @@ func (n *node) startConsole() error {
 		return err
 	}
 	console, err := server.New(server.Options{
-		Broker: consoleBroker{b.svc, b.front.Stats().Conns.Load}, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: b, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 		Served: telemetry.Served,
 	})
 	if err != nil {
@@ -106,8 +60,8 @@ func (n *node) startConsole() error {
 }
 
 // metrics are this process's, in RocketMQ's names and our own.
-func (n *node) metrics(b *broker) (*metrics.Metrics, error) {
-	o := metrics.Options{Source: b.svc, Front: b.numbers, Latency: &b.latency, Version: version, Revision: revision()}
+func (n *node) metrics(b consoleBroker) (*metrics.Metrics, error) {
+	o := metrics.Options{Source: b, Front: n.frontNumbers, Latency: &n.latency, Version: version, Revision: revision()}
 	if n.trail != nil {
 		o.Trail = func() metrics.Trail {
 			s := n.trail.store.Status()
@@ -124,13 +78,39 @@ func (n *node) metrics(b *broker) (*metrics.Metrics, error) {
 	return m, m.Registerer().Register(n.own)
 }
 
-func (b *broker) numbers() metrics.Front {
-	s := b.front.Stats()
-	return metrics.Front{
-		Connections: s.Conns.Load(), ConnectionsMax: rpc.ConnsMax, InboundBytes: s.Inbound.Load(), InboundBytesMax: rpc.InboundMax,
-		HeldPulls: int64(b.svc.Held()), HeldPullsMax: service.PollsMax, PendingBytes: int64(b.svc.Shard().Pending()),
-		PendingBytesMax: shard.PendingBytes, Accepted: s.Accepted.Load(), Refused: s.Refused.Load(), Malformed: s.Malformed.Load(),
-		TimedOut: s.TimedOut.Load(), OverBudget: s.OverBudget.Load(), Stalled: s.Stalled.Load(), Frames: s.Frames.Load(),
-		BytesIn: s.BytesIn.Load(), BytesOut: s.BytesOut.Load(), Writes: s.Writes.Load(),
+// frontNumbers adds up the ports of all broker groups.
+func (n *node) frontNumbers() (sum metrics.Front) {
+	for _, b := range n.brokers {
+		s := b.front.Stats()
+		sum.Connections += s.Conns.Load()
+		sum.ConnectionsMax += rpc.ConnsMax
+		sum.InboundBytes += s.Inbound.Load()
+		sum.InboundBytesMax += rpc.InboundMax
+		sum.HeldPulls += int64(b.svc.Held())
+		sum.HeldPullsMax += service.PollsMax
+		sum.PendingBytes += int64(b.svc.Shard().Pending())
+		sum.PendingBytesMax += shard.PendingBytes
+		sum.Accepted += s.Accepted.Load()
+		sum.Refused += s.Refused.Load()
+		sum.Malformed += s.Malformed.Load()
+		sum.TimedOut += s.TimedOut.Load()
+		sum.OverBudget += s.OverBudget.Load()
+		sum.Stalled += s.Stalled.Load()
+		sum.Frames += s.Frames.Load()
+		sum.BytesIn += s.BytesIn.Load()
+		sum.BytesOut += s.BytesOut.Load()
+		sum.Writes += s.Writes.Load()
 	}
+	return sum
+}
+
+// memberAddr is what clients dial for a member of a broker group.
+func (n *node) memberAddr(group string, member uint64) string {
+	if r := &n.conf.Replication; r.on() {
+		if p := r.node(member); p != nil {
+			return p.Brokers[group]
+		}
+		return ""
+	}
+	return n.brokers[0].store.String()
 }

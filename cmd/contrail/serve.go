@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/namesrv"
 )
 
@@ -72,6 +73,7 @@ type node struct {
 	names   *namesrv.Server
 	brokers []*broker
 	members *members // nil: this node is alone
+	latency metrics.RPCLatency
 	trail   *trailStore
 	own     *prometheus.Registry // of the telemetry of this process
 	stops   []func(context.Context) error

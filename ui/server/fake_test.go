@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -78,13 +77,11 @@ func (b *fakeBroker) InspectGroup(name string) (inspect.Group, bool) {
 }
 func (b *fakeBroker) InspectClients() []inspect.Client { return nil }
 
-var errNotThere = errors.New("there is no message")
-
-func (b *fakeBroker) Message(_ context.Context, topic string, position int64) ([]byte, error) {
+func (b *fakeBroker) MessagesAt(_ context.Context, position int64) [][]byte {
 	if raw, ok := b.stored[position]; ok {
-		return raw, nil
+		return [][]byte{raw}
 	}
-	return nil, errNotThere
+	return nil
 }
 
 func (b *fakeBroker) Find(_ context.Context, topic, key string, unique bool) (found [][]byte, err error) {

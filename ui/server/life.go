@@ -42,7 +42,7 @@ func (s *Server) lifeOf(ctx context.Context, id string) api.MessageLife {
 		}
 	}
 	if len(out.Life.Messages) == 0 {
-		if host, ok := foreign(id, node.StoreHost); ok && out.Life.Answer != trail.Failed {
+		if host, ok := foreign(id, &node); ok && out.Life.Answer != trail.Failed {
 			out.Life.Answer = trail.NotRecorded
 			out.Life.Reason = "it is an offset message id of broker " + host + "; this one is " + node.StoreHost + ": ask that broker's console"
 		}

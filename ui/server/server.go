@@ -27,8 +27,8 @@ type Broker interface {
 	InspectGroups() []inspect.Group
 	InspectGroup(name string) (inspect.Group, bool)
 	InspectClients() []inspect.Client
-	// Message gives the stored bytes of the message at a log position; topic, when not empty, must be the message's.
-	Message(ctx context.Context, topic string, position int64) ([]byte, error)
+	// MessagesAt gives the stored bytes of the messages at a log position, one of each broker group that has one there.
+	MessagesAt(ctx context.Context, position int64) [][]byte
 	// Find gives stored messages by key; unique: by UNIQ_KEY only.
 	Find(ctx context.Context, topic, key string, unique bool) ([][]byte, error)
 }

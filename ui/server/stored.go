@@ -30,18 +30,34 @@ func (s *Server) stored(ctx context.Context, id string, copies []trail.Message) 
 	return s.byKey(ctx, id, copies)
 }
 
-// ownPosition is the log position in an offset message id of this broker.
+// ownPosition is the log position in an offset message id of a broker group that has a member here.
 func (s *Server) ownPosition(id string) (int64, bool) {
 	host, position, err := message.ParseOffsetID(id)
-	return position, err == nil && host.String() == s.o.Broker.InspectNode().StoreHost
+	n := s.o.Broker.InspectNode()
+	return position, err == nil && own(&n, host.String())
+}
+
+// own says whether a message that has the address as its store host is in a log that this process has.
+func own(n *inspect.Node, addr string) bool {
+	if addr == n.StoreHost {
+		return true
+	}
+	for _, g := range n.Groups {
+		for _, m := range g.Members {
+			if m.Addr == addr {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // foreign is the broker that an offset message id names, when it is another one. A client's own id (UNIQ_KEY) has the same form
 // with a process id where the upper half of a port would be, which is 0 in an offset message id.
-func foreign(id, own string) (string, bool) {
+func foreign(id string, n *inspect.Node) (string, bool) {
 	host, _, err := message.ParseOffsetID(id)
 	const portAt4 = 8
-	if err != nil || len(id) == 32 && id[portAt4:portAt4+4] != "0000" || host.Port() == 0 || host.String() == own {
+	if err != nil || len(id) == 32 && id[portAt4:portAt4+4] != "0000" || host.Port() == 0 || own(n, host.String()) {
 		return "", false
 	}
 	return host.String(), true
@@ -49,15 +65,12 @@ func foreign(id, own string) (string, bool) {
 
 // at reads the message at a position and checks that it is the one.
 func (s *Server) at(ctx context.Context, id string, position int64) (message.View, bool) {
-	raw, err := s.o.Broker.Message(ctx, "", position)
-	if err != nil {
-		return nil, false
+	for _, raw := range s.o.Broker.MessagesAt(ctx, position) {
+		if v, err := message.Parse(raw); err == nil && is(v, id) {
+			return v, true
+		}
 	}
-	v, err := message.Parse(raw)
-	if err != nil || !is(v, id) {
-		return nil, false
-	}
-	return v, true
+	return nil, false
 }
 
 func is(v message.View, id string) bool {
