@@ -54,6 +54,10 @@ func (c *inbound) run() {
 		return
 	}
 	c.t.counts.accepted.Add(1)
+	if c.purpose == forStream {
+		c.t.opts.Stream(c.node, c.stream)
+		return
+	}
 	if p := c.t.peer(c.node); p != nil {
 		p.lives()
 	}
@@ -71,9 +75,11 @@ func (c *inbound) shake() error {
 	if err != nil {
 		return err
 	}
-	c.node = h.node
+	if c.node, c.purpose = h.node, h.purpose; c.purpose != forMessages {
+		return c.shakeStream()
+	}
 	c.succeed()
-	if err := greet(c.conn); err != nil {
+	if err := greet(c.conn, welcome); err != nil {
 		return err
 	}
 	return c.conn.SetDeadline(time.Time{})
@@ -111,6 +117,9 @@ func (t *Transport) hears(node uint64) bool {
 
 func (c *inbound) gone() {
 	c.conn.Close()
+	if c.stream != nil {
+		c.stream.Close()
+	}
 	c.t.mu.Lock()
 	delete(c.t.conns, c)
 	if c.t.heard[c.node] == c {

@@ -272,7 +272,7 @@ func FuzzFrame(f *testing.F) {
 
 func FuzzHello(f *testing.F) {
 	id := identity{cluster: "test", node: 1, incarnation: 5}
-	h := id.hello(2)
+	h := id.hello(2, forMessages)
 	f.Add(h.append(nil))
 	f.Add(append(h.append(nil), "rest"...))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))

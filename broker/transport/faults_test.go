@@ -43,7 +43,7 @@ func mute(t testing.TB, then func(net.Conn)) string {
 			mu.Unlock()
 			wg.Go(func() {
 				id := identity{cluster: "test", node: 2, incarnation: 102, key: []byte("secret")}
-				if _, err := id.accept(c); err == nil && greet(c) == nil {
+				if _, err := id.accept(c); err == nil && greet(c, welcome) == nil {
 					then(c)
 				}
 			})
@@ -71,7 +71,7 @@ func knock(t testing.TB, n *node, id uint64) net.Conn {
 	t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	me := identity{cluster: "test", node: id, incarnation: 100 + id, key: []byte("secret")}
-	if err := me.dial(c, n.opts.Node); err != nil {
+	if err := me.dial(c, n.opts.Node, forMessages); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -293,7 +293,7 @@ func TestGarbageInPlaceOfAHandshakeIsRefused(t *testing.T) {
 		"HTTP":    {"GET / HTTP/1.1\r\nHost: a-broker-of-contrail.example.com:10911\r\nAccept: */*\r\n\r\n", `begins with "GET / HT"`},
 		"nothing": {"", "i/o timeout"},
 		"half":    {magic, "i/o timeout"},
-		"version": {helloOf(t, func(h *hello) { h.version = 7 }), "its protocol version is 7, ours 1"},
+		"version": {helloOf(t, func(h *hello) { h.version = 7 }), "its protocol version is 7, ours 2"},
 		"self":    {helloOf(t, func(h *hello) { h.node = 2 }), "it says to be node 2, this is node 2"},
 		"proof":   {helloOf(t, func(*hello) {}) + "\x00" + strings.Repeat("x", 32), "its proof of the cluster key is wrong"},
 	} {
@@ -320,7 +320,7 @@ func TestGarbageInPlaceOfAHandshakeIsRefused(t *testing.T) {
 func helloOf(t *testing.T, f func(*hello)) string {
 	t.Helper()
 	id := identity{cluster: "test", node: 1, incarnation: 101}
-	h := id.hello(2)
+	h := id.hello(2, forMessages)
 	f(&h)
 	return string(h.append(nil))
 }

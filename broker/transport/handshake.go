@@ -19,18 +19,21 @@ import (
 //	dialler:   verdict 1 | proof 32
 //	acceptor:  verdict 1
 //
-//	hello:     "CONTRAIL" 8 | version 1 | length of cluster 1 | node 8 | to 8 | incarnation 8 | nonce 32 | cluster
+//	hello:     "CONTRAIL" 8 | version 1 | length of cluster 1 | node 8 | to 8 | incarnation 8 | nonce 32 | purpose 1 | cluster
 //	proof:     HMAC-SHA256 with the cluster key of: label | role 1 | TLS binding 32 | dialler's hello | acceptor's hello
 //
-// A verdict other than 0 ends the handshake. To is whom the side believes to talk to. The role tells the two proofs apart, so
+// The purpose is what the dialler wants the connection for: 0 messages, 1 a stream; the acceptor repeats it. A verdict other than 0 ends the handshake. To is whom the side believes to talk to. The role tells the two proofs apart, so
 // that none can be sent back to who made it. The binding is zero without TLS.
 const (
-	version    = 1
+	version    = 2
 	magic      = "CONTRAIL"
 	proofLabel = "contrail node handshake 1"
 	nonceBytes = 32
-	helloHead  = 34 + nonceBytes
+	helloHead  = 35 + nonceBytes
 	clusterMax = 255
+
+	forMessages = 0
+	forStream   = 1
 
 	roleDialler  = 'D'
 	roleAcceptor = 'A'
@@ -46,10 +49,12 @@ const (
 	otherNode
 	otherKey
 	notVetted
+	noStreams
+	manyStreams
 )
 
 var verdicts = [...]string{"welcome", "another protocol version", "another cluster", "another node than expected",
-	"another cluster key", "node or incarnation not accepted"}
+	"another cluster key", "node or incarnation not accepted", "it takes no streams", "it has too many streams of this node"}
 
 func (v verdict) String() string {
 	if int(v) < len(verdicts) {
@@ -63,6 +68,7 @@ type hello struct {
 	version               uint8
 	node, to, incarnation uint64
 	nonce                 [nonceBytes]byte
+	purpose               uint8
 	cluster               string
 }
 
@@ -71,7 +77,7 @@ func (h *hello) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, h.node)
 	dst = binary.LittleEndian.AppendUint64(dst, h.to)
 	dst = binary.LittleEndian.AppendUint64(dst, h.incarnation)
-	return append(append(dst, h.nonce[:]...), h.cluster...)
+	return append(append(append(dst, h.nonce[:]...), h.purpose), h.cluster...)
 }
 
 // readHello reads no byte more than the hello has.
@@ -88,6 +94,7 @@ func readHello(r io.Reader) (hello, error) {
 	h.node, h.to = binary.LittleEndian.Uint64(b[10:]), binary.LittleEndian.Uint64(b[18:])
 	h.incarnation = binary.LittleEndian.Uint64(b[26:])
 	copy(h.nonce[:], b[34:])
+	h.purpose = b[helloHead-1]
 	cluster := b[helloHead : helloHead+int(b[9])]
 	if _, err := io.ReadFull(r, cluster); err != nil {
 		return h, fmt.Errorf("handshake: %w", err)
@@ -113,8 +120,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("node %d refused: %s", r.node, r.reason) }
 
-func (id *identity) hello(to uint64) hello {
-	h := hello{version: version, node: id.node, to: to, incarnation: id.incarnation, cluster: id.cluster}
+func (id *identity) hello(to uint64, purpose uint8) hello {
+	h := hello{version: version, node: id.node, to: to, incarnation: id.incarnation, purpose: purpose, cluster: id.cluster}
 	_, _ = rand.Read(h.nonce[:]) // it never fails
 	return h
 }
@@ -182,12 +189,12 @@ func readVerdict(r io.Reader) error {
 }
 
 // dial shakes hands as the dialler with node to.
-func (id *identity) dial(conn net.Conn, to uint64) error {
+func (id *identity) dial(conn net.Conn, to uint64, purpose uint8) error {
 	binding, err := bindingOf(conn)
 	if err != nil {
 		return err
 	}
-	own := id.hello(to)
+	own := id.hello(to, purpose)
 	dialler := own.append(nil)
 	if _, err := conn.Write(dialler); err != nil {
 		return err
@@ -230,7 +237,7 @@ func (id *identity) accept(conn net.Conn) (*hello, error) {
 	if err := id.check(&theirs, 0); err != nil {
 		return nil, refuse(conn, err)
 	}
-	own := id.hello(theirs.node)
+	own := id.hello(theirs.node, theirs.purpose)
 	dialler, acceptor := theirs.append(nil), own.append(nil)
 	answer := append([]byte{byte(welcome)}, acceptor...)
 	if _, err := conn.Write(append(answer, id.prove(roleAcceptor, binding, dialler, acceptor)...)); err != nil {
@@ -250,8 +257,8 @@ func (id *identity) accept(conn net.Conn) (*hello, error) {
 }
 
 // greet is the last verdict.
-func greet(conn net.Conn) error {
-	_, err := conn.Write([]byte{byte(welcome)})
+func greet(conn net.Conn, v verdict) error {
+	_, err := conn.Write([]byte{byte(v)})
 	return err
 }
 

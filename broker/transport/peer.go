@@ -220,7 +220,7 @@ func (p *peer) shake(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(p.t.limits.handshake)); err != nil {
 		return err
 	}
-	if err := p.t.id.dial(conn, p.id); err != nil {
+	if err := p.t.id.dial(conn, p.id, forMessages); err != nil {
 		return err
 	}
 	return conn.SetDeadline(time.Time{})

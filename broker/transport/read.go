@@ -17,16 +17,18 @@ const (
 
 // inbound is an accepted connection. All but conn and done belongs to its goroutine.
 type inbound struct {
-	t      *Transport
-	conn   net.Conn
-	addr   string
-	node   uint64 // whose it is
-	br     *bufio.Reader
-	head   [frameHead + pingBody]byte
-	pong   []byte
-	groups map[string]string // a name is allocated once
-	heard  time.Time         // when the deadline was moved last
-	done   chan struct{}     // closed when nothing of it is handed on any more
+	t       *Transport
+	conn    net.Conn
+	addr    string
+	node    uint64 // whose it is
+	purpose uint8
+	stream  *stream // for a stream: the same connection
+	br      *bufio.Reader
+	head    [frameHead + pingBody]byte
+	pong    []byte
+	groups  map[string]string // a name is allocated once
+	heard   time.Time         // when the deadline was moved last
+	done    chan struct{}     // closed when nothing of it is handed on any more
 }
 
 func newInbound(t *Transport, conn net.Conn, addr string) *inbound {

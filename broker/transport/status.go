@@ -31,6 +31,7 @@ type Counts struct {
 	Refused   int64 // whose handshake did not, or that were too many
 	Malformed int64 // ended for what they sent
 	Reading   int64 // bytes of frames that are being read now
+	Streams   int64 // that are open now, in both directions
 }
 
 type counts struct {
@@ -40,7 +41,10 @@ type counts struct {
 // Counts gives the counters.
 func (t *Transport) Counts() Counts {
 	c := &t.counts
-	return Counts{c.astray.Load(), c.accepted.Load(), c.refused.Load(), c.malformed.Load(), c.reading.Load()}
+	t.mu.Lock()
+	streams := int64(len(t.streams))
+	t.mu.Unlock()
+	return Counts{c.astray.Load(), c.accepted.Load(), c.refused.Load(), c.malformed.Load(), c.reading.Load(), streams}
 }
 
 // traffic is a peer's counters.

@@ -26,20 +26,23 @@ const (
 	AsideBytes    = 16 << 20
 	ConnsMax      = 64
 	ReadingMax    = 256 << 20 // bytes of frames that are being read, over all connections
-	groupMax      = 255       // bytes of a group's name
+	StreamsMax    = 32        // of one node, in each direction
+	StreamIdle    = 5 * time.Minute
+	groupMax      = 255 // bytes of a group's name
 )
 
 // limits are the constants; tests make them small.
 type limits struct {
-	ping, silence, handshake, backoffMin, backoffMax time.Duration
-	queueBytes, queueMessages, asideBytes, conns     int
-	reading                                          int64
+	ping, silence, handshake, backoffMin, backoffMax, idle time.Duration
+	queueBytes, queueMessages, asideBytes, conns, streams  int
+	reading                                                int64
 }
 
 func defaults() limits {
 	return limits{
 		ping: time.Second, silence: Silence, handshake: 5 * time.Second, backoffMin: 50 * time.Millisecond, backoffMax: time.Second,
 		queueBytes: QueueBytes, queueMessages: QueueMessages, asideBytes: AsideBytes, conns: ConnsMax, reading: ReadingMax,
+		streams: StreamsMax, idle: StreamIdle,
 	}
 }
 
@@ -60,6 +63,9 @@ type Options struct {
 	Message func(group string, m *pb.Message)
 	// Aside takes an aside that came. The body may be kept.
 	Aside func(group string, from uint64, kind uint8, body []byte)
+	// Stream takes a stream that another node opened, and serves it: the stream ends when it returns. It must return soon after a
+	// read or write of the stream fails. nil: no streams are taken.
+	Stream func(node uint64, c net.Conn)
 	// Unreachable says that something sent to node may be lost.
 	Unreachable func(group string, node uint64)
 	Log         *slog.Logger
@@ -99,10 +105,11 @@ type Transport struct {
 
 	peers atomic.Pointer[map[uint64]*peer] // the map itself never changes
 
-	mu     sync.Mutex // of what follows, and of changing peers
-	conns  map[*inbound]struct{}
-	heard  map[uint64]*inbound // by node, of those whose handshake succeeded
-	closed bool
+	mu      sync.Mutex // of what follows, and of changing peers
+	conns   map[*inbound]struct{}
+	heard   map[uint64]*inbound // by node, of those whose handshake succeeded
+	streams map[*stream]struct{}
+	closed  bool
 }
 
 // Start opens the port. Nobody is dialled before SetPeers.
@@ -122,7 +129,7 @@ func start(o Options, l limits) (*Transport, error) {
 	t := &Transport{opts: o, limits: l, listener: listener, started: time.Now(),
 		id:       identity{cluster: o.Cluster, node: o.Node, incarnation: o.Incarnation, key: bytes.Clone(o.Key), vet: o.Vet},
 		complain: complaints{log: o.Log, last: map[string]time.Time{}},
-		conns:    map[*inbound]struct{}{}, heard: map[uint64]*inbound{}}
+		conns:    map[*inbound]struct{}{}, heard: map[uint64]*inbound{}, streams: map[*stream]struct{}{}}
 	if o.TLS != nil {
 		t.tls = o.TLS.Clone()
 		t.tls.MinVersion = tls.VersionTLS13 // the proofs are bound to it
@@ -235,6 +242,9 @@ func (t *Transport) Close() error {
 	}
 	for c := range t.conns {
 		c.conn.Close()
+	}
+	for c := range t.streams {
+		c.Conn.Close()
 	}
 	t.mu.Unlock()
 	t.cancel()

@@ -441,14 +441,14 @@ func TestStrangersAreRefusedAndTheReasonIsNamed(t *testing.T) {
 // A node that dials an acceptor which echoes what it is sent must not take its own proof for the other's.
 func TestProofIsNotReflected(t *testing.T) {
 	id := identity{cluster: "test", node: 1, key: []byte("k")}
-	d, a := id.hello(2), id.hello(1)
+	d, a := id.hello(2, forMessages), id.hello(1, forMessages)
 	x, y := d.append(nil), a.append(nil)
 	binding := make([]byte, 32)
 	one, two := id.prove(roleDialler, binding, x, y), id.prove(roleAcceptor, binding, x, y)
 	if bytes.Equal(one, two) || bytes.Equal(id.prove(roleAcceptor, binding, y, x), one) {
 		t.Error("proofs of two roles are equal")
 	}
-	echo := id.hello(1)
+	echo := id.hello(1, forMessages)
 	if err := id.check(&echo, 2); err == nil {
 		t.Error("a node accepts itself")
 	}
@@ -457,7 +457,7 @@ func TestProofIsNotReflected(t *testing.T) {
 // Every field of a hello changes the proof.
 func TestProofCoversTheHello(t *testing.T) {
 	id := identity{cluster: "test", node: 1, key: []byte("k")}
-	base := id.hello(2)
+	base := id.hello(2, forMessages)
 	seen := map[string]bool{}
 	for _, f := range []func(*hello){func(*hello) {}, func(h *hello) { h.node++ }, func(h *hello) { h.to++ }, func(h *hello) { h.incarnation++ },
 		func(h *hello) { h.nonce[31]++ }, func(h *hello) { h.cluster = "tesu" }, func(h *hello) { h.version++ }} {
