@@ -22,23 +22,31 @@ type stream struct {
 }
 
 // open counts a stream, unless there are too many of its node, or the transport is closed.
-func (t *Transport) open(c *stream) (verdict, bool) {
+func (t *Transport) open(c *stream) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return noStreams, false
+	if err := t.room(c); err != nil {
+		return err
 	}
+	t.streams[c] = struct{}{}
+	return nil
+}
+
+// room says whether there may be one more stream like c. mu is held.
+func (t *Transport) room(c *stream) error {
 	n := 0
 	for o := range t.streams {
 		if o.node == c.node && o.inbound == c.inbound {
 			n++
 		}
 	}
-	if n >= t.limits.streams {
-		return manyStreams, false
+	switch {
+	case t.closed:
+		return net.ErrClosed
+	case n >= t.limits.streams:
+		return fmt.Errorf("%d streams are open, the limit is %d", n, t.limits.streams)
 	}
-	t.streams[c] = struct{}{}
-	return welcome, true
+	return nil
 }
 
 // CloseWrite says that nothing more will be written, where the connection can.
@@ -89,13 +97,12 @@ func (c *stream) Write(b []byte) (int, error) {
 
 // shakeStream decides on a stream whose dialler is known, and gives the last verdict.
 func (c *inbound) shakeStream() error {
-	s := &stream{Conn: c.conn, t: c.t, node: c.node, inbound: true}
-	v, ok := noStreams, false
-	if c.purpose == forStream && c.t.opts.Stream != nil {
-		v, ok = c.t.open(s)
+	if c.purpose != forStream || c.t.opts.Stream == nil {
+		return refuse(c.conn, &refusal{noStreams, c.node, "this node takes no streams"})
 	}
-	if !ok {
-		return refuse(c.conn, &refusal{v, c.node, "a stream: " + v.String()})
+	s := &stream{Conn: c.conn, t: c.t, node: c.node, inbound: true}
+	if err := c.t.open(s); err != nil {
+		return refuse(c.conn, &refusal{manyStreams, c.node, err.Error()})
 	}
 	c.stream = s
 	c.t.mu.Lock()
@@ -118,7 +125,12 @@ func (t *Transport) Dial(ctx context.Context, node uint64) (net.Conn, error) {
 	addr := p.addr
 	p.mu.Unlock()
 	s := &stream{t: t, node: node}
-	err := s.connect(ctx, p, addr)
+	t.mu.Lock()
+	err := t.room(s)
+	t.mu.Unlock()
+	if err == nil {
+		err = s.connect(ctx, p, addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("node transport: stream to node %d at %s: %w", node, addr, err)
 	}
@@ -136,12 +148,9 @@ func (c *stream) connect(ctx context.Context, p *peer, addr string) error {
 	if c.Conn = conn; c.t.tls != nil {
 		c.Conn = tls.Client(conn, p.tlsFor(addr))
 	}
-	if v, ok := c.t.open(c); !ok {
+	if err := c.t.open(c); err != nil {
 		conn.Close()
-		if v == manyStreams {
-			return fmt.Errorf("too many streams to it, the limit is %d", c.t.limits.streams)
-		}
-		return net.ErrClosed
+		return err
 	}
 	leave := context.AfterFunc(ctx, func() { conn.Close() })
 	err = c.t.id.dial(c.Conn, c.node, forStream)

@@ -80,7 +80,7 @@ func TestAStreamOverTLS(t *testing.T) {
 // Streams are bounded per node, and take no place of raft's connections.
 func TestStreamsAreBounded(t *testing.T) {
 	l := quick()
-	l.streams, l.conns = 4, 2
+	l.streams, l.conns = 4, 4
 	from, to := pair(t, l, nil)
 	until(t, "raft's connections stand", func() bool { return from.status(t, 2).Connected && to.status(t, 1).Connected })
 	var all []net.Conn
