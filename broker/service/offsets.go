@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/offset"
@@ -23,6 +24,31 @@ func (s *Service) queueOf(topic string, queueID int32) (*queue.Queue, *Error) {
 // QueryOffset is a group's committed offset (code 14). A group without one gets 0 in a young queue that has data, so that it
 // starts at the beginning; else CodeQueryNotFound (rocketmq.md 6.3, 12.31).
 func (s *Service) QueryOffset(group, topic string, queueID int32, setZeroIfNotFound bool) (int64, *Error) {
+	return s.asLeader(func() (int64, *Error) { return s.queryOffset(group, topic, queueID, setZeroIfNotFound) })
+}
+
+// readPatience is how long a read waits for a majority to confirm that this member still leads.
+const readPatience = 2 * time.Second
+
+// asLeader reads when it is certain that no other member has been voted in since, and answered something newer: a majority says
+// so after the read was asked for. A group of one is always certain.
+func (s *Service) asLeader(read func() (int64, *Error)) (int64, *Error) {
+	if !s.grouped() {
+		return read()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readPatience)
+	defer cancel()
+	if err := s.shard.Barrier(ctx); err != nil {
+		return 0, s.refuse(err)
+	}
+	n, refused := read()
+	if err := s.refuseToLead(); err != nil {
+		return 0, err
+	}
+	return n, refused
+}
+
+func (s *Service) queryOffset(group, topic string, queueID int32, setZeroIfNotFound bool) (int64, *Error) {
 	if c, ok := s.shard.Offsets().Get(offset.Key{Group: group, Topic: topic, QueueID: queueID}); ok && c.Offset >= 0 {
 		return c.Offset, nil
 	}
@@ -81,6 +107,10 @@ func (s *Service) checkCommit(o *entry.Offset) *Error {
 
 // MaxOffset is the next offset that the queue will give (code 30).
 func (s *Service) MaxOffset(topic string, queueID int32) (int64, *Error) {
+	return s.asLeader(func() (int64, *Error) { return s.maxOffset(topic, queueID) })
+}
+
+func (s *Service) maxOffset(topic string, queueID int32) (int64, *Error) {
 	q, err := s.queueOf(topic, queueID)
 	if err != nil {
 		return 0, err
@@ -91,6 +121,10 @@ func (s *Service) MaxOffset(topic string, queueID int32) (int64, *Error) {
 
 // MinOffset is the first offset kept (code 31).
 func (s *Service) MinOffset(topic string, queueID int32) (int64, *Error) {
+	return s.asLeader(func() (int64, *Error) { return s.minOffset(topic, queueID) })
+}
+
+func (s *Service) minOffset(topic string, queueID int32) (int64, *Error) {
 	q, err := s.queueOf(topic, queueID)
 	if err != nil {
 		return 0, err
@@ -101,6 +135,10 @@ func (s *Service) MinOffset(topic string, queueID int32) (int64, *Error) {
 
 // OffsetByTime finds the offset at a store time, ms (code 29). boundary is LOWER (default) or UPPER.
 func (s *Service) OffsetByTime(topic string, queueID int32, millis int64, boundary string) (int64, *Error) {
+	return s.asLeader(func() (int64, *Error) { return s.offsetByTime(topic, queueID, millis, boundary) })
+}
+
+func (s *Service) offsetByTime(topic string, queueID int32, millis int64, boundary string) (int64, *Error) {
 	q, err := s.queueOf(topic, queueID)
 	if err != nil {
 		return 0, err
