@@ -273,7 +273,7 @@ func TestOneSetOfMigrationsServesACluster(t *testing.T) {
 			}
 		}
 	}
-	if tables != 7 {
+	if tables != 8 {
 		t.Errorf("%d tables", tables)
 	}
 }
