@@ -41,6 +41,7 @@ type Planted struct {
 	VoteBeforeSync bool // a vote is told before its hard state is synced
 	ForgetVote     bool // the hard state is not written at all
 	ApplyTwice     bool // an entry is applied again now and then
+	ForgetMembers  bool // that a change of members was committed is not written down
 }
 
 // Limits.
@@ -74,6 +75,7 @@ type Node struct {
 	state   raft.StateType
 	term    uint64
 	err     error
+	members changes
 }
 
 // New makes a member over an open log.
@@ -83,12 +85,12 @@ func New(o Options) (*Node, error) {
 		ID: o.ID, ElectionTick: ElectionTicks, HeartbeatTick: HeartbeatTicks, Storage: s, Applied: o.Applied,
 		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxMessage,
 		MaxUncommittedEntriesSize: maxUncommitted, MaxInflightMsgs: maxInflight, CheckQuorum: true, PreVote: true,
-		DisableProposalForwarding: true, Logger: raftLogger{o.Logger},
+		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: raftLogger{o.Logger},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
 	}
-	return &Node{opts: o, raw: raw, storage: s}, nil
+	return &Node{opts: o, raw: raw, storage: s, members: changes{unread: o.Log.LastIndex()}}, nil
 }
 
 // Campaign asks for leadership at once; a group of one needs no election time-out.
@@ -219,14 +221,9 @@ func (n *Node) write(m *pb.Message) error {
 			return err
 		}
 	}
-	changed := false
-	if m.Term != nil {
-		h, old := seglog.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, n.opts.Log.HardState()
-		if changed = h.Term != old.Term || h.Vote != old.Vote; changed && !n.opts.Planted.ForgetVote {
-			if err := n.opts.Log.SetHardState(h); err != nil {
-				return err
-			}
-		}
+	changed, err := n.setHardState(m)
+	if err != nil {
+		return err
 	}
 	if err := n.opts.Log.Flush(); err != nil {
 		return err
@@ -240,6 +237,21 @@ func (n *Node) write(m *pb.Message) error {
 	}
 	n.waiting = append(n.waiting, responses...)
 	return nil
+}
+
+// setHardState writes term and vote when they changed. The commit index alone costs a record only when it passes a change of members:
+// see members.go.
+func (n *Node) setHardState(m *pb.Message) (changed bool, err error) {
+	if m.Term == nil {
+		return false, nil
+	}
+	h, old := seglog.HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, n.opts.Log.HardState()
+	changed = h.Term != old.Term || h.Vote != old.Vote
+	if changed && !n.opts.Planted.ForgetVote || n.members.passed(old.Commit, h.Commit) && !n.opts.Planted.ForgetMembers {
+		err = n.opts.Log.SetHardState(h)
+		n.members.forget(h.Commit)
+	}
+	return changed, err
 }
 
 // mayTell says whether responses may be told before a sync: only when nothing before them waits for one. A vote is synced
@@ -272,6 +284,7 @@ func (n *Node) append(e *pb.Entry) error {
 			return err
 		}
 	}
+	n.members.put(e)
 	pos, err := n.opts.Log.Append(seglog.Entry{Index: e.GetIndex(), Term: e.GetTerm(), Type: uint8(e.GetType()), Data: e.Data})
 	if err == nil {
 		n.storage.recent.put(e, pos)

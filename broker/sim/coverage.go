@@ -28,8 +28,8 @@ const (
 	Retention
 	FullDisks
 	DiskErrors
-	Joined
-	Promoted
+	Joined   // asked to learn
+	Promoted // asked to vote
 	Removed
 	Wiped
 	Turned  // messages of a wiped member turned away

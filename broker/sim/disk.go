@@ -14,6 +14,7 @@ type diskFaults struct {
 	failSync  bool // the next sync fails
 	failWrite bool // the next write fails, in the middle
 	failRead  bool // the next read fails
+	watched   bool // who reads is the world, not the member: nothing fails
 	// countdown: that many operations from now the machine stops, in the middle of whatever it does. 0: it goes on.
 	countdown int
 	power     bool // it loses its power then
@@ -38,6 +39,9 @@ func (m *member) fs() vfs.FS {
 // asked is called before each operation.
 func (m *member) asked(op vfs.Op, name string) error {
 	d := &m.disks
+	if d.watched {
+		return nil
+	}
 	if m.w.conf.Disk {
 		m.w.say("member %d: %s %s", m.id+1, op, name)
 	}

@@ -37,7 +37,7 @@ func (w *world) finish() {
 	w.checkGone()
 	w.checkRegisters()
 	for _, m := range w.members {
-		if m.up && !m.wiped {
+		if m.up && !m.wiped && !m.leaving {
 			w.checkMember(m)
 		}
 	}
@@ -52,9 +52,6 @@ func (w *world) heal() {
 		m.slow, m.slowSeal = false, false
 		m.disks.heal()
 		m.resume()
-		if m.leaving {
-			m.stopForGood()
-		}
 		if m.failed() != nil {
 			m.crash(true)
 		}
@@ -95,7 +92,7 @@ func (w *world) equal() bool {
 		}
 	}
 	for _, m := range w.members {
-		if m.gone || m.wiped {
+		if m.gone || m.wiped || m.leaving {
 			continue
 		}
 		if !m.up || m.shard.Committed() != l.shard.Committed() || m.read != uint64(len(w.truth.entries)) || m.shard.Seals() || l.shard.Offsets().Dirty() {
@@ -131,7 +128,7 @@ func (w *world) checkMember(m *member) {
 		}
 	}
 	for _, other := range w.members {
-		if other.up && !other.wiped && m.failed() == nil && other.failed() == nil && !reflect.DeepEqual(other.shard.Offsets().Save(), m.shard.Offsets().Save()) {
+		if other.up && !other.wiped && !other.leaving && m.failed() == nil && other.failed() == nil && !reflect.DeepEqual(other.shard.Offsets().Save(), m.shard.Offsets().Save()) {
 			w.violate("%s and %s have different offsets", m, other)
 		}
 	}

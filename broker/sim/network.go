@@ -80,6 +80,16 @@ func (n *network) vet(a, b *member) bool {
 	return true
 }
 
+// met says that all others that are left met a member: only then can they tell that it is not the one it was.
+func (n *network) met(m *member) bool {
+	for _, other := range n.w.members {
+		if other != m && !other.gone && n.known[other.id][m.id] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (n *network) carry(from, to int, arrive func(*member)) {
 	if n.cut[from][to] || n.w.chance(n.drop) || !n.vet(n.w.members[from], n.w.members[to]) {
 		return

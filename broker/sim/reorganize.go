@@ -77,10 +77,13 @@ func (w *world) replacement() {
 	case fresh:
 		l.change(change(pb.ConfChangeRemoveNode, r.old))
 	case !slices.Contains(all.Learners, r.fresh.raft()):
+		w.covered(Joined)
 		l.change(change(pb.ConfChangeAddLearnerNode, r.fresh))
 	case l.knows(r.fresh) && r.joint:
+		w.covered(Promoted)
 		l.change(change(pb.ConfChangeAddNode, r.fresh), change(pb.ConfChangeRemoveNode, r.old))
 	case l.knows(r.fresh):
+		w.covered(Promoted)
 		l.change(change(pb.ConfChangeAddNode, r.fresh))
 	}
 }
@@ -118,10 +121,20 @@ func (w *world) replaced() {
 	w.replacing = nil
 	w.covered(Removed)
 	r.old.leaving = true
-	w.after(w.between(0, 3*second), func() { r.old.stopForGood() })
-	if w.calm {
-		r.old.stopForGood()
-	}
+	w.stopLater(r.old)
+}
+
+// stopLater does as operators are told: the old member is stopped when all others that are left know that it is not one of them.
+func (w *world) stopLater(old *member) {
+	w.after(w.between(second, 3*second), func() {
+		for _, m := range w.members {
+			if !m.gone && m != old && !m.wiped && (!m.up || slices.Contains(m.shard.Status().Members.Voters, old.raft()) || len(m.shard.Status().Members.Outgoing) > 0) {
+				w.stopLater(old)
+				return
+			}
+		}
+		old.stopForGood()
+	})
 }
 
 func (m *member) stopForGood() {
@@ -135,7 +148,7 @@ func (m *member) stopForGood() {
 
 // wipe takes a member's disk away. It comes back under its old id, and must be turned away: it may have voted, and does not know.
 func (w *world) wipe(m *member) {
-	if !w.reorganizes || !m.up || w.disksBad(m) || len(w.members) == membersMax || w.replacing != nil {
+	if !w.reorganizes || !m.up || w.disksBad(m) || len(w.members) == membersMax || w.replacing != nil || w.anyLeaves() || !w.net.met(m) {
 		return
 	}
 	w.say("%s loses its disk", m)
@@ -143,6 +156,10 @@ func (w *world) wipe(m *member) {
 	m.crash(true)
 	m.forget()
 	w.restart(m, w.between(10*milli, second))
+}
+
+func (w *world) anyLeaves() bool {
+	return slices.ContainsFunc(w.members, func(m *member) bool { return m.leaving && !m.gone })
 }
 
 // disksBad says whether another member's disk decayed or went: more than one is more than a group of three can bear.

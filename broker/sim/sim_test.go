@@ -50,6 +50,6 @@ func report(t *testing.T, c Config, r Result) {
 
 // TestMain gives the collector more room: a run makes much garbage and keeps little.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1000)
 	os.Exit(m.Run())
 }

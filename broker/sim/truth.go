@@ -61,6 +61,8 @@ func (w *world) observe(m *member) {
 	if s := m.shard.Status(); s.Leads {
 		w.led(m, s.Term)
 	}
+	m.disks.watched = true
+	defer func() { m.disks.watched = false }()
 	for m.read < m.shard.Committed() || w.conf.Planted.ReadPastCommit {
 		next, err := m.entries(m.read+1, func(r entry.Record) error { return w.compare(m, r) })
 		if errors.Is(err, seglog.ErrCompacted) {
@@ -137,8 +139,11 @@ func (w *world) add(r entry.Record) error {
 
 func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
 	switch k {
-	case entry.KindTopicPut, entry.KindTopicDelete:
-		w.covered(map[entry.Kind]cover{entry.KindTopicPut: Changed, entry.KindTopicDelete: Deleted}[k])
+	case entry.KindTopicPut:
+		w.covered(Changed)
+		w.truth.topicSaid(k, r.Pos)
+	case entry.KindTopicDelete:
+		w.covered(Deleted)
 		w.truth.topicSaid(k, r.Pos)
 	case entry.KindOffsets:
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error {
