@@ -90,7 +90,7 @@ func (l *Log) put(kind, typ uint8, term, index uint64, pos int64, data []byte) {
 	h.encode(l.stage[at:], l.active.seed())
 	l.stage = append(l.stage, data...)
 	l.stage = append(l.stage, zero[:(8-len(data)&7)&7]...)
-	l.chain = h.crc
+	l.chain, l.proven = h.crc, l.synced
 	l.active.mu.Lock()
 	l.active.mu.end += uint32(RecordSize(len(data)))
 	l.active.mu.Unlock()
@@ -275,7 +275,7 @@ func (l *Log) TruncateFrom(index uint64) error {
 
 // cut zeroes a segment behind end and keeps its space.
 func (l *Log) cut(s *segment, end uint32) error {
-	l.stage, l.stageAt, l.synced = l.stage[:0], end, end
+	l.stage, l.stageAt, l.synced, l.proven = l.stage[:0], end, end, 0
 	if err := s.file.Truncate(int64(end)); err != nil {
 		return l.fail("cut "+s.name, err)
 	}

@@ -65,6 +65,7 @@ type Log struct {
 	stage    []byte
 	stageAt  uint32 // file offset of stage[0]
 	synced   uint32 // of the active segment
+	proven   uint32 // of it: the newest record says that this much was synced
 	unmarked bool   // an entry is the newest record
 	cuts     int    // how often entries were removed from the end
 	hard     HardState
@@ -254,6 +255,10 @@ func (o *Options) defaults() error {
 
 // ActiveSeq is the number of the segment that is written to. The log's own goroutine may ask.
 func (l *Log) ActiveSeq() uint64 { return l.active.seq }
+
+// Proven is how many bytes of the active segment decay cannot touch unnoticed: a record behind them says that they were synced. What
+// follows cannot be told from what a power loss leaves. The log's own goroutine may ask.
+func (l *Log) Proven() int64 { return int64(l.proven) }
 
 // SegmentRoom is how many bytes the active segment still takes. The log's own goroutine may ask.
 func (l *Log) SegmentRoom() int64 {

@@ -194,10 +194,11 @@ func (s *Shard) repair(cause error) error {
 	if err := s.writePromise(p); err != nil {
 		return err
 	}
+	s.installed = s.applied.Load() // no checkpoint of what goes may be written any more, even when the next step fails
 	if err := s.log.Restart(hard, func() error { return s.putAside(p) }); err != nil {
 		return err
 	}
-	s.promise, s.installed = p, s.applied.Load()
+	s.promise = p
 	s.offered.Store(nil)
 	s.newest.Store(nil)
 	s.forgetState()

@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"strings"
-
-	"github.com/contrailmq/contrail/broker/seglog"
-)
+import "strings"
 
 func (w *world) slowDisk(m *member) {
 	w.say("%s has a slow disk", m)
@@ -77,16 +73,11 @@ func (w *world) allFull(*member) {
 	}
 }
 
-// old is the newest segment's file and how much of it is older than the newest entry: what lies behind cannot be told from what
-// a power loss left, until the member had a quiet moment.
+// old is the newest segment's file and how much of it is proven to have been synced: what lies behind cannot be told from what a
+// power loss left, until the member had a quiet moment.
 func (m *member) old() (name string, end int64) {
 	segs := m.shard.Log().Segments()
-	last := segs[len(segs)-1]
-	pos, err := m.shard.Log().PositionOf(last.LastIndex)
-	if err != nil {
-		pos = last.FirstPos
-	}
-	return last.Name, max(pos-last.FirstPos, 0) + seglog.SegmentHeaderSize
+	return segs[len(segs)-1].Name, m.shard.Log().Proven()
 }
 
 // flip inverts a bit of a segment while its member is down. Only one member's disk decays at a time. Now and then the leader dies
@@ -107,8 +98,12 @@ func (w *world) flip(m *member) {
 		return
 	}
 	name, at := segments[w.rng.IntN(len(segments))], w.between(0, 60<<10)
-	if name == newest && at >= end {
+	if name == newest {
 		at = w.between(0, max(end-1, 0))
+	}
+	if name == newest && end == 0 {
+		w.restart(m, w.between(10*milli, second))
+		return
 	}
 	if err := m.disk.Flip(name, at, uint(w.rng.IntN(8))); err == nil {
 		m.damaged = true
