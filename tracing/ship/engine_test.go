@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"syscall"
 	"testing"
@@ -11,8 +12,11 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/tracing/clickhouse"
+	"github.com/contrailmq/contrail/tracing/derive"
+	"github.com/contrailmq/contrail/tracing/derive/derivetest"
 	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 	"github.com/contrailmq/contrail/tracing/trail"
 )
@@ -147,4 +151,80 @@ func awaitStep(s *Shipper) error {
 	case <-time.After(time.Minute):
 		return fmt.Errorf("no step forward in a minute: %+v", s.Status())
 	}
+}
+
+// Three members over one real engine: leaders change, two lead at a time, processes die in the middle of a write, and so does the
+// engine. Every row is there once, in sums, too.
+func TestLeadersChangeOverOneEngine(t *testing.T) {
+	e := enginetest.New(t, t.TempDir())
+	store, conn := openStore(t, enginetest.Client(e), "trail")
+	if err := store.Ready(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c := newCluster(t, 3)
+	defer c.stop()
+	c.to, c.blockRows, c.linger = store, 500, 30*time.Millisecond
+	for _, m := range c.members {
+		m.start(t)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for turn := range 24 {
+		c.lead(rng.IntN(3))
+		if turn%3 == 0 {
+			c.members[rng.IntN(3)].leads.Store(true)
+		}
+		for range 20 {
+			c.work(10)
+			time.Sleep(time.Duration(rng.IntN(8)) * time.Millisecond)
+		}
+		m := c.members[rng.IntN(3)]
+		m.deliver()
+		last, _ := store.LastCut(context.Background(), "broker-a", "g1")
+		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(time.Duration(rng.IntN(50)) * time.Millisecond) {
+			if now, _ := store.LastCut(context.Background(), "broker-a", "g1"); now.Seq > last.Seq+uint64(turn%3) {
+				break
+			}
+		}
+		if turn%2 == 0 {
+			m.kill()
+			m.start(t)
+		}
+		if turn == 12 {
+			if err := syscall.Kill(e.Pid(), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.lead(1)
+	c.work(1)
+	c.await(t)
+	messages, reports, acked := uint64(c.sent), c.log.Committed(), int64(0)
+	d, want := derive.New(derive.Options{}), &derivetest.Rows{}
+	if _, err := c.log.Read(1, 1<<40, func(r entry.Record) error { return d.Record(&r, notes.EntryTimes{}, want) }); err != nil {
+		t.Fatal(err)
+	}
+	commits := uint64(len(want.Settlements))
+	for _, s := range want.Settlements {
+		if s.From >= 0 { // where the first one began nobody knows
+			acked += s.To - s.From
+		}
+	}
+	delivered := uint64(c.members[0].delivered + c.members[1].delivered + c.members[2].delivered)
+	for what, want := range map[string]uint64{
+		"count() FROM trail.messages":                                                   messages + reports,
+		"uniqExact(position) FROM trail.messages":                                       messages + reports,
+		"countIf(piece = 0) FROM trail.settlements":                                     commits,
+		"uniqExact(position) FROM trail.settlements":                                    commits,
+		"count() FROM trail.steps":                                                      reports,
+		"countIf(piece = 0) FROM trail.deliveries":                                      delivered,
+		"sum(rows) FROM trail.ship_log WHERE source = 'log' AND broker = 'broker-a'":    messages + 2*reports + commits,
+		"sum(not_recorded) FROM trail.ship_log":                                         0,
+		"sum(count) FROM trail.rollup_minute WHERE step = 'store' AND topic = 'orders'": messages,
+		"sum(count) FROM trail.rollup_minute WHERE step = 'ack'":                        uint64(acked),
+	} {
+		if got := counted(t, conn, "SELECT "+what); got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	t.Logf("%d cuts by %d nodes", counted(t, conn, "SELECT max(seq) FROM trail.ship_cuts"), counted(t, conn, "SELECT uniqExact(node) FROM trail.ship_log WHERE source = 'log'"))
 }

@@ -26,6 +26,7 @@ const (
 
 var (
 	errOvertaken = errors.New("ship: another member ships this broker group's log")
+	errOver      = errors.New("ship: this member does not lead its broker group any more")
 	errBehind    = errors.New("ship: this member's log ends before what was shipped already")
 )
 
@@ -34,6 +35,7 @@ const (
 	fenceAfter  = 10 * time.Second // a cut that is older is looked at again before rows are written
 	fenceFor    = 2 * time.Minute  // within which they must be written then
 	settleCut   = time.Minute      // how often entries without rows are cut off
+	overFor     = 5 * time.Second  // how long a member that leads no more may go on with what it writes
 	followsFor  = 30 * time.Second // a member that does not lead for so long needs no entry times
 	relearnLeap = 64               // entries; how far back is doubled until it is enough
 )
@@ -53,6 +55,7 @@ type reign struct {
 	cut     trail.Cut // the newest one, which this member goes on from
 	decided time.Time // since when nobody was seen to have gone on from it
 	settled time.Time
+	over    *atomic.Bool // this member leads no more: what is being written is written, nothing is begun
 }
 
 // reigning is what the part that ships notes knows of the other one.
@@ -132,12 +135,12 @@ func (s *Shipper) reignOnce(ctx context.Context, seed boundary) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := newPart(s.o, partLog)
-	log.reign = reign{of: s, seed: seed}
+	log.reign = reign{of: s, seed: seed, over: &atomic.Bool{}}
 	s.reigning.begins(log)
 	defer s.reigning.begins(nil)
 	go log.abdicate(ctx, cancel)
 	err := log.Run(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || log.over() {
 		return
 	}
 	log.failed(err)
@@ -148,15 +151,21 @@ func (s *Shipper) reignOnce(ctx context.Context, seed boundary) {
 	_ = s.pause(ctx, wait)
 }
 
-// abdicate ends the reign when this member leads no more: what it is about to write, the next one writes.
+// abdicate ends the reign when this member leads no more. What it writes just now it may finish: the next leader writes the same
+// under the same token, and where leaders change faster than a block is written, somebody must come to an end.
 func (s *Shipper) abdicate(ctx context.Context, end context.CancelFunc) {
 	for s.o.Leads() {
 		if s.pause(ctx, s.o.Poll) != nil {
 			return
 		}
 	}
+	s.reign.over.Store(true)
+	_ = s.pause(ctx, overFor)
 	end()
 }
+
+// over says that this member ships the log no more.
+func (s *Shipper) over() bool { return s.part == partLog && s.reign.over.Load() }
 
 // takeOver goes on where the log was shipped to, by whichever member, and completes the block that it may have left half
 // written.

@@ -23,10 +23,13 @@ import (
 type cluster struct {
 	log     *derivetest.Log
 	store   *store
+	to      trail.Writer // the store, unless a test has another one
 	members []*member
 	sent    int
 	acked   int64
-	resets  int
+
+	blockRows int
+	linger    time.Duration
 }
 
 // member is one of them: all have the same entries, each has notes of its own.
@@ -56,8 +59,8 @@ type lifeKey struct{}
 
 func newCluster(t testing.TB, n int) *cluster {
 	t.Helper()
-	c := &cluster{log: derivetest.NewLog(), store: newStore()}
-	c.store.askOf = c.asked
+	c := &cluster{log: derivetest.NewLog(), store: newStore(), blockRows: 12}
+	c.store.askOf, c.to = c.asked, c.store
 	for i := range n {
 		m := &member{c: c, name: fmt.Sprint("node-", i+1), disk: vfs.NewMem()}
 		var err error
@@ -115,7 +118,7 @@ func (m *member) start(t testing.TB, kills ...string) {
 		m.life.kills[k] = true
 	}
 	s, err := New(Options{
-		Log: m, Notes: m.notes, Store: m.c.store, FS: m.disk, Dir: "trail", Broker: "broker-a", Node: m.name, Group: "g1", Leads: m.leads.Load, BlockRows: 12,
+		Log: m, Notes: m.notes, Store: m.c.to, FS: m.disk, Dir: "trail", Broker: "broker-a", Node: m.name, Group: "g1", Leads: m.leads.Load, BlockRows: m.c.blockRows, Linger: m.c.linger,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -153,7 +153,7 @@ func (s *Shipper) Run(ctx context.Context) error {
 
 // turns reads and writes until ctx ends.
 func (s *Shipper) turns(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !s.over() {
 		more, err := s.turn(ctx)
 		if err != nil {
 			return err

@@ -126,6 +126,9 @@ func (s *Shipper) persist(ctx context.Context, f func(context.Context) error) er
 		if errors.Is(err, errOvertaken) {
 			return err
 		}
+		if s.over() {
+			return errOver
+		}
 		s.failed(err)
 		s.tell(0)
 		if err := s.pause(ctx, wait/2+rand.N(wait)); err != nil {
