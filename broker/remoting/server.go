@@ -115,6 +115,8 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.DeleteGroup: (*conn).deleteGroup, wire.ConsumeStats: (*conn).consumeStats,
 	wire.DeleteTopicInBroker: (*conn).deleteTopic, wire.TopicConsumeByWho: (*conn).topicConsumeByWho,
 	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
+	wire.BrokerGroupInfo: (*conn).brokerGroupInfo, wire.BrokerGroupTransfer: (*conn).brokerGroupTransfer,
+	wire.BrokerGroupMembers: (*conn).brokerGroupMembers,
 }
 
 // Open implements rpc.Handler.

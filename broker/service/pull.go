@@ -275,13 +275,29 @@ func (s *Service) readRun(rows []queue.Row, size int, body *[]byte) error {
 		return err
 	}
 	for _, row := range rows {
-		m := b[at:]
-		if binary.BigEndian.Uint32(m) != row.Size || int64(binary.BigEndian.Uint64(m[28:])) != row.Pos {
+		m := b[at : at+int(row.Size)]
+		if binary.BigEndian.Uint32(m) != row.Size || int64(binary.BigEndian.Uint64(m[28:])) != row.Pos || !whole(m) {
+			s.suspect(row.Pos)
 			return &seglog.CorruptError{Segment: s.opts.Dir, Offset: row.Pos, Reason: errMoved.Error()}
 		}
 		at += int(row.Size)
 	}
 	return nil
+}
+
+// whole says that a message's body is the one that was stored: clients do not check it.
+func whole(b []byte) bool {
+	v, err := message.Parse(b)
+	return err == nil && crc32.ChecksumIEEE(v.Body())&0x7fffffff == v.BodyCRC()
+}
+
+// suspect has the entry at pos read with its checksum: a log that is damaged is mended from the other members.
+func (s *Service) suspect(pos int64) {
+	index, _, err := s.shard.Log().Contains(pos)
+	if err == nil {
+		_, err = s.shard.Read(index, 1, func(entry.Record) error { return nil })
+	}
+	s.opts.Log.Error("a message cannot be read", "position", pos, "entry", index, "err", err)
 }
 
 func (s *Service) delivered(p *pull, r *PullResult) {

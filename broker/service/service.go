@@ -115,6 +115,7 @@ type Service struct {
 	messageOut atomic.Int64
 	bytesOut   atomic.Int64
 	rates      rates
+	changing   atomic.Bool // members are being changed
 	leads      leadership
 	closing    sync.Once
 }

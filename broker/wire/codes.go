@@ -54,4 +54,9 @@ const (
 	TopicConfig             = 351
 	GroupConfig             = 352
 	LitePull                = 361
+
+	// Contrail's own, far from RocketMQ's; the binary header has two bytes for a code.
+	BrokerGroupInfo     = 30100
+	BrokerGroupTransfer = 30101
+	BrokerGroupMembers  = 30102
 )

@@ -79,7 +79,7 @@ func (n *node) openMember(ctx context.Context, name string) error {
 	b := &broker{name: name, dir: filepath.Join(n.conf.Dir, name), listen: addr, store: store}
 	n.brokers = append(n.brokers, b)
 	o := n.serviceOptions(b)
-	o.MemberID, o.Voters = r.ID, r.voters()
+	o.MemberID, o.Voters = r.ID, r.founders()
 	o.Send = func(ms []*pb.Message) { n.members.net.Send(name, ms) }
 	o.Aside = func(to uint64, kind shard.AsideKind, body []byte) { n.members.net.Aside(name, to, uint8(kind), body) }
 	o.Led = func(st shard.Status) { n.led(b, st) }

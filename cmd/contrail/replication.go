@@ -17,6 +17,8 @@ type replication struct {
 	KeyFile string            `yaml:"keyFile"` // or a file that holds it
 	Nodes   []replicationNode `yaml:"nodes"`
 	Leaders map[string]uint64 `yaml:"leaders"` // which node shall lead a broker group when it can; by default they are spread
+	// Founders are the nodes with which the cluster began; the others join broker groups by a change of members. Absent: all.
+	Founders []uint64 `yaml:"founders"`
 }
 
 type replicationNode struct {
@@ -50,7 +52,17 @@ func (r *replication) groups() []string {
 	return names
 }
 
-func (r *replication) voters() (ids []uint64) {
+// founders are the members of every broker group at its very first start.
+func (r *replication) founders() []uint64 {
+	if len(r.Founders) == 0 {
+		return r.ids()
+	}
+	ids := slices.Clone(r.Founders)
+	slices.Sort(ids)
+	return ids
+}
+
+func (r *replication) ids() (ids []uint64) {
 	for _, n := range r.Nodes {
 		ids = append(ids, n.ID)
 	}
@@ -63,7 +75,7 @@ func (r *replication) preferred(group string) uint64 {
 	if id, ok := r.Leaders[group]; ok {
 		return id
 	}
-	ids := r.voters()
+	ids := r.founders()
 	return ids[slices.Index(r.groups(), group)%len(ids)]
 }
 
@@ -92,7 +104,7 @@ func (r *replication) check() error {
 		return fmt.Errorf("replication.nodes: %d; at most %d are possible", n, nodesMax)
 	}
 	if r.node(r.ID) == nil {
-		return fmt.Errorf("replication.id: %d; replication.nodes has %v", r.ID, r.voters())
+		return fmt.Errorf("replication.id: %d; replication.nodes has %v", r.ID, r.ids())
 	}
 	if r.Key != "" && r.KeyFile != "" {
 		return errors.New("replication: key and keyFile are both set; one is possible")
@@ -107,9 +119,14 @@ func (r *replication) check() error {
 			return err
 		}
 	}
+	for _, id := range r.Founders {
+		if r.node(id) == nil {
+			return fmt.Errorf("replication.founders: %d; replication.nodes has %v", id, r.ids())
+		}
+	}
 	for group, id := range r.Leaders {
 		if r.node(id) == nil || !slices.Contains(r.groups(), group) {
-			return fmt.Errorf("replication.leaders: %s: %d; possible are groups %v on nodes %v", group, id, r.groups(), r.voters())
+			return fmt.Errorf("replication.leaders: %s: %d; possible are groups %v on nodes %v", group, id, r.groups(), r.ids())
 		}
 	}
 	return nil

@@ -1,0 +1,149 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/shard"
+)
+
+const (
+	changePatience = 10 * time.Second // of one change of members, until a majority has it
+	learnEvery     = 500 * time.Millisecond
+	learnSay       = 10 * time.Second // how often a learner's progress is told
+	learnMax       = 24 * time.Hour   // until a member that does not catch up is given up
+	closeEnough    = 100              // entries that a member may lack and still be handed the office, or vote
+)
+
+// peer finds a member in what the leader knows.
+func peer(st *shard.Status, id uint64) (shard.Peer, bool) {
+	i := slices.IndexFunc(st.Peers, func(p shard.Peer) bool { return p.ID == id })
+	if i < 0 {
+		return shard.Peer{}, false
+	}
+	return st.Peers[i], true
+}
+
+func caughtUp(st *shard.Status, p shard.Peer) bool {
+	return p.Active && p.State == "StateReplicate" && p.Match+closeEnough >= st.Commit
+}
+
+// MoveLeader hands this leader's office to another member.
+func (s *Service) MoveLeader(to uint64) *Error {
+	if err := s.refuseToLead(); err != nil {
+		return err
+	}
+	st := s.shard.Status()
+	p, ok := peer(&st, to)
+	switch {
+	case to == st.ID:
+		return nil
+	case !ok || p.Learner:
+		return Refuse(CodeInvalidParameter, "member %d cannot lead broker group %s; possible are %v", to, s.opts.Broker, st.Members.Voters)
+	case !caughtUp(&st, p):
+		return Refuse(CodeInvalidParameter, "member %d has entry %d of %d: it must have caught up before it can lead", to, p.Match, st.Commit)
+	}
+	s.happened("leader-move", "", "", fmt.Sprintf("%s: member %d shall lead in place of %d", s.opts.Broker, to, st.ID))
+	s.shard.Transfer(to)
+	return nil
+}
+
+// ChangeMembers begins to add a member, remove one, or let one take the other's place. It goes on by itself; its progress is told
+// as happenings. 0 is nobody.
+func (s *Service) ChangeMembers(add, remove uint64) *Error {
+	if err := s.refuseToLead(); err != nil {
+		return err
+	}
+	if err := s.checkChange(add, remove); err != nil {
+		return err
+	}
+	if !s.changing.CompareAndSwap(false, true) {
+		return Refuse(CodeSystemBusy, "the members of broker group %s are being changed already", s.opts.Broker)
+	}
+	go func() {
+		defer s.changing.Store(false)
+		if err := s.changeMembers(add, remove); err != nil {
+			s.opts.Log.Warn("members not changed", "broker", s.opts.Broker, "add", add, "remove", remove, "err", err)
+			s.happened("members", "", "", fmt.Sprintf("%s: members not changed (add %d, remove %d): %v", s.opts.Broker, add, remove, err))
+		}
+	}()
+	return nil
+}
+
+func (s *Service) checkChange(add, remove uint64) *Error {
+	st := s.shard.Status()
+	voters := st.Members.Voters
+	switch {
+	case !s.grouped():
+		return Refuse(CodeInvalidParameter, "this node is alone (replication is not configured)")
+	case add == 0 && remove == 0 || add == remove:
+		return Refuse(CodeInvalidParameter, "add %d, remove %d: name a member to add, one to remove, or two different ones", add, remove)
+	case add != 0 && slices.Contains(voters, add):
+		return Refuse(CodeInvalidParameter, "member %d is in broker group %s already: %v", add, s.opts.Broker, voters)
+	case remove != 0 && !slices.Contains(voters, remove) && !slices.Contains(st.Members.Learners, remove):
+		return Refuse(CodeInvalidParameter, "member %d is not in broker group %s: %v", remove, s.opts.Broker, voters)
+	case remove == st.ID:
+		return Refuse(CodeInvalidParameter, "member %d leads broker group %s: move the leader first", remove, s.opts.Broker)
+	case add == 0 && len(voters) == 1:
+		return Refuse(CodeInvalidParameter, "member %d is the last of broker group %s", remove, s.opts.Broker)
+	}
+	return nil
+}
+
+// changeMembers lets the new member learn first: while it votes without having what the others have, the group cannot bear the
+// loss of another member.
+func (s *Service) changeMembers(add, remove uint64) error {
+	if add != 0 {
+		if err := s.learn(add); err != nil {
+			return err
+		}
+	}
+	cc := &pb.ConfChangeV2{}
+	if add != 0 {
+		cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeAddNode.Enum(), NodeId: &add})
+	}
+	if remove != 0 {
+		cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &remove})
+	}
+	if len(cc.Changes) > 1 { // in two steps, of which the shard makes the second
+		cc.Transition = pb.ConfChangeTransitionJointExplicit.Enum()
+	}
+	return s.change(cc)
+}
+
+func (s *Service) change(cc *pb.ConfChangeV2) error {
+	ctx, cancel := context.WithTimeout(context.Background(), changePatience)
+	defer cancel()
+	return s.shard.Change(ctx, cc)
+}
+
+// learn adds a member that does not vote yet, and waits until it has what the others have.
+func (s *Service) learn(id uint64) error {
+	if !slices.Contains(s.shard.Status().Members.Learners, id) {
+		cc := &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &id}}}
+		if err := s.change(cc); err != nil {
+			return err
+		}
+	}
+	began, said := time.Now(), time.Time{}
+	for time.Since(began) < learnMax {
+		st := s.shard.Status()
+		if !st.Leads {
+			return shard.ErrNotLeader
+		}
+		p, ok := peer(&st, id)
+		if ok && caughtUp(&st, p) {
+			return nil
+		}
+		if time.Since(said) >= learnSay {
+			said = time.Now()
+			s.happened("members", "", "", fmt.Sprintf("%s: member %d learns: entry %d of %d", s.opts.Broker, id, p.Match, st.Commit))
+		}
+		time.Sleep(learnEvery)
+	}
+	return fmt.Errorf("member %d did not catch up in %s", id, learnMax)
+}
