@@ -15,6 +15,9 @@ import (
 func AllRows() (rows []*Row) {
 	rows = append(rows, processRows()...)
 	rows = append(rows, networkRows()...)
+	rows = append(rows, diskRows()...)
+	rows = append(rows, damageRows()...)
+	rows = append(rows, clientRows()...)
 	slices.SortFunc(rows, func(a, b *Row) int { return a.Number - b.Number })
 	return rows
 }

@@ -1,7 +1,6 @@
 package brokertest
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -28,17 +27,7 @@ func TestOfficialClients(t *testing.T) {
 }
 
 func javaClient(t *testing.T, version string, end func(*Process)) {
-	out, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out = filepath.Join(out, "contrail", "java-clients-"+version)
-	cmd := exec.Command("mvn", "-q", "-B", "-Dbuild.out="+out, "-Drocketmq.version="+version, "compile")
-	cmd.Dir = "java"
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("mvn compile: %v\n%s", err, b)
-	}
-	classpath := filepath.Join(out, "classes") + ":" + filepath.Join(out, "lib", "*")
+	classpath := buildJava(t, version)
 	halves(t, end, func(address, scenario string) {
 		Client(t, 5*time.Minute, "java", "-Xmx256m", "-Duser.home="+t.TempDir(), "-cp", classpath, "contrail.Suite", address, scenario, "t-")
 	})

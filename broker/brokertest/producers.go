@@ -117,9 +117,8 @@ func (p *Producers) refresher() {
 		case <-p.stop:
 			return
 		case <-time.After(p.RouteFor):
-			if !p.refresh(server) {
-				server = (server + 1) % len(p.Servers) // official clients keep to one until it fails
-			}
+			p.refresh(server) // an official client keeps to one until it fails; these stand for clients of all of them
+			server = (server + 1) % len(p.Servers)
 		}
 	}
 }

@@ -30,10 +30,10 @@ func cutLeader(r *Round) {
 			r.Fail("nobody leads %s", g)
 			return
 		}
-		at := time.Now()
 		for _, o := range others(l.ID) {
 			r.Lan.Cut(l.ID, o)
 		}
+		at := time.Now()
 		r.serving(g, at)
 		time.Sleep(7*time.Second - time.Since(at))
 		if l.leads(g) {
@@ -54,7 +54,6 @@ func cutOneWay(r *Round) {
 			r.Fail("nobody leads %s", g)
 			return
 		}
-		at := time.Now()
 		for _, o := range others(l.ID) {
 			if i%2 == 0 {
 				r.Lan.CutOneWay(o, l.ID)
@@ -62,6 +61,7 @@ func cutOneWay(r *Round) {
 				r.Lan.CutOneWay(l.ID, o)
 			}
 		}
+		at := time.Now()
 		r.serving(g, at)
 		time.Sleep(6*time.Second - time.Since(at))
 		r.Lan.Heal()

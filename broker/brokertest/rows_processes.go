@@ -134,11 +134,31 @@ func restartInTurn(r *Round) {
 			r.Fail("node %d ended with exit code %d", n.ID, code)
 		}
 		r.again(n)
-		if !r.More(4 * time.Second) {
+		if !r.spread(20 * time.Second) {
+			r.Note("the groups were not spread again 20 s after node %d was back", n.ID)
+		}
+		if i >= 2 && !r.More(0) {
 			break
 		}
 	}
 	r.refused()
+}
+
+// spread waits until each node leads a group, as an upgrade of one node after the other should.
+func (r *Round) spread(patience time.Duration) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		led := 0
+		for i, g := range Groups {
+			if r.Nodes[i].leads(g) {
+				led++
+			}
+		}
+		if led == len(Groups) {
+			time.Sleep(2500 * time.Millisecond) // producers ask for the new route
+			return true
+		}
+	}
+	return false
 }
 
 // refused fails the row when a message was not acked with its first try: an orderly end fails nothing but what is dialled to who is

@@ -62,6 +62,8 @@ public final class Suite {
             }
             case "first-half" -> firstHalf();
             case "second-half" -> secondHalf();
+            case "chaos-produce" -> Chaos.produce(address, prefix);
+            case "chaos-consume" -> Chaos.consume(address, prefix);
             default -> throw new IllegalArgumentException(scenario);
         }
     }
