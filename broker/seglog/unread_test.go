@@ -11,7 +11,7 @@ import (
 // torn tail, and what was synced behind it was cut.
 func TestAReadErrorIsNeitherDamageNorATornTail(t *testing.T) {
 	disk := vfs.NewMem()
-	l := openOn(t, disk)
+	l := mustOpen(t, disk)
 	for i := range uint64(20) {
 		if _, err := l.Append(Entry{Index: i + 1, Term: 1, Data: make([]byte, 500)}); err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestAReadErrorIsNeitherDamageNorATornTail(t *testing.T) {
 			}
 			return nil
 		}}
-		l, err := Open(faulty, "log", Options{SegmentBytes: SegmentBytesMin, Foreground: true})
+		l, err := Open(faulty, "log", small)
 		var damage *CorruptError
 		switch {
 		case errors.As(err, &damage):
@@ -47,13 +47,4 @@ func TestAReadErrorIsNeitherDamageNorATornTail(t *testing.T) {
 	if refused < 40 {
 		t.Fatalf("only %d of the reads of a recovery were made to fail", refused)
 	}
-}
-
-func openOn(t *testing.T, fs vfs.FS) *Log {
-	t.Helper()
-	l, err := Open(fs, "log", Options{SegmentBytes: SegmentBytesMin, Foreground: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
 }

@@ -104,7 +104,7 @@ type Shard struct {
 	peers         []Peer
 	unheard       map[uint64]int // ticks since a member was last active
 	peersTicks    int
-	promise       *promise       // what a member whose log was damaged must have again; nil: nothing
+	promise       *promise // what a member whose log was damaged must have again; nil: nothing
 	needTicks     int
 	needs         map[uint64]uint64 // members that need a snapshot of at least this entry
 	wantSeal      bool

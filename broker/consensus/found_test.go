@@ -1,0 +1,103 @@
+package consensus
+
+import (
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// Each test here is a mistake that the simulator found in this package or in how it uses raft, made small.
+
+// raft panics when its storage cannot be read or its log contradicts it: that is this member's end, not the process's.
+func TestRaftsPanicEndsTheMemberOnly(t *testing.T) {
+	m := newMember(t, 1, []uint64{1}, vfs.NewMem())
+	if err := m.node.guarded(func() error { panic("tocommit is out of range") }); err == nil {
+		t.Fatal("a panic of raft is no error")
+	}
+	if _, err := m.node.Process(nil); err == nil {
+		t.Fatal("the member goes on")
+	}
+}
+
+func changeOf(what pb.ConfChangeType, id uint64) *pb.ConfChangeV2 {
+	return &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: &what, NodeId: &id}}}
+}
+
+// changeMembers proposes a change to a member that leads, and applies it there.
+func changeMembers(t *testing.T, m *member, cc *pb.ConfChangeV2) uint64 {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 1))
+	if err := m.node.Campaign(); err != nil {
+		t.Fatal(err)
+	}
+	m.run(t, rng)
+	if err := m.node.ProposeConf(cc); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		m.run(t, rng)
+	}
+	last := m.applied[len(m.applied)-1]
+	if last.Type == pb.EntryNormal {
+		t.Fatal("the change was not applied")
+	}
+	m.node.ApplyConfChange(cc)
+	for range 20 {
+		m.run(t, rng)
+	}
+	return last.Index
+}
+
+// Members that were restarted counted by the members of their last checkpoint: it was not written down that a change was committed.
+func TestACommittedChangeOfMembersIsWrittenDown(t *testing.T) {
+	disk := vfs.NewMem()
+	m := newMember(t, 1, []uint64{1}, disk)
+	index := changeMembers(t, m, changeOf(pb.ConfChangeAddLearnerNode, 2))
+	log, err := seglog.Open(disk.Kill(), "log", seglog.Options{SegmentBytes: seglog.SegmentBytesMin, Foreground: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := log.HardState().Commit; got < index {
+		t.Fatalf("after a restart entry %d is known to be committed, the change is entry %d", got, index)
+	}
+}
+
+// A leader that was removed refused everything and led on, so that nobody else could.
+func TestARemovedLeaderStepsDown(t *testing.T) {
+	m := newMember(t, 1, []uint64{1}, vfs.NewMem())
+	changeMembers(t, m, changeOf(pb.ConfChangeAddLearnerNode, 2))
+	demote := changeOf(pb.ConfChangeAddLearnerNode, 1)
+	demote.Changes = append(demote.Changes, changeOf(pb.ConfChangeAddNode, 2).Changes...)
+	if err := m.node.ProposeConf(demote); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 20 {
+		m.run(t, rng)
+	}
+	explicit := pb.ConfChangeTransitionJointExplicit
+	demote.Transition = &explicit
+	m.node.ApplyConfChange(demote)
+	m.node.ApplyConfChange(&pb.ConfChangeV2{})
+	for range 20 {
+		m.run(t, rng)
+	}
+	if leads, _ := m.node.Leader(); leads {
+		t.Fatal("it leads a group that it is no voter of")
+	}
+}
+
+// A read error of the storage is this member's end, with its cause.
+func TestAReadErrorIsSaidAsTheCause(t *testing.T) {
+	m, broken := newMember(t, 1, []uint64{1}, vfs.NewMem()), errors.New("input/output error")
+	m.node.storage.failed = broken
+	if err := m.node.guarded(func() error { panic("unexpected error") }); !errors.Is(err, broken) {
+		t.Fatalf("the cause is %v", err)
+	}
+}

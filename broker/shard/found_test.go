@@ -1,0 +1,177 @@
+package shard
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// Each test here is a mistake that the simulator found in this package, made small.
+
+func stepped(t *testing.T, fs vfs.FS, voters ...uint64) Stepper {
+	t.Helper()
+	s, err := OpenStepped(Options{
+		FS: fs, Dir: "data", ID: 1, Voters: voters, SegmentBytes: seglog.SegmentBytesMin, Durable: true, Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Send: func([]*pb.Message) {}, Aside: func(uint64, AsideKind, []byte) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, s)
+	return s
+}
+
+// settle ends all syncs until nothing more is to be done.
+func settle(t *testing.T, s Stepper) {
+	t.Helper()
+	for range 20 {
+		s.Turn()
+		if s.Syncing() {
+			s.EndSync()
+		}
+	}
+	if err := s.Failed(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func topicBody(t *testing.T, name string) []byte {
+	t.Helper()
+	body, err := json.Marshal(catalog.NewTopic(name, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// A topic is deleted and made again while messages for the old one wait: they came to stand behind the deletion with the old one's
+// offsets, and no member could apply them. Offsets committed in the old one passed to the new one.
+func TestNothingOfADeletedTopicStandsBehindItsDeletion(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	rng := rand.New(rand.NewPCG(1, 1))
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	e, _ := s.Catalog().Topic("orders")
+	old := s.Index().Topic("orders", e.CreatedPos)
+	s.Submit(batch(old, nil, 20, rng, func(*Batch) {}))
+	settle(t, s)
+	_, end, _ := old.Queue(1).Bounds()
+	s.NoteOffset(&entry.Offset{Group: "g", Topic: "orders", QueueID: 1, Offset: end})
+	s.Command(entry.KindTopicDelete, []byte("orders"))
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	late := batch(old, nil, 5, rng, func(*Batch) {})
+	s.Submit(late)
+	settle(t, s)
+	for i := range late.Items {
+		if !late.Items[i].Gone {
+			t.Fatalf("a message for the old topic got offset %d", late.Items[i].Offset)
+		}
+	}
+	if c, ok := s.Offsets().Get(offset.Key{Group: "g", Topic: "orders", QueueID: 1}); ok {
+		t.Fatalf("the new topic has the old one's commit %d", c.Offset)
+	}
+}
+
+// Raft ended a change of several members with an entry of its own; the loop took its place for that of a send, and answered it.
+func TestChangesOfSeveralMembersAreEndedByTheLoop(t *testing.T) {
+	cc := &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{}, {}}}
+	byHand(cc)
+	if auto, joint := cc.EnterJoint(); auto || !joint {
+		t.Fatalf("joint %t, ended by raft %t", joint, auto)
+	}
+}
+
+// Who asked for a queue made it, on one member alone; that member's state was then taken for a wrong one.
+func TestLookingAtAQueueIsNoState(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	before, err := s.checkpoint(1).mark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := s.Catalog().Topic("orders")
+	s.Index().Topic("orders", e.CreatedPos).Queue(3)
+	if after, _ := s.checkpoint(1).mark(); !bytes.Equal(before, after) {
+		t.Fatal("the state differs after a look at a queue")
+	}
+}
+
+// A checkpoint held the time of the newest entry that was formed, which only its leader knows.
+func TestACheckpointKnowsAppliedTimesOnly(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	s.lastMicros = s.appliedMicros + 1_000_000
+	if c := s.checkpoint(1); c.LastMicros != s.appliedMicros {
+		t.Fatalf("the checkpoint says %d, the newest applied entry %d", c.LastMicros, s.appliedMicros)
+	}
+}
+
+// A member without its log refused appends, the leader said them again at once, and both were busy for ever.
+func TestAMemberWithoutItsLogIsNotDrawnIntoAppends(t *testing.T) {
+	s := stepped(t, vfs.NewMem(), 1, 2, 3)
+	s.promise = &promise{Index: 100}
+	index := uint64(90)
+	if !s.promised(&pb.Message{Type: pb.MsgApp.Enum(), Index: &index}) {
+		t.Fatal("an append behind entries that are lost is answered")
+	}
+	if !s.promised(&pb.Message{Type: pb.MsgVote.Enum()}) {
+		t.Fatal("it votes")
+	}
+}
+
+// A repair failed half-way on a full disk, and a checkpoint that waited was written into the folder of the new, empty log.
+func TestARepairThatFailsLeavesNoCheckpoint(t *testing.T) {
+	full := false
+	disk := vfs.NewMem()
+	s := stepped(t, &vfs.Fault{FS: disk, Hook: func(op vfs.Op, _ string) error {
+		if full && op == vfs.OpAllocate {
+			return vfs.ErrNoSpace
+		}
+		return nil
+	}}, 1, 2, 3)
+	s.applied.Store(5)
+	waiting := sealJob{1, s.checkpoint(1)}
+	full = true
+	s.fail(&seglog.CorruptError{Segment: "000000000001.seg"})
+	if !errors.Is(s.Failed(), vfs.ErrNoSpace) {
+		t.Fatalf("the repair did not fail: %v", s.Failed())
+	}
+	_ = s.seal(waiting)
+	if slices.Contains(disk.Names("data"), "data/checkpoint") {
+		t.Fatal("the checkpoint of the old log is there")
+	}
+}
+
+// A learner that lost its log was not given another.
+func TestALearnerIsGivenWhatItLost(t *testing.T) {
+	var sent []*pb.Message
+	s := stepped(t, vfs.NewMem())
+	s.opts.Send = func(ms []*pb.Message) { sent = append(sent, ms...) }
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	s.onNeed(aside{from: 2, body: make([]byte, 8)})
+	for range 5 {
+		settle(t, s)
+		for s.Seals() {
+			s.Seal()
+		}
+	}
+	s.conf = &pb.ConfState{Voters: []uint64{1}, Learners: []uint64{2}}
+	s.giveNeeded()
+	if len(sent) != 1 || sent[0].GetType() != pb.MsgSnap {
+		t.Fatalf("sent: %v", sent)
+	}
+}
