@@ -64,7 +64,7 @@ export function makeMessage(i, at, r, next) {
 export function makeTopics(state, now) {
   const topics = shop.map((t) => {
     const kept = 118_000 + t.name.length * 1313
-    const queues = Array.from({ length: queuesOf[t.name] }, (_, id) => ({ id, min: 20_000 + id * 31, max: state.next[t.name]?.[id] ?? 120_000, lastStoredAt: now - id * 700 }))
+    const queues = Array.from({ length: queuesOf[t.name] }, (_, id) => ({ broker: 'broker-a', id, min: 20_000 + id * 31, max: state.next[t.name]?.[id] ?? 120_000, lastStoredAt: now - id * 700 }))
     return {
       name: t.name, system: false, perm: 6, readQueues: queuesOf[t.name], writeQueues: queuesOf[t.name], order: t.order, attributes: { 'message.type': t.type.toUpperCase() },
       messages: queues.reduce((n, q) => n + q.max - q.min, 0), messagesInTotal: kept * 3 + Math.round((now % 864e5) * t.share), bytesInTotal: kept * 4211, lastStoredAt: now - 800,
@@ -113,7 +113,7 @@ export function makeGroup(name, state, now) {
     (state.next[topic] ?? []).map((max, queueId) => {
       const lag = Math.max(0, Math.round(perQueueLag[name] * (0.6 + ((queueId * 7) % 9) / 10)))
       const client = online ? list[queueId % list.length].clientId : `10.0.1.29@811#${name}`
-      return { topic, queueId, min: 20_000 + queueId * 31, max, committed: max - lag, lagMessages: lag, lastCommitAt: online ? now - 1200 : now - 31 * minute, client, lastPullAt: online ? now - 700 : now - 31 * minute, lastPullOffset: max - lag }
+      return { broker: 'broker-a', topic, queueId, min: 20_000 + queueId * 31, max, committed: max - lag, lagMessages: lag, lastCommitAt: online ? now - 1200 : now - 31 * minute, client, lastPullAt: online ? now - 700 : now - 31 * minute, lastPullOffset: max - lag }
     }),
   )
   const lagMessages = queues.reduce((n, q) => n + q.lagMessages, 0)
@@ -194,6 +194,10 @@ export function makeNode(now, started) {
     cluster: 'contrail', broker: 'broker-a', nodeId: 'node-1', version: '0.1.0-mock', roles: ['broker', 'namesrv', 'grpc', 'web'], startedAt: started, now, storeHost: '10.0.0.5:10911', nameServer: '10.0.0.5:9876',
     term: 3, leader: true, logFirstPosition: 0, logEndPosition: 41e9, commitIndex: 912_331, appliedIndex: 912_331, syncMode: 'fdatasync', diskTotalBytes: 512e9, diskFreeBytes: 201e9, logBytes: 41e9,
     fsyncP50Micros: 810, fsyncP99Micros: 3900, messagesInTotal: 3_812_001, messagesOutTotal: 8_402_119, bytesInTotal: 5.2e9, bytesOutTotal: 11.1e9, connections: 18,
+    brokerGroups: ['broker-a', 'broker-b', 'broker-c'].map((name, i) => ({
+      name, member: 1, term: 3 + i, leader: i + 1, leads: i === 0, commitIndex: 912_331 - 1000 * i, appliedIndex: 912_331 - 1000 * i, logEndPosition: 41e9,
+      members: [1, 2, 3].map((id) => ({ id, addr: `10.0.0.${4 + id}:109${1 + i}1`, state: id === i + 1 ? 'leader' : id === 3 && i === 1 ? 'snapshot' : 'replicating', active: !(i === 2 && id === 2), matchIndex: 912_331 - 1000 * i - (i === 1 && id === 3 ? 48_000 : 0), lagEntries: i === 1 && id === 3 ? 48_000 : 0 })),
+    })),
   }
 }
 

@@ -5,6 +5,8 @@ type S = components['schemas']
 
 export type Overview = S['Overview']
 export type Node = S['Node']
+export type BrokerGroup = S['BrokerGroup']
+export type BrokerMember = S['BrokerMember']
 export type Point = S['Point']
 export type Tick = S['Tick']
 export type TrailStatus = S['TrailStatus']

@@ -94,18 +94,21 @@ function Queues({ topic }: { topic: Topic }) {
   const t = useT()
   const queues = topic.queues ?? []
   const most = Math.max(1, ...queues.map((q) => q.max - q.min))
+  const several = new Set(queues.map((q) => q.broker)).size > 1
   return (
     <div className="scroll-x">
       <table className="plain-table tight">
         <thead>
           <tr>
+            {several && <th scope="col">{t.topics.broker}</th>}
             <th scope="col" className="num">{t.topics.queue}</th><th scope="col" className="num">{t.topics.min}</th><th scope="col" className="num">{t.topics.max}</th><th scope="col" className="num">{t.topics.kept}</th>
             <th scope="col">{t.topics.share}</th><th scope="col" className="num">{t.topics.last}</th>
           </tr>
         </thead>
         <tbody>
           {queues.map((q) => (
-            <tr key={q.id}>
+            <tr key={`${q.broker}/${q.id}`}>
+              {several && <td>{q.broker}</td>}
               <td className="num">{q.id}</td><td className="num">{count(q.min)}</td><td className="num">{count(q.max)}</td><td className="num">{count(q.max - q.min)}</td>
               <td><div className="meter" title={`${((100 * (q.max - q.min)) / Math.max(1, topic.messages)).toFixed(1)} %`}><i style={{ width: `${(100 * (q.max - q.min)) / most}%` }} /></div></td>
               <td className="num"><Age ms={q.lastStoredAt} /></td>

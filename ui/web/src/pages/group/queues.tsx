@@ -13,11 +13,13 @@ export function Queues({ group }: { group: Group }) {
   const [params] = useUrl()
   const queues = group.queues ?? []
   const most = Math.max(1, ...queues.map((q) => q.lagMessages))
+  const several = new Set(queues.map((q) => q.broker)).size > 1
   const online = useMemo(() => new Set(group.members.map((m) => m.clientId)), [group.members])
   const columns = useMemo<Column<GroupQueue>[]>(() => {
     const c = t.groups
     return [
       { id: 'topic', label: c.topic, width: 140, grow: 1, value: (q) => q.topic, render: (q) => <span className="cut"><Swatch name={q.topic} /> <TopicName name={q.topic} /></span> },
+      { id: 'broker', label: c.broker, width: 90, hidden: !several, value: (q) => q.broker },
       { id: 'queue', label: c.queue, width: 66, right: true, value: (q) => q.queueId },
       { id: 'lag', label: c.lag, width: 90, right: true, value: (q) => q.lagMessages, render: (q) => <span className={q.lagMessages ? 'warn' : 'dim'}>{count(q.lagMessages)}</span> },
       { id: 'bar', label: '', width: 110, grow: 0.6, fixed: true, value: (q) => q.lagMessages, render: (q) => <div className="meter"><i style={{ width: `${(100 * q.lagMessages) / most}%`, background: 'var(--warn)' }} /></div> },
@@ -28,8 +30,8 @@ export function Queues({ group }: { group: Group }) {
       { id: 'pull', label: c.lastPull, width: 110, right: true, value: (q) => q.lastPullAt, render: (q) => <Age ms={q.lastPullAt} /> },
       { id: 'commit', label: c.lastCommit, width: 110, right: true, value: (q) => q.lastCommitAt, render: (q) => <Age ms={q.lastCommitAt} /> },
     ]
-  }, [t, most, online])
-  return <Table rows={queues} columns={columns} rowKey={(q) => `${q.topic}/${q.queueId}`} label={t.groups.tabs.queues} name={`queues-${group.name}`} filter={params.q} sort="lag.desc" empty={<Answer tone="none" title={t.groups.noQueues} />} />
+  }, [t, most, online, several])
+  return <Table rows={queues} columns={columns} rowKey={(q) => `${q.broker}/${q.topic}/${q.queueId}`} label={t.groups.tabs.queues} name={`queues-${group.name}`} filter={params.q} sort="lag.desc" empty={<Answer tone="none" title={t.groups.noQueues} />} />
 }
 
 function Owner({ queue, online }: { queue: GroupQueue; online: boolean }) {

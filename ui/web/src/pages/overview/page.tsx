@@ -6,6 +6,7 @@ import { useT, type Dictionary } from '../../i18n'
 import { bytes, count, duration } from '../../lib/format'
 import { Loaded } from '../../parts/answer'
 import { Age, Freshness } from '../../parts/small'
+import { BrokerGroups } from './broker-groups'
 import { Charts } from './charts'
 import { Empty } from './empty'
 import { Happened, Unread, Worst } from './lists'
@@ -78,6 +79,7 @@ function Body({ overview }: { overview: Overview }) {
   return (
     <>
       <Charts overview={overview} />
+      <BrokerGroups node={overview.node} />
       <div className="grid2" style={{ borderTop: 0 }}>
         <Worst overview={overview} />
         <Unread overview={overview} />
