@@ -287,6 +287,7 @@ func (s *Shard) loop() {
 		case done := <-s.synced:
 			s.fail(s.endSync(done))
 		case now := <-tick.C:
+			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))
 		case <-s.stop:
 			s.refuseAll(ErrStopped)
@@ -294,6 +295,19 @@ func (s *Shard) loop() {
 		}
 		s.turn()
 	}
+}
+
+// heldUpMax is how late a tick may be: a loop that is late by an election time-out loses its office.
+const heldUpMax = 500 * time.Millisecond
+
+// heldUp says that the loop could not run for a while: a disk that is slow when a segment ends, or a machine without CPU to give.
+// It is the first thing to know when leaders change for no reason.
+func (s *Shard) heldUp(late time.Duration) {
+	if late < heldUpMax {
+		return
+	}
+	s.opts.Log.Warn("the broker group's loop was held up: a slow disk, or too little CPU", "dir", s.opts.Dir, "for", late.Round(time.Millisecond))
+	s.event("held-up", fmt.Sprintf("the loop was held up for %s: a slow disk, or too little CPU", late.Round(time.Millisecond)))
 }
 
 // turn takes what came in and does what can be done.
