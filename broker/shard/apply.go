@@ -72,7 +72,7 @@ func (s *Shard) enter(index uint64) error {
 		return nil
 	}
 	if old := s.writer.Seq(); old != 0 {
-		s.seals <- sealJob{old, s.checkpoint(old)}
+		s.seals <- sealJob{old, s.checkpoint(old), s.life}
 	}
 	s.writer = s.index.Writer(seq)
 	return nil

@@ -258,6 +258,7 @@ func (s *Shard) rebuild(seg seglog.SegmentInfo) error {
 type sealJob struct {
 	seq   uint64
 	state *checkpoint
+	life  int // the state's: another one is not this segment's any more
 }
 
 // sealer writes sidecars and checkpoints. One that fails is tried again: until then recovery replays more.
@@ -278,8 +279,8 @@ func (s *Shard) sealer() {
 func (s *Shard) seal(job sealJob) error {
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
-	if job.state.Applied <= s.installed {
-		return nil // another member's snapshot came in between: this segment is gone
+	if job.life != s.life {
+		return nil // another member's snapshot took the place of everything: this segment is gone
 	}
 	began := s.opts.Now()
 	err := s.index.Seal(job.seq)

@@ -143,7 +143,7 @@ func TestARepairThatFailsLeavesNoCheckpoint(t *testing.T) {
 		return nil
 	}}, 1, 2, 3)
 	s.applied.Store(5)
-	waiting := sealJob{1, s.checkpoint(1)}
+	waiting := sealJob{1, s.checkpoint(1), s.life}
 	full = true
 	s.fail(&seglog.CorruptError{Segment: "000000000001.seg"})
 	if !errors.Is(s.Failed(), vfs.ErrNoSpace) {

@@ -194,7 +194,7 @@ func (s *Shard) repair(cause error) error {
 	if err := s.writePromise(p); err != nil {
 		return err
 	}
-	s.installed = s.applied.Load() // no checkpoint of what goes may be written any more, even when the next step fails
+	s.life++ // no checkpoint of what goes may be written any more, even when the next step fails
 	if err := s.log.Restart(hard, func() error { return s.putAside(p) }); err != nil {
 		return err
 	}

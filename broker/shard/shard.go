@@ -124,7 +124,7 @@ type Shard struct {
 
 	status    atomic.Pointer[Status]
 	sealing   sync.Mutex // held while a sidecar and a checkpoint are written, or all is replaced
-	installed uint64     // entry of the last snapshot taken; sealing protects it
+	life      int        // grows when all is replaced; the loop writes it while it holds sealing
 	newest    atomic.Pointer[checkpoint]
 	offered   atomic.Pointer[offer]
 	asks      chan ask
@@ -285,7 +285,9 @@ func (s *Shard) loop() {
 		case <-s.inbox.wake:
 			runtime.Gosched() // who is ready to submit does so first: the entry becomes larger, and cheaper for each message
 		case done := <-s.synced:
-			s.fail(s.endSync(done))
+			if done == s.syncing { // else the log was replaced meanwhile
+				s.fail(s.endSync(done))
+			}
 		case now := <-tick.C:
 			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))

@@ -366,6 +366,7 @@ func (s *Shard) arrived(f *fetch) error {
 	}
 	if err != nil {
 		s.opts.Log.Warn("what was fetched is damaged; it is fetched again", "from", f.message.GetFrom(), "err", err)
+		s.event("snapshot", fmt.Sprintf("what member %d sent is damaged and fetched again: %v", f.message.GetFrom(), err))
 		return s.clearIncoming()
 	}
 	s.incoming = in
@@ -484,7 +485,7 @@ func (s *Shard) install(snap *pb.Snapshot) error {
 	if c.Applied != snap.GetMetadata().GetIndex() {
 		return fmt.Errorf("the checkpoint holds entry %d, the snapshot %d", c.Applied, snap.GetMetadata().GetIndex())
 	}
-	s.installed = c.Applied
+	s.life++
 	s.forgetState()
 	if err := s.restoreAll(c); err != nil {
 		return err
