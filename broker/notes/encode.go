@@ -63,7 +63,10 @@ func appendTimes(b []byte, t *EntryTimes) []byte {
 		}
 		b = binary.AppendUvarint(b, uint64(max(at-t.AppendedMicros, 0))+1)
 	}
-	return b
+	if t.Slowest == 0 {
+		return b // as older versions wrote it
+	}
+	return binary.AppendUvarint(b, t.Slowest)
 }
 
 func appendText(b []byte, s string) []byte {
@@ -179,6 +182,9 @@ func (d *decoder) times(out *EntryTimes) {
 				*at = out.AppendedMicros + int64(v-1)
 			}
 		}
+	}
+	if out.Slowest = 0; d.err == nil && len(d.b) > 0 {
+		out.Slowest = d.unsigned("slowest member")
 	}
 }
 

@@ -50,7 +50,7 @@ func readAll(t testing.TB, l *Log, from uint64) (froms []int64, gaps []Gap, next
 func TestNotesComeBackAsTheyWereNoted(t *testing.T) {
 	l := open(t, vfs.NewMem(), nil)
 	d := delivery(5)
-	times := EntryTimes{Index: 9, AppendedMicros: 100, SyncedMicros: 150, CommittedMicros: 100, AckedMicros: 0}
+	times := EntryTimes{Index: 9, AppendedMicros: 100, SyncedMicros: 150, CommittedMicros: 100, AckedMicros: 0, Slowest: 3}
 	h := Happening{AtMicros: 4, Kind: "connect", Client: "c", Addr: "a", Text: "t", Count: 2, Detail: map[string]string{"k": "v"}}
 	l.NoteDelivery(&d)
 	l.NoteEntryTimes(times)

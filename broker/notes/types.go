@@ -33,10 +33,13 @@ type Delivery struct {
 	Skipped         []int64 // queue offsets in the range that were filtered out, at most MaxSkipped
 }
 
-// EntryTimes says when one entry reached its stages on this node, µs since the epoch; 0 unknown.
+// EntryTimes says when one entry reached its stages on this node, µs since the epoch; 0 unknown. Committed is when a majority of
+// the members had it.
 type EntryTimes struct {
 	Index                                                      uint64
 	AppendedMicros, SyncedMicros, CommittedMicros, AckedMicros int64
+
+	Slowest uint64 // the member that had it last, or had it not yet, when it was committed; 0 unknown, or there is one member
 }
 
 // Happening is something about the broker or a client.

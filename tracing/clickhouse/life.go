@@ -195,8 +195,9 @@ func (s *Store) happeningsOf(ctx context.Context, l *trail.Life) ([]trail.Happen
 	}
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') ORDER BY at LIMIT %d",
-		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), happeningsMax),
+	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) ORDER BY at LIMIT %d",
+		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, happeningsMax),
+		arg("broker", l.Messages[0].Broker),
 		arg("from", from-happenedAround.Microseconds()), arg("to", to+happenedAround.Microseconds()), arg("groups", groups))
 }
 

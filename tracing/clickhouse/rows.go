@@ -16,7 +16,7 @@ func micros(column string) string { return "toUnixTimestamp64Micro(" + column + 
 var messageColumns = strings.Join([]string{
 	"id", "offset_id", "topic", "tag", "keys", "type", "queue_id", "queue_offset", "position", "log_index", "term", "stored_bytes", "body_bytes",
 	"sys_flag", "reconsume_times", "producer_group", "producer_client", "producer_addr", "language", "version", "protocol", "broker", "node",
-	micros("born"), micros("received"), micros("appended"), micros("synced"), micros("acked"), "origin_id", "toString(trace_in)", "toString(parent_in)", "trace_flags",
+	micros("born"), micros("received"), micros("appended"), micros("synced"), micros("acked"), "origin_id", "toString(trace_in)", "toString(parent_in)", "trace_flags", micros("committed"), "slowest",
 }, ", ")
 
 func scanMessage(rows driver.Rows) (m trail.Message, err error) {
@@ -24,7 +24,7 @@ func scanMessage(rows driver.Rows) (m trail.Message, err error) {
 	err = rows.Scan(&m.ID, &m.OffsetID, &m.Topic, &m.Tag, &m.Keys, &m.Type, &m.QueueID, &m.QueueOffset, &m.Position, &m.Index, &m.Term,
 		&m.StoredBytes, &m.BodyBytes, &m.SysFlag, &m.ReconsumeTimes, &m.ProducerGroup, &m.ProducerClient, &m.ProducerAddr, &m.Language,
 		&m.Version, &m.Protocol, &m.Broker, &m.Node, &m.BornMicros, &m.ReceivedMicros, &m.AppendedMicros, &m.SyncedMicros, &m.AckedMicros,
-		&m.OriginID, &trace, &parent, &m.TraceFlags)
+		&m.OriginID, &trace, &parent, &m.TraceFlags, &m.CommittedMicros, &m.Slowest)
 	m.TraceIn, m.ParentIn = hexUnlessZero(trace), hexUnlessZero(parent)
 	return m, err
 }

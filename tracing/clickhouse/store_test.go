@@ -69,7 +69,7 @@ func testMessage(i int) trail.StoredMessage {
 		SysFlag: 1, ReconsumeTimes: 0, ProducerGroup: "shop", ProducerClient: "10.0.0.7@1", ProducerAddr: "10.0.0.7:40123", Language: "JAVA",
 		Version: "V5_5_0", Protocol: "remoting", Broker: "broker-a", Node: "node-1", BornMicros: at + int64(i)*1000 - 2000,
 		ReceivedMicros: at + int64(i)*1000 - 500, AppendedMicros: at + int64(i)*1000, SyncedMicros: at + int64(i)*1000 + 100, AckedMicros: at + int64(i)*1000 + 200,
-		OriginID: "ORIGIN", TraceIn: "4bf92f3577b34da6a3ce929d0e0e4736", ParentIn: "00f067aa0ba902b7", TraceFlags: 1,
+		CommittedMicros: at + int64(i)*1000 + 150, Slowest: 3, OriginID: "ORIGIN", TraceIn: "4bf92f3577b34da6a3ce929d0e0e4736", ParentIn: "00f067aa0ba902b7", TraceFlags: 1,
 	}}
 }
 

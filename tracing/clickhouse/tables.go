@@ -82,7 +82,7 @@ type messages struct {
 	protocol, broker, node, carrier, storeKey                        words
 	queueID, offset, position, index, term, stored, body, sys, again *numbers
 	born, received, appended, synced, acked                          *numbers
-	traceIn, parentIn, flags                                         *numbers
+	traceIn, parentIn, flags, committed, slowest                     *numbers
 }
 
 func newMessages() *messages {
@@ -90,6 +90,7 @@ func newMessages() *messages {
 		queueID: ofType("Int32"), offset: ofType("Int64"), position: ofType("Int64"), index: ofType("UInt64"), term: ofType("UInt64"),
 		stored: ofType("UInt32"), body: ofType("UInt32"), sys: ofType("Int32"), again: ofType("Int32"), born: times(), received: times(),
 		appended: times(), synced: times(), acked: times(), traceIn: ofType("FixedString(16)"), parentIn: ofType("FixedString(8)"), flags: ofType("UInt8"),
+		committed: times(), slowest: ofType("UInt64"),
 	}
 	m.keys.of = &m.key
 	m.table = newTable("messages", field{"id", &m.id}, field{"topic", &m.topic}, field{"tag", &m.tag}, field{"keys", &m.keys},
@@ -100,7 +101,7 @@ func newMessages() *messages {
 		field{"broker", &m.broker}, field{"node", &m.node}, field{"born", m.born}, field{"received", m.received}, field{"appended", m.appended},
 		field{"synced", m.synced}, field{"acked", m.acked}, field{"origin_id", &m.originID}, field{"trace_in", m.traceIn},
 		field{"parent_in", m.parentIn}, field{"trace_flags", m.flags}, field{"trace_carrier", &m.carrier}, field{"trace_raw", &m.raw},
-		field{"store_key", &m.storeKey})
+		field{"store_key", &m.storeKey}, field{"committed", m.committed}, field{"slowest", m.slowest})
 	return m
 }
 
@@ -143,6 +144,8 @@ func (t *messages) add(m *trail.StoredMessage) {
 	t.carrier.put(string(m.Carrier))
 	t.raw.put(m.RawTrace)
 	t.storeKey.put(m.StoreKey)
+	t.committed.int64(m.CommittedMicros)
+	t.slowest.put64(m.Slowest)
 }
 
 // A range is stored in pieces, one per bucket of offsets that it touches.

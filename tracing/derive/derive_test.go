@@ -50,7 +50,7 @@ func TestAMessageRowSaysWhatTheLogSays(t *testing.T) {
 		Properties: []string{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "ORIGIN_MESSAGE_ID", "AAAA", "__SHARDINGKEY", "k"},
 	})
 	rows := &derivetest.Rows{}
-	times := notes.EntryTimes{Index: 2, SyncedMicros: 2_000_100, AckedMicros: 2_000_200}
+	times := notes.EntryTimes{Index: 2, SyncedMicros: 2_000_100, CommittedMicros: 2_000_150, AckedMicros: 2_000_200, Slowest: 3}
 	if err := derive.New(options).Record(&r, times, rows); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestAMessageRowSaysWhatTheLogSays(t *testing.T) {
 		QueueID: 2, QueueOffset: 1, Position: got.Position, Index: 2, Term: 1, StoredBytes: got.StoredBytes, BodyBytes: 5, ReconsumeTimes: 1,
 		ProducerGroup: "shop", ProducerClient: "10.0.0.7@1", ProducerAddr: "10.0.0.7:40123", Language: "JAVA", Version: "V5_5_0",
 		Protocol: "remoting", Broker: "broker-a", Node: "node-1", BornMicros: 1_999_000, ReceivedMicros: 1_999_700,
-		AppendedMicros: 2_000_000, SyncedMicros: 2_000_100, AckedMicros: 2_000_200, OriginID: "AAAA",
+		AppendedMicros: 2_000_000, SyncedMicros: 2_000_100, AckedMicros: 2_000_200, CommittedMicros: 2_000_150, Slowest: 3, OriginID: "AAAA",
 		TraceIn: "4bf92f3577b34da6a3ce929d0e0e4736", ParentIn: "00f067aa0ba902b7", TraceFlags: 1,
 	}}
 	if !reflect.DeepEqual(got, want) {

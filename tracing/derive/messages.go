@@ -29,6 +29,7 @@ func (d *Deriver) beginMessages(times notes.EntryTimes) {
 	m.Index, m.Term = d.record.Index, d.record.Term
 	m.Broker, m.Node = d.o.Broker, d.leader
 	m.AppendedMicros, m.SyncedMicros, m.AckedMicros = d.batch, times.SyncedMicros, times.AckedMicros
+	m.CommittedMicros, m.Slowest = times.CommittedMicros, times.Slowest
 }
 
 // message derives one message row, and the steps that it reports when it belongs to a trace topic.

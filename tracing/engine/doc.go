@@ -15,5 +15,5 @@
 //
 // Files: fetch.go, download.go (the library) · binding_*.go, signals_linux.go (calls into it) · sql.go, request.go (what is
 // asked) · pool.go (sessions) · front.go, insert.go, respond.go, exception.go (how it is answered) · child.go,
-// humble_*.go, confine_linux.go (the child's body) · supervise.go (the parent's side). DESIGN.md says why.
+// humble_*.go, confine_linux.go (the child's body) · supervise.go, stream.go (the parent's side). DESIGN.md says why.
 package engine

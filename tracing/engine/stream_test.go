@@ -138,4 +138,12 @@ func TestStreamsWhileTheEngineIsAway(t *testing.T) {
 	if answer, err := get(); strings.Contains(answer, "Ok.") || time.Since(began) > 5*time.Second {
 		t.Errorf("a closed engine answered %q %v after %s", answer, err, time.Since(began))
 	}
+	conn, err := ch.Open(over(other, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Exec(context.Background(), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("the client is not told why: %v", err)
+	}
 }

@@ -30,10 +30,15 @@ type Message struct {
 	AppendedMicros int64    `json:"appendedMicros"` // entry formed (store time)
 	SyncedMicros   int64    `json:"syncedMicros"`   // on stable storage here; 0 not recorded
 	AckedMicros    int64    `json:"ackedMicros"`    // committed, applied, answer handed to the connection; 0 not recorded
-	OriginID       string   `json:"originId"`       // first message of its lineage, "" when it is the first
-	TraceIn        string   `json:"traceIn"`        // incoming trace id, 32 hex, or ""
-	ParentIn       string   `json:"parentIn"`       // incoming parent span id, 16 hex, or ""
-	TraceFlags     uint8    `json:"traceFlags"`
+	// CommittedMicros is when a majority of the members had it, Slowest the member that had it last, or not yet, at that time. 0 not
+	// recorded.
+	CommittedMicros int64  `json:"committedMicros"`
+	Slowest         uint64 `json:"slowest"`
+
+	OriginID   string `json:"originId"` // first message of its lineage, "" when it is the first
+	TraceIn    string `json:"traceIn"`  // incoming trace id, 32 hex, or ""
+	ParentIn   string `json:"parentIn"` // incoming parent span id, 16 hex, or ""
+	TraceFlags uint8  `json:"traceFlags"`
 }
 
 // Delivery is one contiguous range of a queue handed to one client of one group (table deliveries).
