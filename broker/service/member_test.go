@@ -42,8 +42,25 @@ func TestMemberThatDoesNotLeadRefuses(t *testing.T) {
 	if _, err := s.EnsureGroup(context.Background(), "g"); !err.NotLed() {
 		t.Fatalf("group: %v", err)
 	}
-	if r := pullOnce(s, &PullRequest{Group: "g", Topic: "orders", Follower: true}); r.Code != CodeTopicNotExist {
+	if r := pullOnce(s, &PullRequest{Group: "g", Topic: "orders", Follower: true}); r.Code != CodeServiceNotAvailable {
 		t.Fatalf("pull: %d %s", r.Code, r.Remark)
+	}
+}
+
+// TestLaggingMemberDoesNotMoveClients: a consumer that is ahead of the member that answers for want of a leader must not be sent back.
+func TestLaggingMemberDoesNotMoveClients(t *testing.T) {
+	s := open(t, vfs.NewMem(), "data")
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	ok(t, send(t, s, c, header("orders", "a", 0), "x"))
+	req := func(follower bool) *PullRequest {
+		return &PullRequest{Client: c, Group: "g", Topic: "orders", Subscription: "*", Offset: 100, Follower: follower}
+	}
+	if r := pullOnce(s, req(true)); r.Code != CodePullNotFound || r.NextBegin != 100 {
+		t.Errorf("a lagging member answers %d %s, next %d", r.Code, r.Remark, r.NextBegin)
+	}
+	if r := pullOnce(s, req(false)); r.Code != CodePullOffsetMoved || r.NextBegin != 1 {
+		t.Errorf("the leader answers %d %s, next %d", r.Code, r.Remark, r.NextBegin)
 	}
 }
 

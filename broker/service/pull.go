@@ -81,6 +81,9 @@ func (s *Service) checkPull(req *PullRequest) (*pull, *Error) {
 		return nil, err
 	}
 	e, ok := s.shard.Catalog().Topic(req.Topic)
+	if !ok && req.Follower {
+		return nil, Refuse(CodeServiceNotAvailable, "this member of the broker group %s does not know the topic [%s], and cannot ask the leader whether there is one", s.opts.Broker, req.Topic)
+	}
 	if !ok {
 		return nil, Refuse(CodeTopicNotExist, "topic[%s] not exist, apply first please! See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.", req.Topic)
 	}
@@ -141,6 +144,8 @@ func (s *Service) try(p *pull) *PullResult {
 		r.WaitedMicros = nowMicros() - p.heldSince
 	}
 	switch {
+	case p.req.Follower && (p.next < from || p.next > end): // this member lags, or began later than the leader: it must not move the client
+		return s.nothing(p, r)
 	case p.next < from:
 		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, from, movedUp
 		return r
@@ -165,14 +170,19 @@ func (s *Service) try(p *pull) *PullResult {
 		}
 	}
 	r.NextBegin = p.next
+	if r = s.nothing(p, r); r != nil && p.next > p.req.Offset {
+		r.Code = CodePullRetryImmediately // the client goes on behind what was filtered out
+		s.delivered(p, r)                 // that nothing matched is why the group did not get it
+	}
+	return r
+}
+
+// nothing holds the request, or says that there is nothing new.
+func (s *Service) nothing(p *pull, r *PullResult) *PullResult {
 	if p.mayWait() && !s.leaderCame(p) {
 		return nil
 	}
 	r.Code = CodePullNotFound
-	if p.next > p.req.Offset {
-		r.Code = CodePullRetryImmediately // the client goes on behind what was filtered out
-		s.delivered(p, r)                 // that nothing matched is why the group did not get it
-	}
 	return r
 }
 
