@@ -154,7 +154,7 @@ func awaitConsumed(t *testing.T, consumer *official, sent []event) (got []event)
 
 func judgeOfficial(t *testing.T, at time.Time, sent, got []event) {
 	last, gap := int64(0), int64(0)
-	failed, acked := 0, map[[2]int64]bool{}
+	failed, acked, order := 0, map[[2]int64]bool{}, map[Place]int64{}
 	for _, e := range sent {
 		if e.kind == "F" {
 			if failed++; failed < 4 {
@@ -163,6 +163,11 @@ func judgeOfficial(t *testing.T, at time.Time, sent, got []event) {
 			continue
 		}
 		acked[[2]int64{e.lane, e.number}] = true
+		k := Place{e.at.Group, e.at.Queue, e.lane} // a lane sends one after the other
+		if before, ok := order[k]; ok && e.at.Offset <= before {
+			t.Errorf("lane %d: number %d is at %v, the one before it at %d", e.lane, e.number, e.at, before)
+		}
+		order[k] = e.at.Offset
 		if last != 0 && e.millis > at.UnixMilli()-1000 {
 			gap = max(gap, e.millis-last)
 		}

@@ -110,8 +110,11 @@ func (r *Register) read(c *rpc.Client, addr string) {
 }
 
 // Final reads through every member: all say the same, not less than what was acked.
-func (r *Register) Final() {
+func (r *Register) Final(away map[int]string) {
 	for _, n := range r.C.Nodes {
+		if away[n.ID] != "" {
+			continue
+		}
 		c := rpc.Client{Addr: n.Brokers[r.Group], Timeout: 5 * time.Second}
 		f, err := c.Do(wire.QueryConsumerOffset, r.fields(), nil)
 		if err == nil && r.acked > 0 {

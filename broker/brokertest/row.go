@@ -39,6 +39,7 @@ type Round struct {
 	Bad    []string
 	Began  time.Time
 	Healed time.Time
+	Away   map[int]string // nodes that the cluster goes on without, and why
 	data   map[string]any
 }
 
@@ -112,7 +113,7 @@ func RunRow(t testing.TB, row *Row, lasts time.Duration) *Outcome {
 	if row.Skip != "" {
 		return &Outcome{Row: row}
 	}
-	r := &Round{Cluster: c, Row: row, T: t, Topic: "chaos", data: map[string]any{}}
+	r := &Round{Cluster: c, Row: row, T: t, Topic: "chaos", data: map[string]any{}, Away: map[int]string{}}
 	if err := r.startLoad(); err != nil {
 		return &Outcome{Row: row, Bad: []string{err.Error()}}
 	}
@@ -192,7 +193,10 @@ func (r *Round) judge() *Outcome {
 	}
 	o.Health = r.health()
 	r.stored(o)
-	r.Reg.Final()
+	r.Reg.Final(r.Away)
+	for id, why := range r.Away {
+		r.Note("node %d is out: %s", id, why)
+	}
 	r.Bad = append(r.Bad, r.Reg.Problems...)
 	if r.Reg.late > 0 {
 		r.Note("%d offset reads showed a commit whose outcome was unknown and which came late", r.Reg.late)
@@ -219,7 +223,7 @@ func (r *Round) stored(o *Outcome) {
 	}
 	var err error
 	for range 10 { // the members that were away fetch what they lack
-		if err = r.SameLogs(); err == nil {
+		if err = r.SameLogs(r.Away); err == nil {
 			return
 		}
 		time.Sleep(time.Second)
@@ -229,7 +233,7 @@ func (r *Round) stored(o *Outcome) {
 
 func (r *Round) drained(p *Producers, _ *Outcome) (first Found) {
 	for _, n := range r.Nodes {
-		if !n.Running() {
+		if !n.Running() || r.Away[n.ID] != "" {
 			continue
 		}
 		found, err := drainPatiently(n, p.Topic)

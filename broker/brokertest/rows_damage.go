@@ -24,14 +24,17 @@ func damageRows() []*Row {
 	lag.Options = ClusterOptions{Proxied: true, Extra: "  keepBytes: 67108864\n"}
 	short := row(24, "a bit flips in a sealed segment of one member, while it is stopped and while it leads", flipSealed)
 	short.Short = true
+	torn := row(26, "the end of the last segment is cut off", tear)
+	torn.Allowed = append(said, forgot)
 	wiped := row(30, "a node loses its data folder and comes back under its id", wipe)
 	wiped.Short, wiped.Body, wiped.Pause = true, 200, 2*time.Millisecond
 	wiped.Allowed = append(said, "lost its data folder")
 	old := row(29, "an old copy of a data folder is put back", oldCopy)
+	old.Allowed = append(said, forgot)
 	old.Body, old.Pause = 200, 2*time.Millisecond
 	return []*Row{
 		short, row(25, "a bit flips in the last segment of a stopped member", flipLast),
-		row(26, "the end of the last segment is cut off", tear), row(27, "zeros or stale bytes after the end of the last segment", staleTail),
+		torn, row(27, "zeros or stale bytes after the end of the last segment", staleTail),
 		row(28, "files of one member are missing: index, checkpoint, sealed segment", missing), old, wiped, lag,
 		{Number: 33, Fault: "membership change under load", Workload: w, Skip: "there is no command yet that changes the members of a group"},
 	}
@@ -177,9 +180,16 @@ func tear(r *Round) {
 			return errors.Join(os.Truncate(name, cut), os.Truncate(name, size))
 		})
 		time.Sleep(3 * time.Second)
+		if strings.Contains(n.Log(), forgot) {
+			r.Away[n.ID] = "its member stopped, because it lacks what it had acknowledged"
+			return
+		}
 		r.stay(n, g)
 	}
 }
+
+// forgot is what a member says that lacks entries which it had acknowledged.
+const forgot = "tocommit"
 
 // stay notes whether a member found damage.
 func (r *Round) stay(n *Node, group string) {
@@ -220,7 +230,7 @@ func missing(r *Round) {
 	if !r.awaitSealed(r.Nodes[0], g, 2) {
 		return
 	}
-	for i, what := range []string{"sidecars", "checkpoint", "segment", "last", "node"} {
+	for i, what := range []string{"segment", "sidecars", "checkpoint", "last", "node"} {
 		n := r.Nodes[i%len(r.Nodes)]
 		n.Kill()
 		gone, err := remove(n, g, what)
@@ -236,6 +246,30 @@ func missing(r *Round) {
 		time.Sleep(4 * time.Second)
 		r.Note("without %s (%s): node %d runs", what, gone, n.ID)
 		r.stay(n, g)
+		if what == "node" {
+			r.giveBack(n)
+		} else if what == "segment" {
+			r.leadAndRead(n, g)
+		}
+	}
+}
+
+// leadAndRead waits until a member that lacks a file leads, and reads everything from it.
+func (r *Round) leadAndRead(n *Node, group string) {
+	r.spread(30 * time.Second)
+	r.Note("node %d leads %s: %v", n.ID, group, n.leads(group))
+	found, err := drainPatiently(n, r.Topic)
+	if err != nil {
+		r.Fail("read from a leader that lacks a segment: %v", err)
+	}
+	lost := 0
+	for _, s := range r.P.History() {
+		if s.Acked && s.Done.Before(r.Began) && found[s.At] != s.ID {
+			lost++
+		}
+	}
+	if lost > 0 {
+		r.Fail("%d acked messages are not served by a leader that lacks a segment", lost)
 	}
 }
 
@@ -310,7 +344,9 @@ func oldCopy(r *Round) {
 		r.Note("the node with the old copy does not run: %s", lastError(n))
 	}
 	time.Sleep(8 * time.Second)
-	r.Note("the node with the old copy runs: %v", n.Running())
+	if strings.Contains(n.Log(), forgot) {
+		r.Away[n.ID] = "its members stopped, because they lack what they had acknowledged"
+	}
 }
 
 func wipe(r *Round) {
@@ -333,7 +369,7 @@ func wipe(r *Round) {
 			r.Fail("the wiped node leads %s", g)
 		}
 	}
-	r.data["away"] = n.ID
+	r.Away[n.ID] = "it lost its data folder, and the others refuse it"
 }
 
 func lagging(r *Round) {

@@ -19,10 +19,10 @@ func diskRows() []*Row {
 		{Number: 18, Fault: "the leader's disk takes 20 writes a second", Workload: w, Run: slowDisk},
 		{Number: 19, Fault: "fdatasync fails once", Workload: w, Skip: simulated},
 		{Number: 20, Fault: "a write fails or is short", Workload: w, Skip: simulated},
-		{Number: 22, Fault: "a leader's disk is full, and freed later", Workload: w, Short: true, Body: 32 << 10, Pause: 25 * time.Millisecond,
-			Options: ClusterOptions{DiskMiB: map[int]int{1: 700}}, Run: func(r *Round) { fullDisks(r, 1) }},
-		{Number: 23, Fault: "all disks are full, and freed later", Workload: w, Body: 32 << 10, Pause: 25 * time.Millisecond,
-			Options: ClusterOptions{DiskMiB: map[int]int{1: 700, 2: 700, 3: 700}}, Run: func(r *Round) { fullDisks(r, 1, 2, 3) }},
+		{Number: 22, Fault: "a leader's disk is full, and freed later", Workload: w, Short: true, Body: 96 << 10, Pause: 30 * time.Millisecond,
+			Options: ClusterOptions{DiskMiB: map[int]int{1: 1800}}, Run: func(r *Round) { fullDisks(r, 1) }},
+		{Number: 23, Fault: "all disks are full, and freed later", Workload: w, Body: 96 << 10, Pause: 30 * time.Millisecond,
+			Options: ClusterOptions{DiskMiB: map[int]int{1: 1800, 2: 1800, 3: 1800}}, Run: func(r *Round) { fullDisks(r, 1, 2, 3) }},
 		{Number: 31, Fault: "kill at each fail point of roll, retention, checkpoint, copy", Workload: w, Skip: simulated},
 	}
 }

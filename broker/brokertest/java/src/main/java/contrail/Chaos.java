@@ -21,7 +21,7 @@ import org.apache.rocketmq.common.message.MessageExt;
  * reason" for one that failed after the client's own tries, "C millis lane number broker queue offset" for a consumed one.
  */
 final class Chaos {
-    private static final int LANES = 16;
+    private static final int LANES = 48;
     private static final PrintStream OUT = new PrintStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16), false);
 
     private Chaos() {}
