@@ -15,7 +15,6 @@ write_node() { # one node's configuration
     echo "node: node-$id"
     echo "dir: $dir/node$id"
     echo "console: {listen: \"$host:$(port "$id" 80)\"}"
-    [ "$id" = 1 ] && echo "trail: {engine: embedded}" || echo "trail: {engine: \"off\"}"
     echo "replication:"
     echo "  id: $id"
     echo "  nodes:"

@@ -84,6 +84,9 @@ func (s *Shard) applyPayload(c consensus.Committed) error {
 		return err
 	}
 	s.appliedMicros = max(s.appliedMicros, b.NowMicros)
+	if b.NowMicros != 0 {
+		s.born.CompareAndSwap(0, b.NowMicros)
+	}
 	s.lastMicros = max(s.lastMicros, b.NowMicros)
 	if err := b.Commands(func(k entry.Kind, body []byte) error { return s.applyCommand(k, body, c.Pos) }); err != nil {
 		return err

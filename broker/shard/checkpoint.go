@@ -30,6 +30,7 @@ type checkpoint struct {
 	Joint      *joint          `json:"members,omitempty"` // members that are not simply voters
 	Term       uint64          `json:"term,omitempty"`    // of entry Applied
 	LastMicros int64           `json:"lastMicros"`
+	Born       int64           `json:"born,omitempty"` // µs, when the first entry was formed: tells groups of one name apart
 	Topics     []catalog.Entry `json:"topics"`
 	Groups     []catalog.Group `json:"groups"`
 	Offsets    []offset.Saved  `json:"offsets"`
@@ -79,7 +80,7 @@ func (s *Shard) checkpointName() string { return filepath.Join(s.opts.Dir, "chec
 func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 	c := &checkpoint{
 		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Term: s.appliedTerm,
-		LastMicros: s.appliedMicros, Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
+		LastMicros: s.appliedMicros, Born: s.born.Load(), Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
 	}
 	c.setMembers(s.conf)
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
@@ -197,6 +198,7 @@ func (s *Shard) restoreAll(c *checkpoint) error {
 
 func (s *Shard) restore(c *checkpoint) {
 	s.lastMicros, s.appliedMicros = c.LastMicros, c.LastMicros
+	s.born.Store(c.Born)
 	s.catalog.Restore(c.Topics, c.Groups)
 	s.offsets.Restore(c.Offsets)
 	for _, t := range c.Topics {

@@ -140,6 +140,7 @@ type Shard struct {
 	failure atomic.Pointer[error]
 
 	applied   atomic.Uint64
+	born      atomic.Int64
 	appliedCh chan struct{} // closed and replaced when applied grows and somebody waits
 	waitMu    sync.Mutex
 	term      atomic.Uint64
@@ -564,6 +565,10 @@ func (s *Shard) Counters() *Counters     { return &s.counters }
 
 // Applied is the index of the newest applied entry; every entry up to it is committed.
 func (s *Shard) Applied() uint64 { return s.applied.Load() }
+
+// Born is when the log's first entry was formed, µs, by its leader's clock: the same on every member, and another one for a group
+// that was formed anew under the same name. 0: there is none yet.
+func (s *Shard) Born() int64 { return s.born.Load() }
 
 // Term is the current raft term.
 func (s *Shard) Term() uint64 { return s.term.Load() }

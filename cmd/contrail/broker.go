@@ -31,6 +31,9 @@ type broker struct {
 	notes  *notes.Log
 	store  netip.AddrPort // what clients dial
 	roll   atomic.Pointer[registrar.Registrar]
+
+	reigns  reigns
+	ledTerm uint64 // in which this member led as far as was noted; the shard's loop owns it
 }
 
 func (n *node) startBrokers(ctx context.Context) error {

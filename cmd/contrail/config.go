@@ -62,6 +62,7 @@ type config struct {
 		Engine      string   `yaml:"engine"` // embedded, off, or the address of a ClickHouse (clickhouse://user:password@host:port/database)
 		KeepFor     duration `yaml:"keepFor"`
 		MemoryBytes int64    `yaml:"memoryBytes"` // cap of the embedded engine
+		Node        uint64   `yaml:"node"`        // of a cluster: whose embedded engine keeps the trail; 0: the first founder's
 
 		OTLP trailReceiver `yaml:"otlp"` // a second way out for a sample of the messages' spans
 	} `yaml:"trail"`
@@ -159,6 +160,9 @@ func (c *config) check() error {
 	}
 	if err := c.Replication.check(); err != nil {
 		return err
+	}
+	if c.Trail.Node != 0 && c.Replication.node(c.Trail.Node) == nil {
+		return fmt.Errorf("trail.node: %d; replication.nodes has %v", c.Trail.Node, c.Replication.ids())
 	}
 	for name, v := range map[string]string{"cluster": c.Cluster, "broker": c.Broker, "node": c.Node} {
 		if v == "" || strings.ContainsAny(v, "/\\ \t\n\x00@") {

@@ -3,19 +3,23 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/contrailmq/contrail/broker/identity"
+	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/transport"
 	"github.com/contrailmq/contrail/broker/vfs"
+	"github.com/contrailmq/contrail/tracing/trail"
 )
 
 const (
@@ -28,6 +32,7 @@ const (
 type members struct {
 	net    *transport.Transport
 	groups atomic.Pointer[map[string]*broker] // that take messages
+	trail  atomic.Pointer[trailStore]         // whose engine other nodes may use
 }
 
 // startMembers opens this node's member of every broker group, then lets the nodes talk.
@@ -46,7 +51,7 @@ func (n *node) startMembers(ctx context.Context) error {
 	n.members = m
 	m.net, err = transport.Start(transport.Options{
 		Cluster: n.conf.Cluster, Node: r.ID, Incarnation: who.Incarnation(), Listen: r.node(r.ID).Listen, Key: key, Vet: who.Vet,
-		Message: m.message, Aside: m.aside, Unreachable: m.unreachable, Log: n.log,
+		Message: m.message, Aside: m.aside, Unreachable: m.unreachable, Stream: n.serveStream, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (replication.nodes: listen)", err)
@@ -137,9 +142,81 @@ func (n *node) leaderOf(b *broker) func() (string, bool) {
 // led tells of changes of leadership. It is called by the shard's loop.
 func (n *node) led(b *broker, st shard.Status) {
 	n.registerAs(b, st)
+	b.reigns.note(st.Term, st.Lead)
 	if st.Leads {
 		n.log.Info("this member leads", "broker", b.name, "term", st.Term)
-		b.happened("leader-change", "", "", "node "+n.conf.Node+" leads "+b.name+" in term "+strconv.FormatUint(st.Term, 10))
+	}
+	b.leaderChanged(&n.conf.Replication, st)
+}
+
+// leaderChanged notes what this member sees: who leads, or that nobody does. The shard's loop calls it.
+func (b *broker) leaderChanged(r *replication, st shard.Status) {
+	own, term := r.name(st.ID), strconv.FormatUint(st.Term, 10)
+	if b.ledTerm != 0 && (!st.Leads || st.Term != b.ledTerm) {
+		b.noteLeader(trail.StateStops, own, own+" leads "+b.name+" no more", b.ledTerm)
+	}
+	b.ledTerm = 0
+	switch {
+	case st.Leads:
+		b.ledTerm = st.Term
+		b.noteLeader(trail.StateLeads, own, own+" leads "+b.name+" in term "+term, st.Term)
+	case st.Lead == st.ID: // voted in, and not there yet
+	case st.Lead == 0:
+		b.noteLeader(trail.StateNobody, "", own+" knows nobody who leads "+b.name, st.Term)
+	default:
+		b.noteLeader(trail.StateFollows, r.name(st.Lead), own+" follows "+r.name(st.Lead)+" in "+b.name+", term "+term, st.Term)
+	}
+}
+
+func (b *broker) noteLeader(state, leader, text string, term uint64) {
+	b.notes.NoteHappening(&notes.Happening{
+		AtMicros: time.Now().UnixMicro(), Kind: trail.KindLeaderChange, Text: text, Count: 1, Detail: trail.LeaderChange(b.name, state, leader, term),
+	})
+}
+
+// reigns remembers who led in which term, as far as this member knew; the newest reignsMax of them.
+type reigns struct {
+	mu     sync.Mutex
+	leader map[uint64]uint64
+	terms  []uint64
+}
+
+const reignsMax = 1000
+
+func (r *reigns) note(term, leader uint64) {
+	if term == 0 || leader == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.leader == nil {
+		r.leader = map[uint64]uint64{}
+	}
+	if _, ok := r.leader[term]; !ok {
+		r.terms = append(r.terms, term)
+	}
+	r.leader[term] = leader
+	if len(r.terms) > reignsMax {
+		delete(r.leader, r.terms[0])
+		r.terms = r.terms[1:]
+	}
+}
+
+func (r *reigns) of(term uint64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leader[term]
+}
+
+// serveStream gives another node this node's trail engine.
+func (n *node) serveStream(_ uint64, c net.Conn) {
+	defer c.Close()
+	if t := n.members.trail.Load(); t != nil {
+		if e := t.engine.Load(); e != nil {
+			if err := e.ServeStream(context.Background(), c); err != nil {
+				n.log.Debug("trail stream ended", "err", err)
+			}
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type replication struct {
 
 type replicationNode struct {
 	ID         uint64            `yaml:"id"`
+	Name       string            `yaml:"name"`       // its `node`, for the trail; by default node-ID
 	Listen     string            `yaml:"listen"`     // ip:port for the other nodes
 	NameServer string            `yaml:"nameServer"` // ip:port
 	Brokers    map[string]string `yaml:"brokers"`    // broker group: ip:port that clients dial
@@ -156,6 +157,14 @@ func (r *replication) checkNode(n *replicationNode) error {
 	return nil
 }
 
+// name is what the trail calls a node.
+func (r *replication) name(id uint64) string {
+	if n := r.node(id); n != nil && n.Name != "" {
+		return n.Name
+	}
+	return fmt.Sprintf("node-%d", id)
+}
+
 // own sets what replication says of this node.
 func (c *config) own() {
 	r := &c.Replication
@@ -163,6 +172,10 @@ func (c *config) own() {
 		return
 	}
 	n := r.node(r.ID)
+	c.Node = r.name(r.ID)
+	if c.Trail.Node == 0 {
+		c.Trail.Node = r.founders()[0]
+	}
 	c.NameServer.Listen = n.NameServer
 	accept := true
 	c.NameServer.AcceptBrokers = &accept

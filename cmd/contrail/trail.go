@@ -17,6 +17,7 @@ import (
 	"github.com/contrailmq/contrail/tracing/engine"
 	"github.com/contrailmq/contrail/tracing/ship"
 	"github.com/contrailmq/contrail/tracing/telemetry"
+	"github.com/contrailmq/contrail/tracing/trail"
 )
 
 const (
@@ -28,10 +29,11 @@ const (
 
 // trailStore is where the trail goes: an engine of our own or a ClickHouse at an address.
 type trailStore struct {
-	store   *clickhouse.Store
-	shipper *ship.Shipper
-	engine  atomic.Pointer[engine.Engine]
-	why     atomic.Pointer[string] // why there is no engine yet
+	store    *clickhouse.Store
+	mu       sync.Mutex
+	shippers []*ship.Shipper // one of each broker group
+	engine   atomic.Pointer[engine.Engine]
+	why      atomic.Pointer[string] // why there is no engine yet
 }
 
 func (t *trailStore) say(why string) { t.why.Store(&why) }
@@ -58,6 +60,10 @@ func (n *node) startTrail(ctx context.Context) error {
 	t := &trailStore{}
 	t.say("the embedded engine is starting")
 	o, err := clickhouse.Options{Dial: t.dial, Alone: true}, error(nil)
+	elsewhere := n.conf.Trail.Engine == trailEmbedded && n.members != nil && n.conf.Trail.Node != n.conf.Replication.ID
+	if elsewhere {
+		o.Dial = func(ctx context.Context) (net.Conn, error) { return n.members.net.Dial(ctx, n.conf.Trail.Node) }
+	}
 	if n.conf.Trail.Engine != trailEmbedded {
 		if o, err = clickhouseAddress(n.conf.Trail.Engine); err != nil {
 			return err
@@ -68,43 +74,96 @@ func (n *node) startTrail(ctx context.Context) error {
 		return fmt.Errorf("trail: %w", err)
 	}
 	n.onStop(func(context.Context) error { return t.store.Close() })
-	if n.conf.Trail.Engine == trailEmbedded {
+	if n.conf.Trail.Engine == trailEmbedded && !elsewhere {
 		n.startEngine(ctx, t)
 	}
 	n.trail = t
-	for _, b := range n.brokers {
-		if err := n.startShipper(ctx, t, b); err != nil {
-			return err
-		}
+	if n.members != nil {
+		n.members.trail.Store(t)
 	}
-	return nil
-}
-
-func (n *node) startShipper(ctx context.Context, t *trailStore, b *broker) error {
 	tee, err := n.startTee(ctx)
 	if err != nil {
 		return err
 	}
-	shipper, err := ship.New(ship.Options{
-		Log: b.svc.Shard(), Notes: b.notes, Store: t.store, FS: vfs.OS{}, Dir: n.shipDir(b),
-		Broker: b.name, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
-	})
-	if err != nil {
-		return fmt.Errorf("trail: %w", err)
+	for _, b := range n.brokers {
+		n.startShipper(ctx, t, b, tee)
 	}
-	if t.shipper == nil {
-		t.shipper = shipper
-		t.store.Follow(shipper.Status)
+	t.store.Follow(t.status)
+	return nil
+}
+
+// status is that of all broker groups: as far as the one that is the furthest behind.
+func (t *trailStore) status() trail.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var sum trail.Status
+	for i, s := range t.shippers {
+		one := s.Status()
+		if i == 0 {
+			sum = one
+			continue
+		}
+		sum.ShippedToMicros = min(sum.ShippedToMicros, one.ShippedToMicros)
+		sum.LagMicros, sum.LagEntries = max(sum.LagMicros, one.LagMicros), sum.LagEntries+one.LagEntries
+		sum.RowsShipped, sum.RowsNotRecorded = sum.RowsShipped+one.RowsShipped, sum.RowsNotRecorded+one.RowsNotRecorded
+		if one.LastErrorMicros > sum.LastErrorMicros {
+			sum.LastError, sum.LastErrorMicros = one.LastError, one.LastErrorMicros
+		}
 	}
+	return sum
+}
+
+// startShipper ships a broker group's part of the trail, until the stop.
+func (n *node) startShipper(ctx context.Context, t *trailStore, b *broker, tee trail.Sink) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := shipper.Run(ctx); err != nil && ctx.Err() == nil {
-			n.log.Error("the trail is not shipped any more", "err", err)
+		if err := n.ship(ctx, t, b, tee); err != nil && ctx.Err() == nil {
+			n.log.Error("the trail is not shipped any more", "broker", b.name, "err", err)
 		}
 	}()
 	n.onStop(func(context.Context) error { cancel(); <-ended; return nil })
+}
+
+func (n *node) ship(ctx context.Context, t *trailStore, b *broker, tee trail.Sink) error {
+	o := ship.Options{
+		Log: b.svc.Shard(), Notes: b.notes, Store: t.store, FS: vfs.OS{}, Dir: n.shipDir(b),
+		Broker: b.name, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
+	}
+	if n.members != nil {
+		if err := b.born(ctx); err != nil {
+			return err
+		}
+		o.Leads, o.Group = b.svc.Leads, fmt.Sprintf("%s/%s/%x", n.conf.Cluster, b.name, b.svc.Shard().Born())
+		o.LedBy = func(term uint64) string {
+			if id := b.reigns.of(term); id != 0 {
+				return n.conf.Replication.name(id)
+			}
+			return ""
+		}
+	}
+	shipper, err := ship.New(o)
+	if err != nil {
+		return fmt.Errorf("trail: %w", err)
+	}
+	t.mu.Lock()
+	t.shippers = append(t.shippers, shipper)
+	t.mu.Unlock()
+	return shipper.Run(ctx)
+}
+
+const bornEvery = 100 * time.Millisecond
+
+// born waits until the group has its first entry.
+func (b *broker) born(ctx context.Context) error {
+	for b.svc.Shard().Born() == 0 {
+		select {
+		case <-time.After(bornEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return nil
 }
 
