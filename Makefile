@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run stop cluster cluster-stop test lint unit e2e fuzz sim bench race clean prepare
+.PHONY: help build run stop cluster cluster-stop test lint unit e2e fuzz sim chaos bench race clean prepare
 
 GO      ?= go
 SEEDS   ?= 20
@@ -47,6 +47,9 @@ fuzz: ## each fuzz target for FUZZ (60s)
 
 sim: ## crash tests of log, raft and shard again and again: SEEDS (20) times
 	$(GO) test -count=$(SEEDS) ./broker/seglog ./broker/consensus ./broker/shard ./broker/notes
+
+chaos: bin/contrail ## faults against three real nodes, as in docs/faults.md: ROWS=7,9 chooses, SECONDS_PER_ROW=20
+	@deploy/chaos.sh
 
 bench: bin/contrail bin/contrail-bench ## a message's CPU beside the floor; docs/performance.md says how to add Apache RocketMQ
 	bin/contrail-bench run
