@@ -387,7 +387,7 @@ func (s *Shipper) note(n *notes.Note) {
 	at := int64(0)
 	switch n.Kind {
 	case notes.KindEntryTimes:
-		if s.part != partNotes {
+		if s.part != partNotes && n.Times.Index >= s.at.LogNext { // those of shipped entries would never be taken
 			s.times.put(n.Seq, n.Times)
 		}
 		at = max(n.Times.AppendedMicros, n.Times.AckedMicros)

@@ -43,6 +43,7 @@ type member struct {
 	shipper   *Shipper
 	life      *life
 	delivered int64
+	reads     atomic.Int64 // of the log
 }
 
 // life is one process of a member.
@@ -103,6 +104,7 @@ func (m *member) Committed() uint64 {
 	return max(m.c.log.Committed(), m.held.Load()) - m.held.Load()
 }
 func (m *member) Read(from uint64, n int, f func(entry.Record) error) (uint64, error) {
+	m.reads.Add(1)
 	if from > m.Committed() {
 		return from, nil
 	}
@@ -316,8 +318,8 @@ func TestTheNextLeaderCompletesTheBlock(t *testing.T) {
 				c.members[0].deliver()
 				c.work(2)
 				c.await(t)
-				if c.members[0].life.dead.Load() {
-					t.Error("a follower cut the log")
+				if c.members[0].life.dead.Load() || c.members[2].reads.Load() > 0 {
+					t.Error("a follower cut or read the log")
 				}
 				c.members[0].kill()
 				c.members[0].start(t)
@@ -525,6 +527,68 @@ func TestAReplacedEndIsShippedByTheNextLeader(t *testing.T) {
 			}
 		}
 	})
+}
+
+// While the store's host is away everything waits, and the status says why; then nothing is missing.
+func TestTheHostIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		defer c.stop()
+		c.lead(0)
+		for _, m := range c.members {
+			m.start(t)
+		}
+		c.work(3)
+		c.await(t)
+		var away atomic.Bool
+		away.Store(true)
+		c.store.set(nil)
+		c.store.mu.Lock()
+		c.store.askOf = func(context.Context, string) error {
+			if away.Load() {
+				return errors.New("node 1 is away")
+			}
+			return nil
+		}
+		c.store.mu.Unlock()
+		for i := range 20 {
+			c.lead(i % 3)
+			c.work(5)
+			c.members[(i+1)%3].deliver()
+			time.Sleep(3 * time.Second)
+		}
+		since := time.Now().Add(-45 * time.Second).UnixMicro() // who has nothing to ship has shipped all
+		for i, m := range c.members {
+			st := m.shipper.Status()
+			if st.LastError != "node 1 is away" || st.ShippedToMicros > since || st.ShipsLog != (i == 1) {
+				t.Errorf("%s: %+v", m.name, st)
+			}
+		}
+		away.Store(false)
+		c.await(t)
+		c.check(t)
+		if st := c.members[1].shipper.Status(); st.LagEntries != 0 || st.RowsShipped == 0 || st.RowsNotRecorded != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// A member that led for long has many times of entries that are shipped: they are in nobody's way.
+func TestTimesOfShippedEntriesDoNotFillTheQueue(t *testing.T) {
+	c := newCluster(t, 1)
+	defer c.stop()
+	m := c.members[0]
+	for range timesMax + 5000 {
+		r := c.log.Append(1, nil)
+		m.notes.NoteEntryTimes(notes.EntryTimes{Index: r.Index, AppendedMicros: 1, SyncedMicros: 2})
+	}
+	first := trail.Cut{Broker: "broker-a", Group: "g1", Seq: 1, From: c.log.Committed() + 1, To: c.log.Committed() + 1, FromTerm: 1, ToTerm: 1, Mark: "m"}
+	if _, err := c.store.Decide(context.Background(), first); err != nil {
+		t.Fatal(err)
+	}
+	m.leads.Store(true)
+	m.start(t)
+	await(t, m.shipper)
 }
 
 func TestTheNodeOfARowIsWhoLed(t *testing.T) {
