@@ -133,3 +133,20 @@ func BenchmarkLastCut(b *testing.B) {
 		}
 	}
 }
+
+// Whether a block is complete is asked at each takeover: it must not read all of a table that keeps months.
+func TestABlockIsFoundByItsToken(t *testing.T) {
+	o := testOptions(t)
+	s := open(t, o)
+	ctx := context.Background()
+	if err := s.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.exec(ctx, "INSERT INTO %s.ship_log (at, node, source, from_position, block) SELECT now64(6), 'node-1', 'log', number, concat('block/', toString(number)) FROM numbers(500000)", o.Database); err != nil {
+		t.Fatal(err)
+	}
+	u := &usage{}
+	if there, err := s.Recorded(context.WithValue(ctx, usageKey{}, u), "block/4711"); err != nil || !there || u.rows.Load() > 100_000 {
+		t.Errorf("%v %v, %d rows read", there, err, u.rows.Load())
+	}
+}
