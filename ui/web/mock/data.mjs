@@ -145,7 +145,7 @@ export function makeHappenings(now) {
     h(9 * minute, 'refusal', 'SYSTEM_BUSY: 64 MiB of requests in memory, limit 64 MiB', { client: '10.0.0.11@4712#18446', addr: '10.0.0.11:51011', count: 37 }),
     h(31 * minute, 'disconnect', 'the last member of the group left: connection closed', { client: '10.0.1.29@811#audit', addr: '10.0.1.29:41222', group: 'audit' }),
     h(62 * minute, 'topic', `created by first send ${hostile.key}`, { topic: 'audit-log' }),
-    h(118 * minute, 'leader', 'node-1 leads in term 3'),
+    h(118 * minute, 'leader-change', 'node-1 leads broker-a in term 3'),
   ]
 }
 

@@ -81,12 +81,21 @@ export const kinds: Record<string, string> = {
   refusal: 'refused',
   topic: 'topic',
   group: 'group',
-  leader: 'leader',
   'flush-stall': 'slow disk',
   retention: 'retention',
   throttle: 'throttled',
   reset: 'offset reset',
   config: 'configuration',
+  'leader-change': 'leader',
+  'leader-move': 'leader moves',
+  members: 'members',
+  snapshot: 'snapshot',
+  'log-damaged': 'damaged log',
+  'log-repaired': 'log mended',
+  'log-failed': 'log failed',
+  'held-up': 'held up',
+  start: 'start',
+  stop: 'stop',
 }
 
 export const topics = {

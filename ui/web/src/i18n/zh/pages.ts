@@ -83,12 +83,21 @@ export const kinds: typeof en.kinds = {
   refusal: '拒绝',
   topic: '主题',
   group: '消费组',
-  leader: '主节点',
   'flush-stall': '刷盘缓慢',
   retention: '过期清理',
   throttle: '限流',
   reset: '重置消费进度',
   config: '配置',
+  'leader-change': '领导者',
+  'leader-move': '领导者转移',
+  members: '成员',
+  snapshot: '快照',
+  'log-damaged': '日志损坏',
+  'log-repaired': '日志已修复',
+  'log-failed': '日志故障',
+  'held-up': '被阻塞',
+  start: '启动',
+  stop: '停止',
 }
 
 export const topics: typeof en.topics = {

@@ -55,7 +55,7 @@ export function Unread({ overview }: { overview: Overview }) {
   )
 }
 
-const tones: Record<string, string> = { 'flush-stall': 'warn', refusal: 'warn', throttle: 'warn', retention: 'warn', reset: 'warn', leader: 'warn' }
+const tones: Record<string, string> = { 'flush-stall': 'warn', refusal: 'warn', throttle: 'warn', retention: 'warn', reset: 'warn', 'leader-change': 'warn', 'held-up': 'warn', 'log-damaged': 'bad', 'log-failed': 'bad', 'log-repaired': 'ok' }
 
 export function HappeningLine({ h }: { h: Happening }) {
   const t = useT()
