@@ -5,18 +5,22 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/notes"
+	"github.com/contrailmq/contrail/broker/transport"
 	"github.com/contrailmq/contrail/tracing/clickhouse"
 	"github.com/contrailmq/contrail/tracing/derive"
 	"github.com/contrailmq/contrail/tracing/derive/derivetest"
+	"github.com/contrailmq/contrail/tracing/engine"
 	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 	"github.com/contrailmq/contrail/tracing/trail"
 )
@@ -227,4 +231,76 @@ func TestLeadersChangeOverOneEngine(t *testing.T) {
 		}
 	}
 	t.Logf("%d cuts by %d nodes", counted(t, conn, "SELECT max(seq) FROM trail.ship_cuts"), counted(t, conn, "SELECT uniqExact(node) FROM trail.ship_log WHERE source = 'log'"))
+}
+
+// host serves the engine to other nodes at an address, as the node that hosts it does.
+func host(t *testing.T, e *engine.Engine, addr string) *transport.Transport {
+	t.Helper()
+	return node(t, 1, addr, func(_ uint64, c net.Conn) { _ = e.ServeStream(context.Background(), c) })
+}
+
+func node(t *testing.T, id uint64, addr string, stream func(uint64, net.Conn)) *transport.Transport {
+	t.Helper()
+	n, err := transport.Start(transport.Options{
+		Cluster: "test", Node: id, Incarnation: id, Listen: addr, Key: []byte("key"), Stream: stream,
+		Message: func(string, *pb.Message) {}, Aside: func(string, uint64, uint8, []byte) {}, Unreachable: func(string, uint64) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
+// A cluster without a ClickHouse server: the leader ships into another node's engine. That node goes away and comes back, and the
+// trail catches up.
+func TestTheTrailInAnotherNodesEngine(t *testing.T) {
+	e := enginetest.New(t, t.TempDir())
+	near, conn := openStore(t, enginetest.Client(e), "trail")
+	one := host(t, e, "127.0.0.1:0")
+	addr := one.Addr()
+	two := node(t, 2, "127.0.0.1:0", nil)
+	two.SetPeers(map[uint64]string{1: addr})
+	far, err := clickhouse.Open(context.Background(), clickhouse.Options{Database: "trail", Dial: func(ctx context.Context) (net.Conn, error) { return two.Dial(ctx, 1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = far.Close() })
+	c := newCluster(t, 2)
+	defer c.stop()
+	c.members[0].to, c.members[1].to = near, far
+	c.lead(1)
+	c.members[0].start(t)
+	c.members[1].start(t)
+	c.work(20)
+	c.members[1].deliver()
+	c.await(t)
+	if err := one.Close(); err != nil { // the node is gone, and its streams with it
+		t.Fatal(err)
+	}
+	for range 10 {
+		c.work(20)
+		c.members[1].deliver()
+		time.Sleep(200 * time.Millisecond)
+	}
+	for until := time.Now().Add(20 * time.Second); c.members[1].shipper.Status().LastError == "" && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if st := c.members[1].shipper.Status(); !strings.Contains(st.LastError, "stream to node 1") || st.LagEntries == 0 {
+		t.Errorf("%+v", st)
+	}
+	host(t, e, addr)
+	c.await(t)
+	for what, want := range map[string]uint64{
+		"countIf(topic = 'orders') FROM trail.messages":            uint64(c.sent),
+		"uniqExact(position) FROM trail.messages":                  uint64(c.sent) + c.log.Committed(),
+		"count() FROM trail.messages":                              uint64(c.sent) + c.log.Committed(),
+		"count() FROM trail.deliveries":                            uint64(c.members[1].delivered),
+		"count() FROM trail.ship_log WHERE node NOT IN ('node-2')": 0,
+		"sum(not_recorded) FROM trail.ship_log":                    0,
+	} {
+		if got := counted(t, conn, "SELECT "+what); got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
 }

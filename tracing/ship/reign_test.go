@@ -44,6 +44,7 @@ type member struct {
 	life      *life
 	delivered int64
 	reads     atomic.Int64 // of the log
+	to        trail.Writer // nil: the cluster's
 }
 
 // life is one process of a member.
@@ -119,8 +120,12 @@ func (m *member) start(t testing.TB, kills ...string) {
 	for _, k := range kills {
 		m.life.kills[k] = true
 	}
+	to := m.to
+	if to == nil {
+		to = m.c.to
+	}
 	s, err := New(Options{
-		Log: m, Notes: m.notes, Store: m.c.to, FS: m.disk, Dir: "trail", Broker: "broker-a", Node: m.name, Group: "g1", Leads: m.leads.Load, BlockRows: m.c.blockRows, Linger: m.c.linger,
+		Log: m, Notes: m.notes, Store: to, FS: m.disk, Dir: "trail", Broker: "broker-a", Node: m.name, Group: "g1", Leads: m.leads.Load, BlockRows: m.c.blockRows, Linger: m.c.linger,
 	})
 	if err != nil {
 		t.Fatal(err)
