@@ -604,3 +604,40 @@ func TestTheNodeOfARowIsWhoLed(t *testing.T) {
 		t.Errorf("%v %+v", err, rows.Messages)
 	}
 }
+
+// spaced is a log whose entries are far apart without being large.
+type spaced struct {
+	first, last   uint64
+	bytes, micros int64 // between two entries
+}
+
+func (l spaced) First() uint64     { return l.first }
+func (l spaced) Committed() uint64 { return l.last }
+func (l spaced) Read(from uint64, _ int, f func(entry.Record) error) (uint64, error) {
+	var b entry.Builder
+	return from, f(entry.Record{Index: from, Pos: int64(from) * l.bytes, Data: b.Start(nil, int64(from)*l.micros, 0)})
+}
+
+// A reign learns from far enough that every producer in use was defined behind it, and from no further than it must.
+func TestHowFarBackAReignLearns(t *testing.T) {
+	const mib, second = 1 << 20, 1_000_000
+	for _, c := range []struct {
+		log      spaced
+		min, max uint64 // entries back from the last one
+	}{
+		{spaced{1, 100_000, mib, second}, 256, 512},           // a segment or two
+		{spaced{1, 100_000, mib, second / 100}, 1024, 1024},   // fast: no further than relearnMax
+		{spaced{1, 100_000, mib / 64, second}, 16384, 32768},  // slow
+		{spaced{1, 200, mib, second}, 200, 200},               // all there is
+		{spaced{99_900, 100_000, mib, second}, 101, 101},      // all that is left
+		{spaced{99_999, 100_000, 300 * mib, second}, 2, 2},    // large ones
+		{spaced{1, 100_000, 100 * mib, 100 * second}, 64, 64}, // a leap at least
+	} {
+		s := &Shipper{o: Options{Log: c.log}}
+		at := boundary{LogNext: c.log.last + 1, LogPosition: int64(c.log.last+1) * c.log.bytes, LogMicros: int64(c.log.last) * c.log.micros}
+		from := s.relearnFrom(&at)
+		if back := at.LogNext - from; back < c.min || back > c.max {
+			t.Errorf("%+v: %d entries back, expected %d to %d", c.log, back, c.min, c.max)
+		}
+	}
+}
