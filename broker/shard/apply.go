@@ -3,8 +3,10 @@ package shard
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/contrailmq/contrail/broker/consensus"
 	"github.com/contrailmq/contrail/broker/entry"
@@ -57,8 +59,22 @@ func (s *Shard) complete(p *proposal, err error) {
 		if !s.opts.Durable {
 			synced = 0
 		}
-		s.opts.Times(index, formed, synced, s.opts.Now().UnixMicro())
+		s.opts.Times(index, formed, synced, s.opts.Now().UnixMicro(), s.slowest())
 	}
+}
+
+// slowest is the voter that has the least of the log, as far as the leader knows now.
+func (s *Shard) slowest() (id uint64) {
+	if s.alone() {
+		return 0
+	}
+	least := uint64(math.MaxUint64)
+	s.node.Progress(func(member uint64, p tracker.Progress) {
+		if !p.IsLearner && p.Match < least {
+			id, least = member, p.Match
+		}
+	})
+	return id
 }
 
 // enter notices that an entry lies in a later segment than the one before: that one is whole now, its sidecar and the

@@ -21,7 +21,9 @@ func failoverCommand() *cobra.Command {
 	var binary, only, keep string
 	var rounds, conns int
 	c := &cobra.Command{Use: "failover", Short: "Scenario 9, three members: the longest gap when the leader is killed, stopped, or ends in order", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return failover(cmd.OutOrStdout(), binary, only, keep, rounds, conns) }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return failover(cmd.OutOrStdout(), binary, only, keep, rounds, conns)
+		}}
 	c.Flags().StringVar(&binary, "contrail", "bin/contrail", "the program to measure")
 	c.Flags().StringVar(&only, "fault", "", "only faults whose names begin so: kill, SIGSTOP, orderly")
 	c.Flags().StringVar(&keep, "keep", "", "folder for data and logs, which stay there; empty: a temporary one")

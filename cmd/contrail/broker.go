@@ -165,8 +165,10 @@ func (b *broker) delivered(d *service.Delivery) {
 	b.notes.NoteDelivery(&n)
 }
 
-func (b *broker) times(index uint64, formed, synced, answered int64) {
-	b.notes.NoteEntryTimes(notes.EntryTimes{Index: index, AppendedMicros: formed, SyncedMicros: synced, CommittedMicros: answered, AckedMicros: answered})
+func (b *broker) times(index uint64, formed, synced, answered int64, slowest uint64) {
+	b.notes.NoteEntryTimes(notes.EntryTimes{
+		Index: index, AppendedMicros: formed, SyncedMicros: synced, CommittedMicros: answered, AckedMicros: answered, Slowest: slowest,
+	})
 }
 
 func (b *broker) happened(kind, topic, group, text string) {
