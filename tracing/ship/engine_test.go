@@ -14,12 +14,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	pb "go.etcd.io/raft/v3/raftpb"
 
-	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/transport"
 	"github.com/contrailmq/contrail/tracing/clickhouse"
-	"github.com/contrailmq/contrail/tracing/derive"
-	"github.com/contrailmq/contrail/tracing/derive/derivetest"
 	"github.com/contrailmq/contrail/tracing/engine"
 	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -203,10 +200,7 @@ func TestLeadersChangeOverOneEngine(t *testing.T) {
 	c.work(1)
 	c.await(t)
 	messages, reports, acked := uint64(c.sent), c.log.Committed(), int64(0)
-	d, want := derive.New(derive.Options{}), &derivetest.Rows{}
-	if _, err := c.log.Read(1, 1<<40, func(r entry.Record) error { return d.Record(&r, notes.EntryTimes{}, want) }); err != nil {
-		t.Fatal(err)
-	}
+	want := c.derived(t)
 	commits := uint64(len(want.Settlements))
 	for _, s := range want.Settlements {
 		if s.From >= 0 { // where the first one began nobody knows

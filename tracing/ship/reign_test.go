@@ -195,6 +195,16 @@ func (m *member) deliver() {
 	m.delivered++
 }
 
+// derived are the log's rows as one deriver gives them that was never stopped.
+func (c *cluster) derived(t testing.TB) *derivetest.Rows {
+	t.Helper()
+	rows, d := &derivetest.Rows{}, derive.New(derive.Options{Broker: "broker-a", Node: "x"})
+	if _, err := c.log.Read(1, 1<<40, func(r entry.Record) error { return d.Record(&r, notes.EntryTimes{}, rows) }); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
 // check holds what is stored against the log and the notes: everything once.
 func (c *cluster) check(t testing.TB) {
 	t.Helper()
@@ -202,11 +212,7 @@ func (c *cluster) check(t testing.TB) {
 	if h := holes(shipped); len(h) != 0 {
 		t.Errorf("holes %+v", h)
 	}
-	want := &derivetest.Rows{}
-	d := derive.New(derive.Options{Broker: "broker-a", Node: "x"})
-	if _, err := c.log.Read(1, 1<<40, func(r entry.Record) error { return d.Record(&r, notes.EntryTimes{}, want) }); err != nil {
-		t.Fatal(err)
-	}
+	want := c.derived(t)
 	once(t, "message", len(want.Messages), got.Messages, func(m *trail.StoredMessage) int64 { return m.Position })
 	once(t, "settlement", len(want.Settlements), got.Settlements, func(s *trail.StoredSettlement) int64 { return s.Position })
 	once(t, "step", len(want.Steps), got.Steps, func(s *trail.StoredStep) int64 { return s.Position })
