@@ -50,9 +50,9 @@ type Options struct {
 
 	// Delivered is told of each answer with messages; it must not block.
 	Delivered func(*Delivery)
-	// Times is told when an entry was formed, synced (0: not recorded) and answered, µs, and which member was the slowest (0: there
-	// is one).
-	Times func(index uint64, formed, synced, answered int64, slowest uint64)
+	// Times is told when an entry was formed, synced (0: not recorded), committed and answered, µs, and which member was the slowest
+	// (0: there is one).
+	Times func(index uint64, formed, synced, committed, answered int64, slowest uint64)
 	// Happened is told of what the console shows as happenings.
 	Happened func(kind, topic, group, text string)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint.

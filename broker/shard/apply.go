@@ -52,14 +52,18 @@ func (s *Shard) apply(c consensus.Committed) error {
 }
 
 func (s *Shard) complete(p *proposal, err error) {
-	formed, index, n := p.formed, p.index, len(p.batches)
+	formed, index, told := p.formed, p.index, s.opts.Times != nil && len(p.batches) > 0 && err == nil
+	var committed int64
+	if told {
+		committed = s.opts.Now().UnixMicro()
+	}
 	s.finish(p, err)
-	if s.opts.Times != nil && n > 0 && err == nil {
+	if told {
 		synced := s.syncedAt
 		if !s.opts.Durable {
 			synced = 0
 		}
-		s.opts.Times(index, formed, synced, s.opts.Now().UnixMicro(), s.slowest())
+		s.opts.Times(index, formed, synced, committed, s.opts.Now().UnixMicro(), s.slowest())
 	}
 }
 
@@ -88,9 +92,20 @@ func (s *Shard) enter(index uint64) error {
 		return nil
 	}
 	if old := s.writer.Seq(); old != 0 {
-		s.seals <- sealJob{old, s.checkpoint(old), s.life}
+		if err := s.sealSoon(sealJob{old, s.checkpoint(old), s.life}); err != nil {
+			return err
+		}
 	}
 	s.writer = s.index.Writer(seq)
+	return nil
+}
+
+// sealSoon hands a job to the sealer. Who catches up on many segments at once waits for it; a simulator has nobody to wait for.
+func (s *Shard) sealSoon(job sealJob) error {
+	if s.opts.stepped && len(s.seals) == cap(s.seals) && !(Stepper{s}).Seal() {
+		return ErrBehind
+	}
+	s.seals <- job
 	return nil
 }
 

@@ -46,9 +46,9 @@ type Options struct {
 	stepped bool // no goroutines: see Stepper
 	// Stored is called when a queue got new messages.
 	Stored func(*queue.Queue)
-	// Times is told when an entry of this leader was formed, synced and answered (µs), and which member had it last or had it not
-	// yet when it was committed; 0: there is one member.
-	Times func(index uint64, formed, synced, answered int64, slowest uint64)
+	// Times is told when an entry of this leader was formed, synced, committed and answered (µs), and which member had it last or had
+	// it not yet when it was committed; 0: there is one member.
+	Times func(index uint64, formed, synced, committed, answered int64, slowest uint64)
 	// Event is told of what the console shows as happenings.
 	Event func(kind, text string)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint; nil: nobody is told.

@@ -165,9 +165,9 @@ func (b *broker) delivered(d *service.Delivery) {
 	b.notes.NoteDelivery(&n)
 }
 
-func (b *broker) times(index uint64, formed, synced, answered int64, slowest uint64) {
+func (b *broker) times(index uint64, formed, synced, committed, answered int64, slowest uint64) {
 	b.notes.NoteEntryTimes(notes.EntryTimes{
-		Index: index, AppendedMicros: formed, SyncedMicros: synced, CommittedMicros: answered, AckedMicros: answered, Slowest: slowest,
+		Index: index, AppendedMicros: formed, SyncedMicros: synced, CommittedMicros: committed, AckedMicros: answered, Slowest: slowest,
 	})
 }
 

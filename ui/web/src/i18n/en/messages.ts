@@ -140,6 +140,7 @@ export const life = {
     sendInferred: 'sent until accepted',
     receive: 'taken in',
     sync: 'written to disk',
+    replicated: (m: string) => `on a majority of the members (slowest: member ${m})`,
     answer: 'answered',
     scheduled: 'waits until due',
     accepted: 'accepted',

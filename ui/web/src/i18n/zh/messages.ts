@@ -141,6 +141,7 @@ export const life: typeof en.life = {
     sendInferred: '发送至写入完成',
     receive: '接收',
     sync: '刷盘',
+    replicated: (m) => `已在多数成员落盘（最慢：成员 ${m}）`,
     answer: '应答',
     scheduled: '等待到期',
     accepted: '写入完成',

@@ -5,7 +5,7 @@ export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled'
 
 export type Item = {
   id: string
@@ -93,7 +93,9 @@ function stored(m: Message, n: number): Item[] {
   const waits = m.appendedMicros - m.receivedMicros > waitWorthShowing
   const items: Item[] = [{ ...base, id: `receive${n}`, what: waits ? 'scheduled' : 'receive', shape: waits ? 'hatch' : 'thin', from: m.receivedMicros, to: m.appendedMicros }]
   if (m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'sync', from: m.appendedMicros, to: m.syncedMicros })
-  if (m.ackedMicros && m.syncedMicros) items.push({ ...base, id: `answer${n}`, what: 'answer', from: m.syncedMicros, to: m.ackedMicros })
+  const majority = m.slowest && m.committedMicros ? m.committedMicros : 0 // several members: stored when a majority has it
+  if (majority) items.push({ ...base, id: `replicated${n}`, what: 'replicated', arg: String(m.slowest), from: m.appendedMicros, to: majority })
+  if (m.ackedMicros && m.syncedMicros) items.push({ ...base, id: `answer${n}`, what: 'answer', from: Math.min(Math.max(m.syncedMicros, majority), m.ackedMicros), to: m.ackedMicros })
   if (m.ackedMicros && !m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', source: 'inferred', from: m.appendedMicros, to: m.ackedMicros })
   return items
 }
