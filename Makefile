@@ -2,7 +2,8 @@
 .PHONY: help build run stop cluster cluster-stop test lint unit e2e fuzz sim chaos bench race clean prepare
 
 GO      ?= go
-SEEDS   ?= 20
+SEEDS   ?= 2000
+FROM    ?= 1
 FUZZ    ?= 60s
 UI      := ui/web
 SOURCES := $(shell find $(UI)/src $(UI)/index.html $(UI)/package-lock.json ui/api/openapi.json -type f 2>/dev/null)
@@ -45,8 +46,8 @@ e2e: build ## the console in a real browser against a running node with demo tra
 fuzz: ## each fuzz target for FUZZ (60s)
 	@deploy/fuzz.sh $(FUZZ)
 
-sim: ## crash tests of log, raft and shard again and again: SEEDS (20) times
-	$(GO) test -count=$(SEEDS) ./broker/seglog ./broker/consensus ./broker/shard ./broker/notes
+sim: ## three members over made-up disks, network and clocks: SEEDS (2000) runs from seed FROM (1); SUMMARY=file keeps the totals
+	$(GO) test ./broker/sim -count=1 -timeout 0 -run TestSeeds -v -seeds $(SEEDS) -from $(FROM) $(if $(SUMMARY),-summary $(abspath $(SUMMARY)))
 
 chaos: bin/contrail ## faults against three real nodes, as in docs/faults.md: ROWS=7,9 chooses, SECONDS_PER_ROW=20
 	@deploy/chaos.sh

@@ -18,11 +18,15 @@ type diskFaults struct {
 	// countdown: that many operations from now the machine stops, in the middle of whatever it does. 0: it goes on.
 	countdown int
 	power     bool // it loses its power then
+	cutting   bool // the countdown begins when a segment is cut
+	taking    bool // or when files of a snapshot are put in place
 	dead      bool // it stopped; nothing reaches the disk until it is started again
 }
 
 // restart ends what was to happen to the process that runs.
-func (d *diskFaults) restart() { d.countdown, d.dead, d.power = 0, false, false }
+func (d *diskFaults) restart() {
+	d.countdown, d.dead, d.power, d.cutting, d.taking = 0, false, false, false, false
+}
 
 // heal ends all of them.
 func (d *diskFaults) heal() { *d = diskFaults{dead: d.dead, power: d.power} }
@@ -48,6 +52,7 @@ func (m *member) asked(op vfs.Op, name string) error {
 	if op == vfs.OpTruncate && strings.HasSuffix(name, ".seg") {
 		m.w.covered(Truncations)
 	}
+	m.arm(op, name)
 	if d.dead || d.stops(op) {
 		if !d.dead {
 			m.w.covered(CrashesInside)
@@ -62,6 +67,19 @@ func (m *member) asked(op vfs.Op, name string) error {
 		return errDisk
 	}
 	return nil
+}
+
+// arm begins a countdown that waited for its moment.
+func (m *member) arm(op vfs.Op, name string) {
+	d := &m.disks
+	cut := d.cutting && op == vfs.OpTruncate && strings.HasSuffix(name, ".seg")
+	take := d.taking && op == vfs.OpRename && strings.Contains(name, "/incoming/")
+	if cut {
+		d.cutting, d.countdown = false, int(m.w.between(2, 5))
+	}
+	if take {
+		d.taking, d.countdown = false, int(m.w.between(1, 8))
+	}
 }
 
 // stops counts operations that change something.

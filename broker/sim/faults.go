@@ -2,7 +2,11 @@ package sim
 
 // plague schedules faults until the world is calm.
 func (w *world) plague() {
-	w.after(w.between(100*milli, 1500*milli), func() {
+	longest := 1500 * milli
+	if w.conf.Focus != 0 {
+		longest = 800 * milli
+	}
+	w.after(w.between(100*milli, int64(longest)), func() {
 		if w.calm {
 			return
 		}
@@ -17,14 +21,40 @@ func (w *world) fault() {
 	if l := w.leader(); l != nil && w.chance(40) {
 		m = l
 	}
-	faults := []func(*member){
-		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.crashInside, w.crashInside, w.pause, w.twoOfThree, w.absent,
-		w.isolate, w.oneWay, w.bridge, w.lossy, w.slowNet, w.corrupt,
-		w.slowDisk, w.slowSeal, w.syncError, w.writeError, w.readError, w.fullDisk, w.allFull, w.flip, w.wipe,
-		w.clockStep, w.transfer, w.storm, w.lull,
-	}
+	faults := w.faults()
 	faults[w.rng.IntN(len(faults))](m)
 }
+
+// faults are those that may happen, the frequent ones twice. A focus makes one kind of trouble frequent.
+func (w *world) faults() []func(*member) {
+	switch w.conf.Focus {
+	case FocusVotes:
+		return []func(*member){w.powerLoss, w.powerLoss, w.allPowerLoss, w.slowDisk, w.slowDisk, w.isolate, w.lossy, w.storm, w.crashAtCut, w.crashAtCut}
+	case FocusLeaders:
+		return []func(*member){w.isolate, w.oneWay, w.pause, w.storm, w.storm, w.lull, w.lull, w.lossy, w.stale, w.stale}
+	case FocusSnapshots:
+		return []func(*member){w.longAbsent, w.longAbsent, w.longAbsent, w.crashAtInstall, w.crashAtInstall}
+	case FocusSaves:
+		return []func(*member){w.absent, w.slowSeal, w.slowSeal, w.powerLoss, w.kill}
+	}
+	return []func(*member){
+		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.crashInside, w.crashInside, w.crashAtCut, w.crashAtInstall, w.pause, w.stale, w.twoOfThree, w.absent,
+		w.isolate, w.oneWay, w.bridge, w.lossy, w.slowNet, w.corrupt,
+		w.slowDisk, w.slowSeal, w.syncError, w.writeError, w.readError, w.fullDisk, w.allFull, w.flip, w.wipe, w.wipeInNeed,
+		w.clockStep, w.transfer, w.storm, w.lull,
+	}
+}
+
+// Focus is a kind of trouble.
+type Focus int
+
+// Focuses; zero is everything.
+const (
+	FocusVotes Focus = iota + 1
+	FocusLeaders
+	FocusSnapshots
+	FocusSaves
+)
 
 func (w *world) restart(m *member, after int64) {
 	life := m.life
@@ -66,6 +96,14 @@ func (w *world) absent(m *member) {
 	}
 	m.crash(w.chance(50))
 	w.restart(m, w.between(5*second, 12*second))
+}
+
+// longAbsent keeps the same member away again and again, while the two others go on.
+func (w *world) longAbsent(*member) {
+	if m := w.members[w.conf.Seed%voters]; m.up {
+		m.crash(w.chance(50))
+		w.restart(m, w.between(8*second, 12*second))
+	}
 }
 
 func (w *world) allPowerLoss(*member) {
@@ -187,6 +225,18 @@ func (w *world) storm(*member) {
 		})
 	}
 	again()
+}
+
+// stale lets the leader sleep until another one leads, and wake up where it hears nothing of that.
+func (w *world) stale(*member) {
+	l := w.leader()
+	if l == nil {
+		return
+	}
+	w.say("%s is cut off and sleeps", l)
+	w.net.isolate(l.id, true, true)
+	w.pauseFor(l, w.between(1500*milli, 3*second))
+	w.healNetAfter(w.between(3*second, 5*second))
 }
 
 // lull lets producers pause: what a member did last stays the last for a while.

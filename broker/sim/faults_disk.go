@@ -22,6 +22,19 @@ func (w *world) crashInside(m *member) {
 	m.disks.countdown, m.disks.power = int(w.between(1, 60)), w.chance(70)
 }
 
+// crashAtCut and crashAtInstall do so at moments that chance meets rarely.
+func (w *world) crashAtCut(*member) {
+	for _, m := range w.members {
+		m.disks.cutting, m.disks.power = true, w.chance(80)
+	}
+}
+
+func (w *world) crashAtInstall(*member) {
+	for _, m := range w.members {
+		m.disks.taking, m.disks.power = true, w.chance(50)
+	}
+}
+
 // Errors stop the member for good; its supervisor starts it again.
 func (w *world) syncError(m *member) {
 	m.disks.failSync = true

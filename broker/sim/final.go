@@ -46,6 +46,7 @@ func (w *world) finish() {
 func (w *world) heal() {
 	w.calm = true
 	w.say("faults end")
+	w.net.usual = 0
 	w.net.heal()
 	for _, m := range w.members {
 		m.disk.Capacity = 0

@@ -92,6 +92,8 @@ func (m *member) happened(kind, text string) {
 	case "snapshot":
 		if strings.HasPrefix(text, "entries up to") {
 			m.w.covered(Snapshots)
+		} else if strings.HasPrefix(text, "what member") {
+			m.w.covered(SnapshotsRefused)
 		}
 	case "log-damaged":
 		m.lostLog(text)

@@ -158,6 +158,31 @@ func (w *world) wipe(m *member) {
 	w.restart(m, w.between(10*milli, second))
 }
 
+// wipeInNeed takes the disk of a follower when the other one is behind, and the leader's power: who is left must not elect anybody
+// as long as the leader is away.
+func (w *world) wipeInNeed(*member) {
+	l := w.leader()
+	var others []*member
+	for _, m := range w.members {
+		if m != l && m.up && !m.paused && !m.gone && !m.leaving {
+			others = append(others, m)
+		}
+	}
+	if l == nil || len(others) != 2 || !w.reorganizes {
+		return
+	}
+	behind, wiped := others[0], others[1]
+	w.net.isolate(behind.id, true, true)
+	w.after(w.between(200*milli, 800*milli), func() {
+		if w.calm {
+			return
+		}
+		w.wipe(wiped)
+		w.loses(l, w.between(3*second, 6*second))
+		w.net.heal()
+	})
+}
+
 func (w *world) anyLeaves() bool {
 	return slices.ContainsFunc(w.members, func(m *member) bool { return m.leaving && !m.gone })
 }

@@ -11,25 +11,80 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 200, "how many seeds to run")
-	from  = flag.Uint64("from", 1, "the first seed")
-	disk  = flag.Bool("disk", false, "tell each operation on a disk in a failing seed's history")
+	seeds   = flag.Int("seeds", 0, "how many seeds to run; 0: 2000, with -short 200")
+	from    = flag.Uint64("from", 1, "the first seed")
+	disk    = flag.Bool("disk", false, "tell each operation on a disk in a failing seed's history")
+	summary = flag.String("summary", "", "a file to which what was run is appended, every thousand seeds")
 )
+
+const (
+	usualSeeds = 2000
+	shortSeeds = 200
+	tellEvery  = 1000 // seeds
+)
+
+// tally is what the runs of a test did together.
+type tally struct {
+	began    time.Time
+	runs     int
+	coverage Coverage
+	longest  int64 // ms between two acknowledgements
+	at       uint64
+}
+
+func (y *tally) add(seed uint64, r Result) {
+	y.runs++
+	y.coverage.Add(r.Coverage)
+	if r.LongestMs > y.longest {
+		y.longest, y.at = r.LongestMs, seed
+	}
+}
+
+func (y *tally) String() string {
+	took := time.Since(y.began)
+	return fmt.Sprintf("%d seeds in %s, %.0f a minute; longest gap %d ms (seed %d); %s", y.runs, took.Round(time.Millisecond),
+		float64(y.runs)/took.Minutes(), y.longest, y.at, y.coverage)
+}
+
+// tell appends a line to the summary, so that a long run that is cut short has told what it did.
+func (y *tally) tell(t *testing.T, text string) {
+	t.Helper()
+	if *summary == "" {
+		return
+	}
+	f, err := os.OpenFile(*summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s from seed %d: %s: %s\n", time.Now().UTC().Format(time.RFC3339), *from, text, y); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestSeeds runs seeds one after the other. A failing one is run again with its history.
 func TestSeeds(t *testing.T) {
-	var sum Result
-	began := time.Now()
-	for seed := *from; seed < *from+uint64(*seeds); seed++ {
+	n := *seeds
+	if n == 0 {
+		if n = usualSeeds; testing.Short() {
+			n = shortSeeds
+		}
+	}
+	y := &tally{began: time.Now()}
+	for seed := *from; seed < *from+uint64(n); seed++ {
 		r := Run(Config{Seed: seed})
 		if r.Violation != "" {
+			y.tell(t, fmt.Sprintf("seed %d fails: %.300s", seed, r.Violation))
 			report(t, Config{Seed: seed}, r)
 			return
 		}
-		sum.Coverage.Add(r.Coverage)
-		sum.LongestMs = max(sum.LongestMs, r.LongestMs)
+		if y.add(seed, r); y.runs%tellEvery == 0 {
+			y.tell(t, "so far")
+		}
 	}
-	t.Logf("%d seeds in %s, longest gap %d ms: %s", *seeds, time.Since(began).Round(time.Millisecond), sum.LongestMs, sum.Coverage)
+	y.tell(t, "all pass")
+	fmt.Println(y)
+	checkCoverage(t, y)
 }
 
 // report writes the history of a failing seed to a file and its end to the test's output.
@@ -45,7 +100,8 @@ func report(t *testing.T, c Config, r Result) {
 		t.Error(err)
 	}
 	tail := again.History[max(0, len(again.History)-40):]
-	t.Fatalf("seed %d: %s\nhistory in %s, its end:\n%s", c.Seed, r.Violation, name, strings.Join(tail, "\n"))
+	t.Fatalf("seed %d: %s\nhistory in %s; again, with each operation on the disks:\n  go test ./broker/sim -run TestSeeds -seeds 1 -from %d -disk\nits end:\n%s",
+		c.Seed, r.Violation, name, c.Seed, strings.Join(tail, "\n"))
 }
 
 // TestMain gives the collector more room: a run makes much garbage and keeps little.

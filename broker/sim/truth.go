@@ -19,6 +19,7 @@ type truth struct {
 	queues  map[place][]string
 	sent    map[string]int // message → tries
 	stored  map[string]int // message → copies
+	all     []Stored
 	acked   []ackedMessage
 	gone    []goneMessage
 	commits map[int64]uint64 // value of a register → entry
@@ -183,6 +184,7 @@ func (w *world) addMessage(id string, v message.View) error {
 		return fmt.Errorf("%s: message %s has offset %d, expected %d", p, id, v.QueueOffset(), want)
 	}
 	t.queues[p] = append(t.queues[p], id)
+	t.all = append(t.all, Stored{id, p.queue, v.QueueOffset(), v.Position()})
 	return nil
 }
 
@@ -192,10 +194,18 @@ func idOf(v message.View) string {
 	return string(id)
 }
 
-// Truth is what a run's log held, for who compares something else with it.
-type Truth struct {
-	Messages map[string]int // id → copies in the log
-	Last     uint64         // newest entry
+// Stored is one message in the log.
+type Stored struct {
+	ID       string
+	Queue    int32
+	Offset   int64
+	Position int64
 }
 
-func (t *truth) told() Truth { return Truth{t.stored, uint64(len(t.entries))} }
+// Truth is what a run's log held, for who compares something else with it: all messages, in the order of the log.
+type Truth struct {
+	Topic    string
+	Messages []Stored
+}
+
+func (t *truth) told() Truth { return Truth{topic, t.all} }

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Seed    uint64
 	Faults  time.Duration // how long faults go on, of the world's time; default: 5 to 15 s by the seed
+	Focus   Focus         // one kind of trouble, for mistakes that need much of it
 	Planted shard.Planted
 	// Mistakes that lie outside of a shard: syncs of files whose names contain ForgetSync are forgotten, or those of folders; clients
 	// read without a barrier; members that lost their disk are let in.
@@ -185,6 +186,12 @@ func Run(c Config) (result Result) {
 			result = w.result
 		}
 	}()
+	if c.Focus == FocusSnapshots || c.Focus == FocusSaves {
+		c.Faults = 25 * time.Second
+	}
+	if c.Focus == FocusSnapshots {
+		w.net.usual, w.net.corrupt = 10, 10
+	}
 	w.begin()
 	w.run(int64(c.Faults)/micro, never)
 	w.finish()
