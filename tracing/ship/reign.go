@@ -356,7 +356,10 @@ func (s *Shipper) settleLog(ctx context.Context) error {
 	return s.decide(ctx, s.at, s.at)
 }
 
-// sharedSink lets two parts use one sink.
+// Shared makes a sink that several shippers may have as their Tee: one of each broker group of a node.
+func Shared(to trail.Sink) trail.Sink { return &sharedSink{to: to} }
+
+// sharedSink lets several parts use one sink.
 type sharedSink struct {
 	sync.Mutex
 	to trail.Sink

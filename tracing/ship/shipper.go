@@ -29,7 +29,7 @@ type Options struct {
 	Log    Log
 	Notes  *notes.Log // nil: none
 	Store  trail.Writer
-	Tee    trail.Sink // gets all rows, too, perhaps more than once; nil: none
+	Tee    trail.Sink // gets all rows, too, perhaps more than once; nil: none. One that several shippers have must be Shared
 	FS     vfs.FS
 	Dir    string // of checkpoint and state
 	Broker string // broker group's name
@@ -68,8 +68,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Leads != nil && o.Tee != nil {
-		o.Tee = &sharedSink{to: o.Tee}
+	if _, shared := o.Tee.(*sharedSink); o.Leads != nil && o.Tee != nil && !shared {
+		o.Tee = Shared(o.Tee)
 	}
 	if o.Log == nil || o.Store == nil || o.FS == nil || o.Dir == "" || o.Node == "" || o.Broker == "" {
 		return o, errors.New("ship: log, store, file system, folder, node and broker are needed")
