@@ -115,9 +115,14 @@ func (n *node) startFront(b *broker) error {
 	roll := registrar.Start(m, n.nameServers(), b.svc.Topics, n.log)
 	b.roll.Store(roll)
 	b.svc.OnTopicChange(roll.Changed)
-	b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
+	first := b == n.brokers[0] // a node starts and stops once, however many groups it has a member of
+	if first {
+		b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
+	}
 	n.onStop(func(context.Context) error {
-		b.happened("stop", "", "", "node "+n.conf.Node+" stops")
+		if first {
+			b.happened("stop", "", "", "node "+n.conf.Node+" stops")
+		}
 		roll.Close()
 		return nil
 	})

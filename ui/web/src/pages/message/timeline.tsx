@@ -11,7 +11,7 @@ import { duration } from '../../lib/format'
 import { steps, type Model } from '../../lib/waterfall/model'
 import type { Mode } from '../../lib/waterfall/scale'
 import { Choice } from '../../parts/filters'
-import { HappeningLine } from '../overview/lists'
+import { HappeningLine, worthTelling } from '../overview/lists'
 import { sentence } from './words'
 
 const modes: Mode[] = ['linear', 'log', 'fold']
@@ -49,7 +49,7 @@ export function Timeline({ life, model }: { life: MessageLife; model: Model }) {
         <h2>{t.life.overlay}</h2>
         {life.life.happenings.length === 0 ? <p className="dim" style={{ fontSize: 13, margin: '4px 0' }}>{t.life.overlayNone}</p> : null}
         <ul className="list">
-          {life.life.happenings.map((h, i) => (
+          {life.life.happenings.filter(worthTelling).map((h, i) => (
             <HappeningLine key={i} h={h} />
           ))}
         </ul>

@@ -57,6 +57,9 @@ export function Unread({ overview }: { overview: Overview }) {
 
 const tones: Record<string, string> = { 'flush-stall': 'warn', refusal: 'warn', throttle: 'warn', retention: 'warn', reset: 'warn', 'leader-change': 'warn', 'held-up': 'warn', 'log-damaged': 'bad', 'log-failed': 'bad', 'log-repaired': 'ok' }
 
+/** Every member notes who leads; that it follows, or knows nobody for a moment, is for whoever looks at one node. */
+export const worthTelling = (h: Happening) => !(h.kind === 'leader-change' && (h.detail.state === 'follows' || h.detail.state === 'nobody'))
+
 export function HappeningLine({ h }: { h: Happening }) {
   const t = useT()
   return (
@@ -81,7 +84,7 @@ export function Happened({ overview }: { overview: Overview }) {
       {overview.answer === 'failed' && <p className="bad">✕ {t.life.answers.failed}: {overview.reason}</p>}
       {overview.answer !== 'failed' && overview.happened.length === 0 && <p className="dim">{overview.reason || t.overview.happenedNone}</p>}
       <ul className="list">
-        {overview.happened.slice(0, 12).map((h, i) => (
+        {overview.happened.filter(worthTelling).slice(0, 12).map((h, i) => (
           <HappeningLine key={i} h={h} />
         ))}
       </ul>
