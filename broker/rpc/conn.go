@@ -32,7 +32,8 @@ type Conn struct {
 	ended   bool
 	writing bool
 	corked  bool        // the reader is at work and will write what it answered itself
-	full    atomic.Bool // more than OutboundMax waits
+	held    int         // bytes of answers that wait or are being written
+	full    atomic.Bool // so much waits that the connection is not read
 
 	owed atomic.Int64 // requests that others will answer
 
@@ -56,13 +57,14 @@ func (c *Conn) Reply(f func(dst []byte) []byte) bool {
 		c.mu.Unlock()
 		return false
 	}
-	first := len(c.out) == 0
+	first, before := len(c.out) == 0, len(c.out)
 	c.out = f(c.out)
+	c.hold(len(c.out) - before)
 	if first && !c.writing && !c.corked {
 		c.writeNow()
 	}
 	over := len(c.out) > OutboundEnd
-	if len(c.out) > OutboundMax {
+	if c.tooMuch() {
 		c.full.Store(true)
 	}
 	c.ended = over
@@ -73,6 +75,19 @@ func (c *Conn) Reply(f func(dst []byte) []byte) bool {
 		c.End()
 	}
 	return !over
+}
+
+// hold counts bytes that wait, and with a negative number what was written. mu is held.
+func (c *Conn) hold(n int) {
+	n = max(n, -c.held) // a connection that is gone holds nothing
+	c.held += n
+	c.s.stats.Outbound.Add(int64(n))
+}
+
+// tooMuch says that the connection must not ask for more: because of what it does not read itself, or because all connections
+// together do not read and this one has its share of it. mu is held.
+func (c *Conn) tooMuch() bool {
+	return len(c.out) > OutboundMax || c.held > outboundShare && c.s.stats.Outbound.Load() > OutboundAll
 }
 
 // cork makes answers wait until uncork, so that all that one read brought is answered with one write.
@@ -104,6 +119,7 @@ func (c *Conn) writeNow() {
 	}
 	c.s.stats.Writes.Add(1)
 	c.s.stats.BytesOut.Add(int64(n))
+	c.hold(-n)
 	left := copy(c.out, c.out[n:])
 	if c.out = c.out[:left]; left > 0 {
 		c.cond.Broadcast()
@@ -163,6 +179,8 @@ func (c *Conn) write() {
 			return
 		}
 		c.mu.Lock()
+		c.hold(-len(b))
+		c.cond.Broadcast() // a reader may wait for that, too
 		if cap(b) <= keepOut {
 			c.spare = b[:0]
 		}
@@ -330,7 +348,7 @@ func (c *Conn) readEnded(err error, unfinished bool) {
 func (c *Conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.out) > OutboundMax && !c.ended {
+	for c.tooMuch() && !c.ended {
 		c.s.stats.Stalled.Add(1)
 		c.cond.Wait()
 	}
@@ -340,6 +358,9 @@ func (c *Conn) room() bool {
 
 func (c *Conn) finish() {
 	c.End()
+	c.mu.Lock()
+	c.hold(-c.held)
+	c.mu.Unlock()
 	c.reserve(0)
 	c.s.gone(c)
 	c.s.opts.Handler.Close(c)

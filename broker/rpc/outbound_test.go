@@ -65,6 +65,40 @@ func TestAnswersThatWaitAreBounded(t *testing.T) {
 	}
 }
 
+// Many peers that ask and do not read hold OutboundAll together, and a share and an answer each; when they go, nothing is held.
+func TestAnswersOfAllConnectionsAreBounded(t *testing.T) {
+	const peers = 12
+	h := big{make(chan *Conn, peers)}
+	s, err := Listen(Options{Name: "test", Listen: "127.0.0.1:0", Handler: h, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var deaf []interface{ Close() error }
+	for range peers {
+		peer := dial(t, s)
+		deaf = append(deaf, peer)
+		if _, err := peer.Write(bytes.Repeat(frame(nil), 60)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most := int64(0)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		most = max(most, s.Stats().Outbound.Load())
+	}
+	if limit := int64(OutboundAll + peers*(outboundShare+bigAnswer)); most > limit || most < OutboundAll {
+		t.Errorf("%d bytes waited, the limit is %d", most, limit)
+	}
+	for _, peer := range deaf {
+		peer.Close()
+	}
+	for deadline := time.Now().Add(10 * time.Second); s.Stats().Outbound.Load() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are held by connections that are gone", s.Stats().Outbound.Load())
+		}
+	}
+}
+
 // A connection that says little costs little: twenty thousand may be open.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	s, e := serve(t)

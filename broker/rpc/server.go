@@ -18,18 +18,20 @@ import (
 
 // Limits (perf-reliability.md 13.3).
 const (
-	IdleTimeout  = 120 * time.Second
-	FrameTimeout = 30 * time.Second
-	WriteTimeout = 30 * time.Second
-	ConnsMax     = 20_000
-	InboundMax   = 256 << 20 // bytes of unfinished frames of all connections
-	OutboundMax  = 64 << 20  // answers of one connection that wait; then it is not read
-	OutboundEnd  = 128 << 20 // then it is ended: what it had asked for before goes on being answered
-	firstBytes   = 4 << 10   // of a connection's buffer until a read fills it
-	readBytes    = 64 << 10
-	keepOut      = 1 << 20
-	settleEvery  = 5 * time.Millisecond
-	directMax    = 1 << 20 // answers that are tried to be written without the writer
+	IdleTimeout   = 120 * time.Second
+	FrameTimeout  = 30 * time.Second
+	WriteTimeout  = 30 * time.Second
+	ConnsMax      = 20_000
+	InboundMax    = 256 << 20 // bytes of unfinished frames of all connections
+	OutboundMax   = 64 << 20  // answers of one connection that wait; then it is not read
+	OutboundEnd   = 128 << 20 // then it is ended: what it had asked for before goes on being answered
+	OutboundAll   = 256 << 20 // answers of all connections that wait; then those that have more than their share are not read
+	firstBytes    = 4 << 10   // of a connection's buffer until a read fills it
+	readBytes     = 64 << 10
+	keepOut       = 1 << 20
+	settleEvery   = 5 * time.Millisecond
+	outboundShare = 1 << 20
+	directMax     = 1 << 20 // answers that are tried to be written without the writer
 )
 
 // Handler gives frames their meaning. Its methods are called by the connection's reading goroutine.
@@ -58,8 +60,8 @@ type Options struct {
 
 // Stats are a server's counters.
 type Stats struct {
-	Conns, Accepted, Refused, Malformed, TimedOut, OverBudget atomic.Int64
-	Frames, BytesIn, BytesOut, Writes, Inbound, Stalled       atomic.Int64
+	Conns, Accepted, Refused, Malformed, TimedOut, OverBudget     atomic.Int64
+	Frames, BytesIn, BytesOut, Writes, Inbound, Outbound, Stalled atomic.Int64
 }
 
 // Server is one port.
