@@ -59,7 +59,7 @@ func (n *node) startTrail(ctx context.Context) error {
 	}
 	t := &trailStore{}
 	t.say("the embedded engine is starting")
-	o, err := clickhouse.Options{Dial: t.dial, Alone: true}, error(nil)
+	o, err := clickhouse.Options{Dial: t.dial, Alone: n.members == nil}, error(nil)
 	elsewhere := n.conf.Trail.Engine == trailEmbedded && n.members != nil && n.conf.Trail.Node != n.conf.Replication.ID
 	if elsewhere {
 		o.Dial = func(ctx context.Context) (net.Conn, error) { return n.members.net.Dial(ctx, n.conf.Trail.Node) }
@@ -85,6 +85,9 @@ func (n *node) startTrail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if tee != nil {
+		tee = ship.Shared(tee) // a sink belongs to one goroutine, and each broker group has a shipper
+	}
 	for _, b := range n.brokers {
 		n.startShipper(ctx, t, b, tee)
 	}
@@ -105,6 +108,7 @@ func (t *trailStore) status() trail.Status {
 		}
 		sum.ShippedToMicros = min(sum.ShippedToMicros, one.ShippedToMicros)
 		sum.LagMicros, sum.LagEntries = max(sum.LagMicros, one.LagMicros), sum.LagEntries+one.LagEntries
+		sum.ShipsLog = sum.ShipsLog || one.ShipsLog
 		sum.RowsShipped, sum.RowsNotRecorded = sum.RowsShipped+one.RowsShipped, sum.RowsNotRecorded+one.RowsNotRecorded
 		if one.LastErrorMicros > sum.LastErrorMicros {
 			sum.LastError, sum.LastErrorMicros = one.LastError, one.LastErrorMicros
