@@ -35,7 +35,11 @@ func (w *world) faults() []func(*member) {
 	case FocusSnapshots:
 		return []func(*member){w.longAbsent, w.longAbsent, w.longAbsent, w.crashAtInstall, w.crashAtInstall}
 	case FocusSaves:
-		return []func(*member){w.absent, w.slowSeal, w.slowSeal, w.powerLoss, w.kill}
+		return []func(*member){w.slowSeal, w.slowSeal, w.slowSeal, w.transfer, w.clockStep, w.clockStep, w.transfer, w.clockStep, w.kill}
+	case FocusDecay:
+		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
+	case FocusMembers:
+		return []func(*member){w.killAll, w.allPowerLoss, w.powerLoss, w.isolate, w.kill, w.transfer, w.clockStep}
 	}
 	return []func(*member){
 		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.crashInside, w.crashInside, w.crashAtCut, w.crashAtInstall, w.pause, w.stale, w.twoOfThree, w.absent,
@@ -54,6 +58,8 @@ const (
 	FocusLeaders
 	FocusSnapshots
 	FocusSaves
+	FocusDecay
+	FocusMembers
 )
 
 func (w *world) restart(m *member, after int64) {

@@ -53,6 +53,9 @@ func (w *world) heal() {
 		m.slow, m.slowSeal = false, false
 		m.disks.heal()
 		m.resume()
+		if m.up && m.sealing {
+			m.later(milli, m.seal)
+		}
 		if m.failed() != nil {
 			m.crash(true)
 		}

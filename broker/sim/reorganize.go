@@ -27,7 +27,11 @@ const (
 // reorganize looks, again and again, what is to be done next.
 func (w *world) reorganize() {
 	w.after(w.between(lookFor/2, lookFor), func() {
-		if w.replacing == nil && !w.calm && len(w.members) < membersMax && (w.chance(6) || w.wiped() != nil) {
+		often := 6.0
+		if w.conf.Focus == FocusMembers {
+			often = 50
+		}
+		if w.replacing == nil && !w.calm && len(w.members) < membersMax && (w.chance(often) || w.wiped() != nil) {
 			w.beginReplacement()
 		}
 		if w.replacing != nil {
@@ -158,9 +162,17 @@ func (w *world) wipe(m *member) {
 	w.restart(m, w.between(10*milli, second))
 }
 
-// wipeInNeed takes the disk of a follower when the other one is behind, and the leader's power: who is left must not elect anybody
-// as long as the leader is away.
+// wipeInNeed and flipInNeed harm the disk of a follower when the other one is behind, and take the leader's power: who is left must not
+// elect anybody as long as the leader is away.
 func (w *world) wipeInNeed(*member) {
+	if w.reorganizes {
+		w.inNeed(w.wipe)
+	}
+}
+
+func (w *world) flipInNeed(*member) { w.inNeed(w.flip) }
+
+func (w *world) inNeed(harm func(*member)) {
 	l := w.leader()
 	var others []*member
 	for _, m := range w.members {
@@ -168,16 +180,16 @@ func (w *world) wipeInNeed(*member) {
 			others = append(others, m)
 		}
 	}
-	if l == nil || len(others) != 2 || !w.reorganizes {
+	if l == nil || len(others) != 2 {
 		return
 	}
-	behind, wiped := others[0], others[1]
+	behind, harmed := others[0], others[1]
 	w.net.isolate(behind.id, true, true)
 	w.after(w.between(200*milli, 800*milli), func() {
 		if w.calm {
 			return
 		}
-		w.wipe(wiped)
+		harm(harmed)
 		w.loses(l, w.between(3*second, 6*second))
 		w.net.heal()
 	})

@@ -207,7 +207,7 @@ func (w *world) begin() {
 		w.members = append(w.members, m)
 		m.start()
 	}
-	if w.reorganizes = w.chance(40); w.reorganizes {
+	if w.reorganizes = w.chance(40) || w.conf.Focus == FocusMembers; w.reorganizes {
 		w.reorganize()
 	}
 	if w.chance(30) {
