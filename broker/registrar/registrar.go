@@ -28,6 +28,9 @@ const (
 	every   = 30 * time.Second // registers all topics
 	look    = time.Second      // asks whether it is known
 	timeout = 3 * time.Second
+	// patience is how long a broker that starts, changes a topic or stops waits for name servers: one that cannot be reached
+	// must not hold up what the others know already.
+	patience = time.Second
 )
 
 // Registrar tells all name servers of one broker.
@@ -45,13 +48,32 @@ type Registrar struct {
 // Start registers with all name servers and keeps doing so.
 func Start(m namesrv.Member, servers []NameServer, topics func() []catalog.Topic, log *slog.Logger) *Registrar {
 	r := &Registrar{member: m, servers: servers, topics: topics, log: log, stop: make(chan struct{})}
-	for _, s := range servers {
+	for range servers {
 		r.kicks = append(r.kicks, make(chan struct{}, 1))
-		known := r.register(s, true)
-		r.ended.Add(1)
-		go r.keep(s, r.kicks[len(r.kicks)-1], known)
 	}
+	r.ended.Add(len(servers))
+	r.all(func(i int, s NameServer, told func()) {
+		known := r.register(s, true)
+		told()
+		r.keep(s, r.kicks[i], known)
+	})
 	return r
+}
+
+// all does something with each name server at once, and waits until all were told, but not longer than patience.
+func (r *Registrar) all(do func(i int, s NameServer, told func())) {
+	left := make(chan struct{}, len(r.servers))
+	for i, s := range r.servers {
+		go do(i, s, func() { left <- struct{}{} })
+	}
+	enough := time.After(patience)
+	for range r.servers {
+		select {
+		case <-left:
+		case <-enough:
+			return
+		}
+	}
 }
 
 // SetID says under which id the broker is to be known from now on (0: it leads its group), and in which term. All name servers are
@@ -112,22 +134,30 @@ func (r *Registrar) register(s NameServer, knownBefore bool) bool {
 	return true
 }
 
-// Changed tells all name servers of changed topics (one without queues is gone), and returns when they know.
+// Changed tells all name servers of changed topics (one without queues is gone), and returns when they know; one that cannot be
+// reached is told with the next registration.
 func (r *Registrar) Changed(topics []catalog.Topic) {
-	for _, s := range r.servers {
+	r.all(func(_ int, s NameServer, told func()) {
+		defer told()
 		if err := s.Changed(r.now(), topics); err != nil {
 			r.log.Warn("change of topics not told; it comes with the next registration", "nameServer", s.String(), "err", err)
 		}
-	}
+	})
 }
 
-// Close takes the broker out of the routes.
+// Close takes the broker out of the routes. What is being said to a name server that does not answer ends by itself.
 func (r *Registrar) Close() {
 	close(r.stop)
-	r.ended.Wait()
-	for _, s := range r.servers {
-		_ = s.Unregister(r.now()) // it would expire by itself
+	ended := make(chan struct{})
+	go func() { r.ended.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(patience):
 	}
+	r.all(func(_ int, s NameServer, told func()) {
+		defer told()
+		_ = s.Unregister(r.now()) // it would expire by itself
+	})
 }
 
 // Local is the name server of this process.

@@ -2,8 +2,10 @@ package registrar
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +138,38 @@ func TestNameServerThatForgotOneMember(t *testing.T) {
 	}
 	s.Unregister(namesrv.Member{Broker: "broker-a", Addr: "two"})
 	inRoute(t, s.Addr().String(), `"brokerAddrs":{"0":"one","2":"two"}`)
+}
+
+// TestSilentNameServerDoesNotHoldUp: a name server that accepts and never answers, as behind a cut network, is not waited for: its
+// request is still open when the broker has started.
+func TestSilentNameServerDoesNotHoldUp(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	good := nameServer(t, "127.0.0.1:0")
+	defer stop(good)
+	topics := func() []catalog.Topic { return []catalog.Topic{catalog.NewTopic("orders", 4)} }
+	servers := []NameServer{NewRemote(silent.Addr().String()), NewRemote(good.Addr().String())}
+	r := Start(namesrv.Member{Cluster: "c", Broker: "broker-a", Addr: "10.0.0.1:10911"}, servers, topics, slog.New(slog.DiscardHandler))
+	defer r.Close()
+	c, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if !routed(good.Addr().String(), "orders", 0) {
+		t.Error("Start returned before a name server that answers knew the broker")
+	}
+	got := make([]byte, 1<<16)
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := c.Read(got); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("Start waited until the silent name server's request had failed: %v", err)
+			}
+			return
+		}
+	}
 }
