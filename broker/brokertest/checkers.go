@@ -45,6 +45,7 @@ func DrainAll(n *Node, topic string) (Found, error) {
 type Verdict struct {
 	Sent, Acked, Unknown   int
 	Lost                   int
+	Expired                int // acked, and gone with retention
 	Explained, Unexplained int // copies beyond the first
 	Problems               []string
 }
@@ -59,12 +60,22 @@ func (v *Verdict) problem(format string, args ...any) {
 // what a worker sent to a queue one after the other is there in that order. Offsets are dense, or the drain had failed.
 func Judge(hist []Sent, found Found) *Verdict {
 	v := &Verdict{}
-	copies, sent := map[string]int{}, map[string]bool{}
+	copies, sent, first := map[string]int{}, map[string]bool{}, map[Place]int64{}
+	for place := range found {
+		q := Place{place.Group, place.Queue, 0}
+		if begin, ok := first[q]; !ok || place.Offset < begin {
+			first[q] = place.Offset
+		}
+	}
 	for _, id := range found {
 		copies[id]++
 	}
 	for i := range hist {
 		sent[hist[i].ID] = true
+		if at := hist[i].At; hist[i].Acked && at.Offset < first[Place{at.Group, at.Queue, 0}] {
+			v.Sent, v.Acked, v.Expired = v.Sent+1, v.Acked+1, v.Expired+1
+			continue
+		}
 		v.one(&hist[i], found, copies[hist[i].ID])
 	}
 	for place, id := range found {

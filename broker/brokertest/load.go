@@ -102,6 +102,10 @@ func Drain(addr, topic string, queue int64, f func(v message.View) error) (n int
 		if a.Code == 19 {
 			return n, nil
 		}
+		if next, _ := a.Int("nextBeginOffset", 0); a.Code == 21 && n == 0 && next > 0 { // retention took the first ones
+			n = next
+			continue
+		}
 		if a.Code != 0 {
 			return n, fmt.Errorf("pull of queue %d at %d: code %d %s", queue, n, a.Code, a.Remark)
 		}

@@ -220,6 +220,9 @@ func (r *Round) stored(o *Outcome) {
 	}
 	if found != nil {
 		o.V = Judge(r.P.History(), found)
+		if o.V.Expired > 0 && !strings.Contains(r.Row.Options.Extra, "keepBytes") {
+			r.Fail("LOST the first %d acked messages of their queues", o.V.Expired)
+		}
 	}
 	var err error
 	for range 10 { // the members that were away fetch what they lack
@@ -252,7 +255,7 @@ func (r *Round) drained(p *Producers, _ *Outcome) (first Found) {
 
 // drainPatiently allows for a node that has just come back.
 func drainPatiently(n *Node, topic string) (found Found, err error) {
-	for range 20 {
+	for range 8 {
 		if found, err = DrainAll(n, topic); err == nil {
 			return found, nil
 		}

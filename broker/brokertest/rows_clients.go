@@ -185,6 +185,9 @@ func badSockets(r *Round) {
 		}
 		c.Close()
 	}
+	if most > 1024 {
+		r.Fail("the leader took %d MiB for clients that do not read", most)
+	}
 	r.Note("most memory of the leader %d MiB; %d of %d bad connections were still open", most, open, len(conns))
 }
 
