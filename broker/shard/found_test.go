@@ -175,3 +175,34 @@ func TestALearnerIsGivenWhatItLost(t *testing.T) {
 		t.Fatalf("sent: %v", sent)
 	}
 }
+
+// A sealed segment whose sidecar was missing was found to be damaged while the state was recovered, and the member did not start.
+func TestDamageFoundWhileRecoveringIsMended(t *testing.T) {
+	disk := vfs.NewMem()
+	s := stepped(t, disk)
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	e, _ := s.Catalog().Topic("orders")
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		s.Submit(batch(s.Index().Topic("orders", e.CreatedPos), nil, 30, rng, func(*Batch) {}))
+		settle(t, s)
+	}
+	for s.Seals() {
+		s.Seal()
+	}
+	disk = disk.Kill()
+	if err := errors.Join(disk.Remove("data/000000000001.idx"), disk.Remove("data/000000000001.ent"), disk.Flip("data/000000000001.seg", 5000, 2)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenStepped(Options{
+		FS: disk, Dir: "data", ID: 1, Voters: []uint64{1, 2, 3}, SegmentBytes: seglog.SegmentBytesMin, Durable: true, Log: slog.New(slog.DiscardHandler),
+		Now: time.Now, Send: func([]*pb.Message) {}, Aside: func(uint64, AsideKind, []byte) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Repairing() || again.Log().LastIndex() != 0 {
+		t.Fatalf("mending %t, the log ends with entry %d", again.Repairing(), again.Log().LastIndex())
+	}
+}

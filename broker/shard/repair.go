@@ -102,6 +102,26 @@ func (s *Shard) openLog() error {
 	return nil
 }
 
+// recoverOrMend recovers the state. A sealed segment that must be read for it and is damaged is found only now.
+func (s *Shard) recoverOrMend() error {
+	cause := s.recover()
+	var damage *seglog.CorruptError
+	if !errors.As(cause, &damage) || len(s.opts.Voters) <= 1 {
+		return cause
+	}
+	if err := s.log.Close(); err != nil {
+		return errors.Join(cause, err)
+	}
+	if _, err := s.salvage(cause, s.promise); err != nil {
+		return err
+	}
+	s.forgetState()
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	return s.recover()
+}
+
 // rememberVotes gives a log that was begun anew the votes of the damaged one.
 func (s *Shard) rememberVotes() error {
 	if s.promise == nil || s.log.HardState().Term >= s.promise.Hard.Term {

@@ -201,7 +201,7 @@ func openState(o Options) (*Shard, error) {
 			return nil, errors.Join(err, s.log.Close())
 		}
 	}
-	if err := s.recover(); err != nil {
+	if err := s.recoverOrMend(); err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
 	if s.alone() { // it needs no election time-out
