@@ -249,13 +249,12 @@ func (s *Shard) piece(k ask, dst []byte) ([]byte, error) {
 type fetch struct {
 	message *pb.Message
 	manifest
-	file    int // of manifest.Files
-	size    int64
-	asked   int64 // offset behind what was asked for
-	budget  int64 // bytes that may be asked for until the next tick
-	waited  int   // ticks
-	out     vfs.File
-	lastErr error
+	file   int // of manifest.Files
+	size   int64
+	asked  int64 // offset behind what was asked for
+	budget int64 // bytes that may be asked for until the next tick
+	waited int   // ticks
+	out    vfs.File
 }
 
 func (f *fetch) index() uint64       { return f.message.GetSnapshot().GetMetadata().GetIndex() }
