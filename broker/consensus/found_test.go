@@ -101,3 +101,48 @@ func TestAReadErrorIsSaidAsTheCause(t *testing.T) {
 		t.Fatalf("the cause is %v", err)
 	}
 }
+
+// A disk failed in the middle of a batch that held a change of members and said that it was committed: the change was there afterwards,
+// and that it was committed was not. Seed 659 found it: the member was elected by those who had been members before.
+func TestAChangeIsNeverThereWithoutWhatIsKnownOfIt(t *testing.T) {
+	disk, full := vfs.NewMem(), false
+	log, err := seglog.Open(&vfs.Fault{FS: disk, Hook: func(op vfs.Op, _ string) error {
+		if full && op == vfs.OpCreate {
+			return vfs.ErrNoSpace
+		}
+		return nil
+	}}, "log", seglog.Options{SegmentBytes: seglog.SegmentBytesMin, Foreground: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := New(Options{
+		ID: 2, ConfState: &pb.ConfState{Voters: []uint64{1, 2, 3}}, Log: log, Durable: true, Logger: slog.New(slog.DiscardHandler),
+		Send: func([]*pb.Message) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full = true
+	term, from, to, zero, commit := uint64(1), uint64(1), uint64(2), uint64(0), uint64(5)
+	batch := []*pb.Entry{newEntry(1, 1, pb.EntryConfChangeV2, nil)}
+	for i := range uint64(4) {
+		batch = append(batch, newEntry(i+2, 1, pb.EntryNormal, make([]byte, 30_000)))
+	}
+	m := &pb.Message{Type: pb.MsgApp.Enum(), From: &from, To: &to, Term: &term, Index: &zero, LogTerm: &zero, Commit: &commit, Entries: batch}
+	if err := node.Step(m); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = node.Process(func(Committed) error { return nil })
+	}
+	if !errors.Is(err, vfs.ErrNoSpace) {
+		t.Fatal(err)
+	}
+	again, err := seglog.Open(disk.Kill(), "log", seglog.Options{SegmentBytes: seglog.SegmentBytesMin, Foreground: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.LastIndex() == 0 || again.HardState().Commit == 0 {
+		t.Fatalf("entries up to %d are there, committed up to %d", again.LastIndex(), again.HardState().Commit)
+	}
+}

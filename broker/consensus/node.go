@@ -216,14 +216,17 @@ func (n *Node) write(m *pb.Message) error {
 			return err
 		}
 	}
-	for _, e := range m.Entries {
-		if err := n.append(e); err != nil {
-			return err
-		}
+	if err := n.overwrite(m.Entries); err != nil {
+		return err
 	}
 	changed, err := n.setHardState(m)
 	if err != nil {
 		return err
+	}
+	for _, e := range m.Entries {
+		if err := n.append(e); err != nil {
+			return err
+		}
 	}
 	if err := n.opts.Log.Flush(); err != nil {
 		return err
@@ -278,13 +281,19 @@ func (n *Node) install(snap *pb.Snapshot) error {
 	return nil
 }
 
-func (n *Node) append(e *pb.Entry) error {
-	if e.GetIndex() <= n.opts.Log.LastIndex() {
-		if err := n.opts.Log.TruncateFrom(e.GetIndex()); err != nil {
-			return err
-		}
+// overwrite makes room for entries: what the log holds in their place goes first. Then comes the hard state, whose commit index may
+// reach into them, then they: whatever a crash leaves of that, a change of members is never there without what is known of it.
+func (n *Node) overwrite(entries []*pb.Entry) error {
+	for _, e := range entries {
+		n.members.put(e)
 	}
-	n.members.put(e)
+	if len(entries) == 0 || entries[0].GetIndex() > n.opts.Log.LastIndex() {
+		return nil
+	}
+	return n.opts.Log.TruncateFrom(entries[0].GetIndex())
+}
+
+func (n *Node) append(e *pb.Entry) error {
 	pos, err := n.opts.Log.Append(seglog.Entry{Index: e.GetIndex(), Term: e.GetTerm(), Type: uint8(e.GetType()), Data: e.Data})
 	if err == nil {
 		n.storage.recent.put(e, pos)
