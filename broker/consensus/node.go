@@ -50,7 +50,9 @@ const (
 	HeartbeatTicks = 1
 	maxUncommitted = 64 << 20
 	maxInflight    = 256
-	maxMessage     = 4 << 20
+	maxMessage     = 1 << 20
+	maxApplied     = 4 << 20  // bytes of entries that one Process applies
+	maxFlying      = 16 << 20 // bytes on their way to one member: what a member that catches up is read at once, which holds up the loop
 )
 
 // Committed is one entry to apply. Data is valid until Applied is told of its index.
@@ -83,8 +85,8 @@ func New(o Options) (*Node, error) {
 	s := &storage{log: o.Log, conf: o.ConfState, commit: o.Applied, snapshot: o.Snapshot}
 	raw, err := raft.NewRawNode(&raft.Config{
 		ID: o.ID, ElectionTick: ElectionTicks, HeartbeatTick: HeartbeatTicks, Storage: s, Applied: o.Applied,
-		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxMessage,
-		MaxUncommittedEntriesSize: maxUncommitted, MaxInflightMsgs: maxInflight, CheckQuorum: true, PreVote: true,
+		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxApplied,
+		MaxUncommittedEntriesSize: maxUncommitted, MaxInflightMsgs: maxInflight, MaxInflightBytes: maxFlying, CheckQuorum: true, PreVote: true,
 		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: raftLogger{o.Logger},
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
@@ -204,5 +205,23 @@ func TestDamageFoundWhileRecoveringIsMended(t *testing.T) {
 	}
 	if !again.Repairing() || again.Log().LastIndex() != 0 {
 		t.Fatalf("mending %t, the log ends with entry %d", again.Repairing(), again.Log().LastIndex())
+	}
+}
+
+// A group of one grew: the snapshot that the new member was offered did not know it, and raft refused it for ever.
+func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	s.opts.Send = func([]*pb.Message) {}
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	id := uint64(2)
+	body, err := proto.Marshal(&pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &id}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ChangeMembers(body)
+	settle(t, s)
+	if c := s.newest.Load(); c == nil || !slices.Contains(c.members().GetLearners(), id) {
+		t.Fatalf("the newest checkpoint is %+v", c)
 	}
 }

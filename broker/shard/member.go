@@ -253,6 +253,8 @@ func (s *Shard) applyMembers(c consensus.Committed) error {
 		return fmt.Errorf("change of members: %w", err)
 	}
 	s.conf = s.node.ApplyConfChange(change)
+	// A snapshot must say that its receiver is a member, or raft refuses it: one is made that does.
+	s.wantSeal = s.wantSeal || len(s.conf.GetLearners()) > 0
 	s.event("members", fmt.Sprintf("members are now %v, learners %v", s.conf.GetVoters(), s.conf.GetLearners()))
 	return nil
 }
