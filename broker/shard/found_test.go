@@ -221,6 +221,9 @@ func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
 	}
 	s.ChangeMembers(body)
 	settle(t, s)
+	for s.Seals() {
+		s.Seal()
+	}
 	if c := s.newest.Load(); c == nil || !slices.Contains(c.members().GetLearners(), id) {
 		t.Fatalf("the newest checkpoint is %+v", c)
 	}
