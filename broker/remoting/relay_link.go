@@ -92,7 +92,7 @@ func (l *link) run() {
 			read <- err
 		}()
 		err = l.write(conn)
-		conn.Close()
+		l.end()
 		if why := <-read; err == nil {
 			err = why
 		}
@@ -107,9 +107,13 @@ func (l *link) end() {
 	defer l.mu.Unlock()
 	l.ended = true
 	l.cond.Signal()
-	if l.conn != nil {
-		l.conn.Close()
+	if l.conn == nil {
+		return
 	}
+	if tcp, ok := l.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // what the network still holds was given up: it must not be done minutes later, after newer requests
+	}
+	l.conn.Close()
 }
 
 // write sends what is in the queue, all with one call.

@@ -1,12 +1,14 @@
 package remoting
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -453,5 +455,38 @@ func TestLeaderThatHangs(t *testing.T) {
 	f.elsewhere.Store(nil)
 	if a := pulls.answer(); a.Code != 0 || len(views(t, a.Body)) != 1 {
 		t.Fatalf("pull: code %d %s", a.Code, a.Remark)
+	}
+}
+
+// What was given up is taken back from the network as far as that is possible: a request that is cut off for minutes must not reach the
+// leader after newer ones, like an offset that a consumer has long passed.
+func TestWhatIsGivenUpIsNotSentLater(t *testing.T) {
+	g := startTrio(t)
+	f := g.followers()[0]
+	f.client().ok(wire.SendMessageV2, "x", sendFields("orders")...)
+	g.follow()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ended := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			_, err = io.Copy(io.Discard, c)
+		}
+		ended <- err
+	}()
+	addr := l.Addr().String()
+	f.elsewhere.Store(&addr)
+	c := f.client() // one connection: both requests go over the same one to the leader
+	for _, body := range []string{"y", "z"} {
+		if a := c.do(wire.SendMessageV2, body, sendFields("orders")...); !strings.HasPrefix(string(a.Remark), service.OutcomeUnknown) {
+			t.Fatalf("code %d %s", a.Code, a.Remark)
+		}
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection ended with %v: what it had not brought yet goes on being sent", err)
 	}
 }
