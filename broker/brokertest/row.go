@@ -3,6 +3,7 @@ package brokertest
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,9 @@ func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) 
 // RunRow runs a row for a while on a cluster of its own.
 func RunRow(t testing.TB, row *Row, lasts time.Duration) *Outcome {
 	t.Helper()
+	if row.Skip == "" && len(row.Options.DiskMiB) > 0 && os.Getuid() != 0 {
+		row.Skip = "needs root, to mount small file systems"
+	}
 	if row.Skip != "" {
 		return &Outcome{Row: row}
 	}
