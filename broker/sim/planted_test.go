@@ -44,7 +44,7 @@ var mistakes = []planted{
 	{"votes before it has again what it lost", 10, focused(FocusDecay, mistake(shard.Planted{VoteUnrepaired: true}))},
 	{"damage served or cut", 10, focused(FocusDecay, logMistake(seglog.Planted{TrustDamage: true}))},
 	{"snapshot installed unchecked", 10, focused(FocusSnapshots, logMistake(seglog.Planted{TrustIncoming: true}))},
-	{"install without its marker", 50, focused(FocusSnapshots, logMistake(seglog.Planted{ForgetMarker: true}))},
+	{"install without its marker", 130, focused(FocusSnapshots, logMistake(seglog.Planted{ForgetMarker: true}))},
 	{"truncation without its note", 170, focused(FocusVotes, logMistake(seglog.Planted{ForgetCut: true}))},
 	{"checkpoint not synced", 10, Config{ForgetSync: "checkpoint"}},
 	{"segments not synced", 10, Config{ForgetSync: "next.prepared"}},
