@@ -45,13 +45,12 @@ var mistakes = []planted{
 	{"damage served or cut", 10, focused(FocusDecay, logMistake(seglog.Planted{TrustDamage: true}))},
 	{"snapshot installed unchecked", 10, focused(FocusSnapshots, logMistake(seglog.Planted{TrustIncoming: true}))},
 	{"install without its marker", 130, focused(FocusSnapshots, logMistake(seglog.Planted{ForgetMarker: true}))},
-	{"truncation without its note", 170, focused(FocusVotes, logMistake(seglog.Planted{ForgetCut: true}))},
 	{"checkpoint not synced", 10, Config{ForgetSync: "checkpoint"}},
 	{"segments not synced", 10, Config{ForgetSync: "next.prepared"}},
-	{"received segments not synced", 60, Config{ForgetSync: "incoming/", Focus: FocusSnapshots}},
+	{"received segments not synced", 120, Config{ForgetSync: "incoming/", Focus: FocusSnapshots}},
 	{"folders not synced", 10, Config{ForgetDir: true}},
 	{"offsets read without asking whether one still leads", 40, Config{SkipBarrier: true, Focus: FocusLeaders}},
-	{"a member that lost its disk let in under its old id", 80, Config{NoVet: true}},
+	{"a member that lost its disk let in under its old id", 120, Config{NoVet: true}},
 }
 
 // TestPlantedMistakesAreFound is the proof that the checkers see something. The seeds that find a mistake are run without it, too:
