@@ -192,6 +192,8 @@ func (s *Service) refuse(err error) *Error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, shard.ErrUncertain): // it may wrap why
+		return &Error{CodeSystemError, OutcomeUnknown + " the leader of the broker group " + s.opts.Broker + " changed or stopped while it was stored: it may be stored or not, and who sends it again may store it twice", err}
 	case errors.Is(err, shard.ErrBusy):
 		return &Error{CodeSystemBusy, "[TOO MANY MESSAGES WAIT] the broker's limit of waiting bytes is reached, try again", err}
 	case errors.Is(err, shard.ErrTooLarge):
@@ -200,8 +202,6 @@ func (s *Service) refuse(err error) *Error {
 		return &Error{CodeServiceNotAvailable, "service not available now: no space left on the disk of the log; reads go on", err}
 	case errors.Is(err, shard.ErrNotLeader):
 		return &Error{CodeServiceNotAvailable, "service not available now: this member does not lead the broker group " + s.opts.Broker + ", a leader is being elected, try again", err}
-	case errors.Is(err, shard.ErrUncertain):
-		return &Error{CodeSystemError, OutcomeUnknown + " the leader of the broker group " + s.opts.Broker + " changed while it was stored: it may be stored or not, and who sends it again may store it twice", err}
 	case errors.Is(err, shard.ErrStopped), errors.Is(err, shard.ErrBehind):
 		return &Error{CodeServiceNotAvailable, "service not available now: " + err.Error(), err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

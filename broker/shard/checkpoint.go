@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -58,6 +59,12 @@ func (c *checkpoint) members() *pb.ConfState {
 		m.VotersOutgoing, m.Learners, m.LearnersNext, m.AutoLeave = j.Outgoing, j.Learners, j.LearnersNext, &j.AutoLeave
 	}
 	return m
+}
+
+// has says whether a member was one as of the checkpoint.
+func (c *checkpoint) has(id uint64) bool {
+	m := c.members()
+	return slices.Contains(slices.Concat(m.GetVoters(), m.GetVotersOutgoing(), m.GetLearners(), m.GetLearnersNext()), id)
 }
 
 type queueEnd struct {

@@ -192,6 +192,10 @@ func TestDamageFoundWhileRecoveringIsMended(t *testing.T) {
 	for s.Seals() {
 		s.Seal()
 	}
+	s.newest.Load().Voters = []uint64{1, 2, 3}
+	if err := s.saveCheckpoint(s.newest.Load()); err != nil {
+		t.Fatal(err)
+	}
 	disk = disk.Kill()
 	if err := errors.Join(disk.Remove("data/000000000001.idx"), disk.Remove("data/000000000001.ent"), disk.Flip("data/000000000001.seg", 5000, 2)); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ var (
 	ErrBehind    = errors.New("the indexes of too many segments could not be written, see the broker's log")
 	ErrTooLarge  = errors.New("more than one entry of the log may hold")
 	ErrNotLeader = errors.New("this member does not lead the broker group")
-	ErrUncertain = errors.New("the leader changed while it was stored: it may be stored or not")
+	ErrUncertain = errors.New("the leader changed or stopped while it was stored: it may be stored or not")
 	ErrStopped   = errors.New("the broker is stopping")
 )
 

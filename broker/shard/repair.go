@@ -11,6 +11,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
@@ -87,7 +88,7 @@ func (s *Shard) openLog() error {
 	}
 	err = open()
 	var damage *seglog.CorruptError
-	if errors.As(err, &damage) && len(o.Voters) > 1 {
+	if errors.As(err, &damage) && s.othersHad() {
 		if p, err = s.salvage(err, p); err == nil {
 			err = open()
 		}
@@ -106,7 +107,7 @@ func (s *Shard) openLog() error {
 func (s *Shard) recoverOrMend() error {
 	cause := s.recover()
 	var damage *seglog.CorruptError
-	if !errors.As(cause, &damage) || len(s.opts.Voters) <= 1 {
+	if !errors.As(cause, &damage) || !s.othersHad() {
 		return cause
 	}
 	if err := s.log.Close(); err != nil {
@@ -120,6 +121,25 @@ func (s *Shard) recoverOrMend() error {
 		return err
 	}
 	return s.recover()
+}
+
+// savedMembers are those of the newest checkpoint; of one that cannot be read, those with which the group began.
+func (s *Shard) savedMembers() *checkpoint {
+	if b, err := vfs.ReadFile(s.opts.FS, s.checkpointName(), checkpointMax); err == nil {
+		if c, err := decodeCheckpoint(b); err == nil {
+			return c
+		}
+	}
+	return &checkpoint{Voters: s.opts.Voters}
+}
+
+// othersHad says whether there were other members that have what this one had: a group may have begun with one member and have grown,
+// or have shrunk to one, which has the only copy.
+func (s *Shard) othersHad() bool { return othersVote(s.savedMembers().members(), s.opts.ID) }
+
+// othersVote says whether there is another voter. Those who learn do not count: they may have nothing yet.
+func othersVote(c *pb.ConfState, id uint64) bool {
+	return slices.ContainsFunc(slices.Concat(c.GetVoters(), c.GetVotersOutgoing()), func(v uint64) bool { return v != id })
 }
 
 // rememberVotes gives a log that was begun anew the votes of the damaged one.
@@ -139,16 +159,12 @@ func (s *Shard) salvage(cause error, old *promise) (*promise, error) {
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	p := &promise{Index: got.Index, Unknown: !got.Known, Hard: got.Hard, Voters: s.opts.Voters, Cause: cause.Error()}
+	members := s.savedMembers()
+	p := &promise{Index: got.Index, Unknown: !got.Known, Hard: got.Hard, Voters: members.Voters, Joint: members.Joint, Cause: cause.Error()}
 	if old != nil {
 		p.Index, p.Unknown = max(p.Index, old.Index), p.Unknown || old.Unknown
 		if old.Hard.Term > p.Hard.Term {
 			p.Hard = old.Hard
-		}
-	}
-	if b, err := vfs.ReadFile(s.opts.FS, s.checkpointName(), checkpointMax); err == nil {
-		if c, err := decodeCheckpoint(b); err == nil {
-			p.Voters, p.Joint = c.Voters, c.Joint
 		}
 	}
 	s.opts.Log.Error("the log is damaged: it is put aside, and fetched anew from the other members", "dir", s.opts.Dir, "err", cause)
@@ -240,7 +256,7 @@ func (s *Shard) forgetState() {
 // repairs says whether an error is damage of the log that the other members can mend.
 func (s *Shard) repairs(err error) bool {
 	var damage *seglog.CorruptError
-	return errors.As(err, &damage) && !s.alone() && s.log.Failed() == nil
+	return errors.As(err, &damage) && othersVote(s.conf, s.opts.ID) && s.log.Failed() == nil
 }
 
 // promised lets nothing pass to raft that would be wrong while the promise is not kept.
@@ -275,22 +291,48 @@ func (s *Shard) keepPromise() error {
 		}
 		return s.opts.FS.SyncDir(s.opts.Dir)
 	}
-	if s.needTicks++; s.needTicks%needEvery == 0 && s.fetch == nil && s.node.Lead() != 0 && (s.applied.Load() < p.Index || s.log.LastIndex() == 0) {
-		s.opts.Aside(s.node.Lead(), AsideNeed, binary.LittleEndian.AppendUint64(nil, s.log.LastIndex()))
+	if s.needTicks++; s.needTicks%needEvery != 0 {
+		return nil
+	}
+	last := s.log.LastIndex()
+	stands := last == s.needLast
+	s.needLast = last
+	if stands && s.fetch == nil && s.node.Lead() != 0 && (s.applied.Load() < p.Index || last == 0) {
+		s.opts.Aside(s.node.Lead(), AsideNeed, binary.LittleEndian.AppendUint64(nil, last))
 	}
 	return nil
 }
 
 // onNeed: a member lost its log. Raft believes that it has everything up to its last answer, so the snapshot must reach at least
-// as far: a segment is ended now, and its checkpoint is what the member gets.
+// as far: when none does, a segment is ended now, and its checkpoint is what the member gets. It asks until it has it: who cannot
+// take it, its disk being full, must not make this member end a segment each time.
 func (s *Shard) onNeed(a aside) {
 	if s.leaderTerm == 0 || len(a.body) != 8 {
 		return
 	}
-	if _, ok := s.needs[a.from]; !ok {
-		s.needs[a.from] = s.log.LastIndex()
-		s.wantSeal = true
+	if _, ok := s.needs[a.from]; ok {
+		return
 	}
+	has, had := binary.LittleEndian.Uint64(a.body), s.match(a.from)
+	if has > 0 && has >= had {
+		return // raft knows what it has, and sends it what follows
+	}
+	if c := s.newest.Load(); c != nil && c.Applied >= had && c.has(a.from) {
+		s.needs[a.from] = had
+		return
+	}
+	s.needs[a.from] = s.log.LastIndex()
+	s.wantSeal = true
+}
+
+// match is the newest entry that the leader knows a member to have had; 0: nothing is known.
+func (s *Shard) match(id uint64) (index uint64) {
+	s.node.Progress(func(member uint64, p tracker.Progress) {
+		if member == id {
+			index = p.Match
+		}
+	})
+	return index
 }
 
 // giveNeeded sends snapshots to who needs one, once a checkpoint reaches far enough.

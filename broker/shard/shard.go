@@ -107,6 +107,7 @@ type Shard struct {
 	peersTicks    int
 	promise       *promise // what a member whose log was damaged must have again; nil: nothing
 	needTicks     int
+	needLast      uint64            // newest entry when it was last looked whether something is needed
 	needs         map[uint64]uint64 // members that need a snapshot of at least this entry
 	wantSeal      bool
 	scrubbed      uint64    // segment; the scrubber's
@@ -161,6 +162,7 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
+	alone := s.alone() // the loop's, once that runs
 	s.others.Add(4)
 	go s.scrubber()
 	go s.syncer()
@@ -168,7 +170,7 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 	go s.server()
 	go s.loop()
 	s.inbox.kick()
-	if !s.alone() {
+	if !alone {
 		return s, nil
 	}
 	return s, s.waitReady(ctx)
@@ -317,7 +319,7 @@ func (s *Shard) heldUp(late time.Duration) {
 // turn takes what came in and does what can be done.
 func (s *Shard) turn() {
 	s.take()
-	if s.damage != nil && !s.alone() { // a group of one has no other copy: what can be read is served
+	if s.damage != nil && othersVote(s.conf, s.opts.ID) { // else there is no other copy: what can be read is served
 		s.fail(s.damage)
 	}
 	s.fail(s.hear())
@@ -509,7 +511,10 @@ func (s *Shard) syncer() {
 	defer s.others.Done()
 	for y := range s.syncs {
 		y.Run()
-		s.synced <- y
+		select {
+		case s.synced <- y:
+		case <-s.stopped: // that of a log that was replaced may lie there, and nobody takes it
+		}
 	}
 }
 
@@ -528,13 +533,18 @@ func (s *Shard) everySoOften(now time.Time) error {
 	return s.startSync()
 }
 
-// refuseAll answers everything that waits.
+// refuseAll answers everything that waits. Nothing was done of it but of what is on its way: that is in the log, perhaps in those of
+// other members, and may be committed by the next leader, or by this one after a restart.
 func (s *Shard) refuseAll(err error) {
 	s.take()
 	for _, p := range s.inflight {
-		s.finish(p, err)
+		s.finish(p, fmt.Errorf("%w: %w", ErrUncertain, err))
 	}
 	s.inflight = s.inflight[:0]
+	if s.changing != nil {
+		s.changing.done <- fmt.Errorf("%w: %w", ErrUncertain, err)
+		s.changing = nil
+	}
 	for _, b := range s.pending {
 		s.answer(b, err)
 	}
