@@ -227,10 +227,14 @@ func (s *Shard) stepRaft(m *pb.Message) error {
 	return nil
 }
 
-// roomFor says whether a follower's disk takes the entries. A log that must roll on a full disk is lost, so it does not try.
+// roomFor says whether a follower takes the entries. A log that must roll on a full disk is lost, so it does not try; and while
+// many segments wait for their checkpoints, which cannot be written, applying more would hold up the loop.
 func (s *Shard) roomFor(m *pb.Message) bool {
 	if len(m.Entries) == 0 {
 		return true
+	}
+	if len(s.seals)+inflightMax >= cap(s.seals) {
+		return false
 	}
 	n := s.slack
 	for _, e := range m.Entries {
