@@ -3,6 +3,7 @@ package seglog
 import (
 	"errors"
 	"io"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ type Salvaged struct {
 	Index, Term uint64 // of the newest entry; Known is false when it cannot be told
 	Known       bool
 }
+
+// nobody is a vote for no member: in a term in which a vote may have been lost, none is given.
+const nobody = math.MaxUint64
 
 // Salvage reads what record headers it can in the newest segment of a log that does not open. Headers are checksummed with the
 // segment's salt, so what it finds was written by this member.
@@ -104,5 +108,6 @@ func salvage(s *segment) (Salvaged, error) {
 		}
 	}
 	out.Hard.Term = max(out.Hard.Term, out.Term)
+	out.Hard.Vote = nobody // what is damaged may have been the record of a vote
 	return out, nil
 }
