@@ -96,8 +96,11 @@ func TestARemovedLeaderStepsDown(t *testing.T) {
 // A read error of the storage is this member's end, with its cause.
 func TestAReadErrorIsSaidAsTheCause(t *testing.T) {
 	m, broken := newMember(t, 1, []uint64{1}, vfs.NewMem()), errors.New("input/output error")
-	m.node.storage.failed = broken
-	if err := m.node.guarded(func() error { panic("unexpected error") }); !errors.Is(err, broken) {
+	err := m.node.guarded(func() error {
+		_ = m.node.storage.unread(broken)
+		panic("unexpected error")
+	})
+	if !errors.Is(err, broken) {
 		t.Fatalf("the cause is %v", err)
 	}
 }

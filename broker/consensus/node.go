@@ -92,11 +92,11 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
 	}
-	return &Node{opts: o, raw: raw, storage: s, members: changes{unread: o.Log.LastIndex()}}, nil
+	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, members: changes{unread: o.Log.LastIndex()}}, nil
 }
 
 // Campaign asks for leadership at once; a group of one needs no election time-out.
-func (n *Node) Campaign() error { return n.raw.Campaign() }
+func (n *Node) Campaign() error { return n.guarded(n.raw.Campaign) }
 
 // Tick is raft's clock.
 func (n *Node) Tick() error {
@@ -145,6 +145,7 @@ func (n *Node) guarded(f func() error) (err error) {
 		}
 		n.err = err
 	}()
+	n.storage.failed = nil // it was not why raft panics now
 	return f()
 }
 
@@ -367,7 +368,15 @@ type Read struct{ Number, Index uint64 }
 
 // ReadIndex asks a majority whether this member still leads; Reads gives the answer, or never does.
 func (n *Node) ReadIndex(number uint64) {
-	n.raw.ReadIndex(binary.LittleEndian.AppendUint64(nil, number))
+	_ = n.guarded(func() error { n.raw.ReadIndex(binary.LittleEndian.AppendUint64(nil, number)); return nil })
+}
+
+// Damage is what raft came upon in the log since the last call, while it read what another member lacks. It goes on: who has the only
+// copy must.
+func (n *Node) Damage() error {
+	err := n.storage.damage
+	n.storage.damage = nil
+	return err
 }
 
 // Reads gives the answers since the last call.
@@ -381,13 +390,17 @@ func (n *Node) Reads() []Read {
 func (n *Node) Lead() uint64 { return n.lead }
 
 // Transfer asks the leader (this member) to hand its office to another one.
-func (n *Node) Transfer(to uint64) { n.raw.TransferLeader(to) }
+func (n *Node) Transfer(to uint64) {
+	_ = n.guarded(func() error { n.raw.TransferLeader(to); return nil })
+}
 
 // Transferring says that this member is handing its office over; raft takes no proposals meanwhile.
 func (n *Node) Transferring() bool { return n.raw.BasicStatus().LeadTransferee != 0 }
 
 // ProposeConf proposes a change of members.
-func (n *Node) ProposeConf(cc pb.ConfChangeI) error { return n.raw.ProposeConfChange(cc) }
+func (n *Node) ProposeConf(cc pb.ConfChangeI) error {
+	return n.guarded(func() error { return n.raw.ProposeConfChange(cc) })
+}
 
 // Progress calls f for each other member with what this one, the leader, knows of it.
 func (n *Node) Progress(f func(id uint64, p tracker.Progress)) {

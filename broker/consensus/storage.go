@@ -16,7 +16,8 @@ type storage struct {
 	commit uint64 // at least this much is committed: what the checkpoint applied
 	recent recent
 
-	failed   error // a read that failed; raft panics then
+	failed   error // a read that failed; raft panics then, or does without
+	damage   error // the newest of them that is damage
 	snapshot func() (*pb.Snapshot, error)
 }
 
@@ -101,8 +102,7 @@ func (s *storage) read(index uint64) (*pb.Entry, error) {
 	case errors.Is(err, seglog.ErrCompacted):
 		return nil, raft.ErrCompacted
 	case err != nil:
-		s.failed = err
-		return nil, err
+		return nil, s.unread(err)
 	case next == index:
 		return nil, raft.ErrUnavailable
 	}
@@ -125,9 +125,20 @@ func (s *storage) Term(i uint64) (uint64, error) {
 	case errors.Is(err, seglog.ErrUnavailable):
 		return 0, raft.ErrUnavailable
 	case err != nil:
-		s.failed = err
+		_ = s.unread(err)
 	}
 	return t, err
+}
+
+// unread notes that an entry cannot be read, and gives what raft is told. Of a damaged one that it is gone: then raft offers a snapshot to
+// who lacks it, and panics when the entry is to be applied. Of any other error raft makes a panic.
+func (s *storage) unread(err error) error {
+	s.failed = err
+	if damage := new(seglog.CorruptError); errors.As(err, &damage) {
+		s.damage = err
+		return raft.ErrCompacted
+	}
+	return err
 }
 
 // LastIndex implements raft.Storage.

@@ -327,6 +327,7 @@ func (s *Shard) turn() {
 	if s.read() {
 		s.fail(s.pump())
 	}
+	s.damaged(s.node.Damage()) // for the next turn
 	if err := s.Failed(); err != nil {
 		s.refuseAll(err)
 	} else if leads, _ := s.node.Leader(); !leads {
