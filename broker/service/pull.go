@@ -13,6 +13,7 @@ import (
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
 // Limits of one answer.
@@ -123,8 +124,8 @@ func (s *Service) checkPullGroup(req *PullRequest) *Error {
 	if !known {
 		var err *Error
 		g, err = s.EnsureGroup(context.Background(), req.Group)
-		if err.NotLed() {
-			return nil // voted out a moment ago
+		if err.NotLed() || err != nil && errors.Is(err.Cause, shard.ErrNoSpace) {
+			return nil // voted out a moment ago; or reads go on while nothing, and so no new group, can be stored
 		}
 		if err != nil {
 			return err
