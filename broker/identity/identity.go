@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/vfs"
@@ -24,6 +25,8 @@ type file struct {
 	Node        uint64            `json:"node"`
 	Incarnation uint64            `json:"incarnation"`
 	Peers       map[uint64]uint64 `json:"peers"` // node → incarnation
+	// Groups are the broker groups of which this node has a member, with the nodes that founded them.
+	Groups map[string][]uint64 `json:"groups,omitempty"`
 }
 
 // Identity is this node's, and what it remembers of the others.
@@ -42,7 +45,7 @@ func Open(fsys vfs.FS, dir string, node uint64) (*Identity, error) {
 	i := &Identity{fs: fsys, path: filepath.Join(dir, fileName)}
 	b, err := vfs.ReadFile(fsys, i.path, fileMax)
 	if errors.Is(err, fs.ErrNotExist) {
-		i.file = file{version, node, rand.Uint64(), map[uint64]uint64{}}
+		i.file = file{Version: version, Node: node, Incarnation: rand.Uint64(), Peers: map[uint64]uint64{}}
 		return i, i.saveLocked()
 	}
 	if err == nil {
@@ -80,6 +83,46 @@ func (i *Identity) Vet(node, incarnation uint64) error {
 	if err := i.saveLocked(); err != nil {
 		delete(i.file.Peers, node)
 		return fmt.Errorf("remember node %d: %w", node, err)
+	}
+	return nil
+}
+
+// ErrLogGone refuses a member whose log was here and is not any more: it would vote without knowing what it promised.
+var ErrLogGone = errors.New("the member's log was here and is gone")
+
+// Check is asked before a member of a broker group is opened. empty: there is no log.
+func (i *Identity) Check(group string, founders []uint64, empty bool) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.file.Groups[group]
+	if !ok {
+		return nil
+	}
+	if empty {
+		return fmt.Errorf("broker group %s: %w: is a disk not mounted? If it is lost, the node joins again under a new id", group, ErrLogGone)
+	}
+	for _, id := range founders {
+		if !slices.Contains(known, id) {
+			return fmt.Errorf("broker group %s was founded by nodes %v, the configuration says %v: nodes that were added are not founders, or those that are new found a group of their own", group, known, founders)
+		}
+	}
+	return nil
+}
+
+// Opened remembers a broker group whose member was opened; it must be called before the member hears others.
+func (i *Identity) Opened(group string, founders []uint64) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if _, ok := i.file.Groups[group]; ok {
+		return nil
+	}
+	if i.file.Groups == nil {
+		i.file.Groups = map[string][]uint64{}
+	}
+	i.file.Groups[group] = founders
+	if err := i.saveLocked(); err != nil {
+		delete(i.file.Groups, group)
+		return fmt.Errorf("remember broker group %s: %w", group, err)
 	}
 	return nil
 }

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,7 +62,7 @@ func (n *node) startMembers(ctx context.Context) error {
 	}
 	n.onStop(func(context.Context) error { return m.net.Close() })
 	for _, name := range r.groups() {
-		if err := n.openMember(ctx, name); err != nil {
+		if err := n.openMember(ctx, who, name); err != nil {
 			return err
 		}
 	}
@@ -74,7 +78,7 @@ func (n *node) startMembers(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) openMember(ctx context.Context, name string) error {
+func (n *node) openMember(ctx context.Context, who *identity.Identity, name string) error {
 	r := &n.conf.Replication
 	addr := r.node(r.ID).Brokers[name]
 	store, err := netip.ParseAddrPort(addr)
@@ -84,11 +88,25 @@ func (n *node) openMember(ctx context.Context, name string) error {
 	b := &broker{name: name, dir: filepath.Join(n.conf.Dir, name), listen: addr, store: store}
 	n.brokers = append(n.brokers, b)
 	o := n.serviceOptions(b)
+	if err := who.Check(name, r.founders(), noLog(o.Dir)); err != nil {
+		return fmt.Errorf("%s: %w (replication.founders: %v)", o.Dir, err, r.founders())
+	}
 	o.MemberID, o.Voters = r.ID, r.founders()
 	o.Send = func(ms []*pb.Message) { n.members.net.Send(name, ms) }
 	o.Aside = func(to uint64, kind shard.AsideKind, body []byte) { n.members.net.Aside(name, to, uint8(kind), body) }
 	o.Led = func(st shard.Status) { n.led(b, st) }
-	return n.openBroker(ctx, b, o)
+	if err := n.openBroker(ctx, b, o); err != nil {
+		return err
+	}
+	return who.Opened(name, r.founders())
+}
+
+// noLog says that a member's folder has neither a log nor the note that a damaged one was put aside.
+func noLog(dir string) bool {
+	names, err := vfs.OS{}.List(dir)
+	return err != nil && errors.Is(err, fs.ErrNotExist) || err == nil && !slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasSuffix(name, ".seg") || name == "repair"
+	})
 }
 
 // hear lets messages in and tells the transport where the others are.
@@ -235,22 +253,46 @@ func (n *node) registerAs(b *broker, st shard.Status) {
 
 // balance gives groups back to the nodes that shall lead them, once those have what this node has.
 func (n *node) balance() {
-	since := map[string]time.Time{}
+	since := map[string]*wish{}
 	stop := rpc.Repeat(balanceEvery, func(now time.Time) {
 		for _, b := range n.brokers {
-			want := n.conf.Replication.preferred(b.name)
-			if !ready(b.svc.Shard().Status(), want) {
+			st, want := b.svc.Shard().Status(), n.conf.Replication.preferred(b.name)
+			if !st.Leads {
 				delete(since, b.name)
-			} else if at, ok := since[b.name]; !ok {
-				since[b.name] = now
-			} else if now.Sub(at) >= settledFor {
-				delete(since, b.name)
+				continue
+			}
+			if since[b.name] == nil {
+				since[b.name] = &wish{}
+			}
+			if since[b.name].due(now, ready(st, want)) {
 				n.log.Info("the group's leader moves back", "broker", b.name, "to", want)
 				b.svc.Shard().Transfer(want)
 			}
 		}
 	})
 	n.onStop(func(context.Context) error { stop(); return nil })
+}
+
+// wish is that another node leads, as long as this one does. Each try holds up the group for an election time-out when the other does
+// not take the office, as one whose log was damaged does not: so tries become rarer.
+type wish struct {
+	ready time.Time // since when the other could
+	tries int
+}
+
+const triesMax = 7 // then one in about ten minutes
+
+func (w *wish) due(now time.Time, ready bool) bool {
+	switch {
+	case !ready:
+		w.ready = time.Time{}
+	case w.ready.IsZero():
+		w.ready = now
+	case now.Sub(w.ready) >= settledFor<<w.tries:
+		w.ready, w.tries = time.Time{}, min(w.tries+1, triesMax)
+		return true
+	}
+	return false
 }
 
 // lagMax is how many entries a member may lack and still be handed the office.
@@ -262,7 +304,7 @@ func ready(st shard.Status, want uint64) bool {
 	}
 	for _, p := range st.Peers {
 		if p.ID == want {
-			return p.Active && p.State == "StateReplicate" && p.Match+lagMax >= st.Commit
+			return p.Active && !p.Learner && p.State == "StateReplicate" && p.Match+lagMax >= st.Commit
 		}
 	}
 	return false
