@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type broker struct {
 	notes  *notes.Log
 	store  netip.AddrPort // what clients dial
 	roll   atomic.Pointer[registrar.Registrar]
+
+	registering sync.Mutex
 
 	reigns  reigns
 	ledTerm uint64 // in which this member led as far as was noted; the shard's loop owns it

@@ -72,7 +72,7 @@ func (n *node) startMembers(ctx context.Context) error {
 		if err := n.startFront(b); err != nil {
 			return err
 		}
-		n.registerAs(b, b.svc.Shard().Status()) // it may have changed before there was somebody to tell
+		b.register() // it may have changed before there was somebody to tell
 	}
 	n.onStop(n.handOver)
 	return nil
@@ -159,7 +159,7 @@ func (n *node) leaderOf(b *broker) func() (string, bool) {
 
 // led tells of changes of leadership. It is called by the shard's loop.
 func (n *node) led(b *broker, st shard.Status) {
-	n.registerAs(b, st)
+	b.register()
 	b.reigns.note(st.Term, st.Lead)
 	if st.Leads {
 		n.log.Info("this member leads", "broker", b.name, "term", st.Term)
@@ -238,12 +238,16 @@ func (n *node) serveStream(_ uint64, c net.Conn) {
 	}
 }
 
-// registerAs tells the name servers under which id this member is.
-func (n *node) registerAs(b *broker, st shard.Status) {
+// register tells the name servers under which id this member is. Its start and the shard's loop may call it at once: each looks at what
+// is true now, and who looks later tells later.
+func (b *broker) register() {
 	roll := b.roll.Load()
 	if roll == nil {
 		return
 	}
+	b.registering.Lock()
+	defer b.registering.Unlock()
+	st := b.svc.Shard().Status()
 	id := int64(st.ID)
 	if st.Leads {
 		id = 0
