@@ -174,7 +174,10 @@ func (l *link) read(conn net.Conn) error {
 		if err := f.Decode(buf[:n]); err != nil {
 			return err
 		}
-		if e := l.answered(f.Opaque); e != nil && f.Response() {
+		if !f.Response() { // the leader asks something: its numbers are not ours
+			continue
+		}
+		if e := l.answered(f.Opaque); e != nil {
 			l.r.answered(e, &f)
 		}
 	}
