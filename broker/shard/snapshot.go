@@ -491,6 +491,11 @@ func (s *Shard) install(snap *pb.Snapshot) error {
 	}
 	s.newest.Store(c)
 	s.wakeReaders()
+	if s.fetch == nil { // segments that the source dropped while the rest was fetched
+		if err := s.clearIncoming(); err != nil {
+			s.opts.Log.Warn("what was fetched and not needed was not removed", "err", err)
+		}
+	}
 	s.event("snapshot", fmt.Sprintf("entries up to %d were taken from another member", c.Applied))
 	return nil
 }
