@@ -20,6 +20,9 @@ func Open(fs vfs.FS, dir string, opts Options) (*Log, error) {
 	}
 	l := &Log{fs: fs, dir: dir, opts: opts}
 	if err := l.open(); err != nil {
+		if segs := l.segments.Load(); segs != nil {
+			closeSegments(*segs)
+		}
 		if l.lock != nil {
 			l.lock.Close()
 		}
@@ -79,17 +82,22 @@ func (l *Log) create() error {
 
 // findSegments opens all segment files in order. A newest file without a valid header was made but never used: it is
 // removed. A file "next.prepared" is left from before and removed, too.
-func (l *Log) findSegments() ([]*segment, error) {
+func (l *Log) findSegments() (segs []*segment, err error) {
 	names, err := l.fs.List(l.dir)
 	if err != nil {
 		return nil, err
 	}
-	var segs []*segment
+	defer func() {
+		if err != nil {
+			closeSegments(segs)
+			segs = nil
+		}
+	}()
 	for i, name := range names {
 		full := filepath.Join(l.dir, name)
 		if name == prepared && !l.opts.ReadOnly {
 			if err := l.fs.Remove(full); err != nil {
-				return nil, err
+				return segs, err
 			}
 		}
 		seq, err := strconv.ParseUint(strings.TrimSuffix(name, ".seg"), 10, 64)
@@ -107,13 +115,19 @@ func (l *Log) findSegments() ([]*segment, error) {
 			}
 			l.opts.Log.Info("newest segment was never written to; removed", "segment", full)
 			if err := l.fs.Remove(full); err != nil {
-				return nil, err
+				return segs, err
 			}
 			continue
 		}
-		return nil, err
+		return segs, err
 	}
 	return segs, nil
+}
+
+func closeSegments(segs []*segment) {
+	for _, s := range segs {
+		s.file.Close()
+	}
 }
 
 func anySegment(names []string) bool {
@@ -138,6 +152,7 @@ func (l *Log) openSegment(name string, seq uint64) (*segment, error) {
 	}
 	var b [SegmentHeaderSize]byte
 	if _, err := f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		f.Close()
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if b == [SegmentHeaderSize]byte{} {

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/contrailmq/contrail/broker/vfs"
@@ -25,5 +26,57 @@ func TestSalvageDoesNotVoteInATermOfWhichItMayHaveForgotten(t *testing.T) {
 	}
 	if got, err := Salvage(disk, l.dir); err != nil || got.Hard.Term != 5 || got.Hard.Vote != nobody {
 		t.Fatalf("salvaged %+v, %v", got, err)
+	}
+}
+
+// counted counts open files.
+type counted struct {
+	vfs.FS
+	open int
+}
+
+type countedFile struct {
+	vfs.File
+	fs *counted
+}
+
+func (c *counted) Open(name string) (vfs.File, error) {
+	f, err := c.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	c.open++
+	return &countedFile{f, c}, nil
+}
+
+func (f *countedFile) Close() error {
+	f.fs.open--
+	return f.File.Close()
+}
+
+// A log that does not open, and is put aside by a running process, left the files of all its segments open.
+func TestALogThatDoesNotOpenLeavesNoFileOpen(t *testing.T) {
+	disk := vfs.NewMem()
+	l := mustOpen(t, disk)
+	for range 3 {
+		entries(t, l, 2, 1000)
+		if err := l.Roll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries(t, l, 2, 1000)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Flip(segmentName(l.dir, 2), 20, 1); err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{FS: disk}
+	_, err := Open(c, l.dir, Options{SegmentBytes: SegmentBytesMin, Foreground: true})
+	if damage := new(CorruptError); !errors.As(err, &damage) {
+		t.Fatal(err)
+	}
+	if c.open != 0 {
+		t.Fatalf("%d files are open", c.open)
 	}
 }
