@@ -60,13 +60,7 @@ func (v *Verdict) problem(format string, args ...any) {
 // what a worker sent to a queue one after the other is there in that order. Offsets are dense, or the drain had failed.
 func Judge(hist []Sent, found Found) *Verdict {
 	v := &Verdict{}
-	copies, sent, first := map[string]int{}, map[string]bool{}, map[Place]int64{}
-	for place := range found {
-		q := Place{place.Group, place.Queue, 0}
-		if begin, ok := first[q]; !ok || place.Offset < begin {
-			first[q] = place.Offset
-		}
-	}
+	copies, sent, first := map[string]int{}, map[string]bool{}, firsts(found)
 	for _, id := range found {
 		copies[id]++
 	}
@@ -130,17 +124,29 @@ func (v *Verdict) order(hist []Sent) {
 	}
 }
 
-// Same compares what two members gave.
+// Same compares what two members gave, from the first offset on that both have: retention may take more between two drains.
 func Same(a, b Found) error {
-	for place, id := range a {
-		if b[place] != id {
-			return fmt.Errorf("%v: one member has %q, another %q", place, id, b[place])
+	for _, pair := range [][2]Found{{a, b}, {b, a}} {
+		first := firsts(pair[1])
+		for place, id := range pair[0] {
+			if other := pair[1][place]; other != id && place.Offset >= first[Place{place.Group, place.Queue, 0}] {
+				return fmt.Errorf("%v: one member has %q, another %q", place, id, other)
+			}
 		}
 	}
-	if len(a) != len(b) {
-		return fmt.Errorf("one member has %d messages, another %d", len(a), len(b))
-	}
 	return nil
+}
+
+// firsts gives the first offset of each queue.
+func firsts(found Found) map[Place]int64 {
+	first := map[Place]int64{}
+	for place := range found {
+		q := Place{place.Group, place.Queue, 0}
+		if begin, ok := first[q]; !ok || place.Offset < begin {
+			first[q] = place.Offset
+		}
+	}
+	return first
 }
 
 // SameLogs compares the entries that the three members of each group have on disk, in copies that are made while they run.
