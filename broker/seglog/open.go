@@ -121,7 +121,10 @@ func (l *Log) findSegments() (segs []*segment, err error) {
 		}
 		return segs, err
 	}
-	return segs, nil
+	if len(segs) > 0 {
+		err = checkFirst(names, segs[0])
+	}
+	return segs, err
 }
 
 func closeSegments(segs []*segment) {

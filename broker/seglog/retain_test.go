@@ -79,3 +79,34 @@ func TestReadingWhatRetentionTakesIsNoDamage(t *testing.T) {
 		_ = l.Close()
 	}
 }
+
+// TestALostSegmentIsDamage: retention takes a segment's entry table first, so a table without its segment is no retention.
+func TestALostSegmentIsDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	l, err := Open(fs, "log", Options{SegmentBytes: SegmentBytesMin, Foreground: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := uint64(1); len(l.Segments()) < 5; i++ {
+		if _, err := l.Append(Entry{Index: i, Term: 1, Data: make([]byte, 4000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.DropBefore(l.Segments()[2].FirstIndex); n != 2 || err != nil {
+		t.Fatalf("%d segments dropped: %v", n, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = Open(fs, "log", Options{SegmentBytes: SegmentBytesMin, Foreground: true}); err != nil {
+		t.Fatalf("after retention: %v", err)
+	}
+	lost := l.Segments()[0].Name
+	if err := errors.Join(l.Close(), fs.Remove(lost)); err != nil {
+		t.Fatal(err)
+	}
+	var damage *CorruptError
+	if _, err := Open(fs, "log", Options{SegmentBytes: SegmentBytesMin, Foreground: true}); !errors.As(err, &damage) || damage.Segment != lost {
+		t.Fatalf("a lost segment was not noticed: %v", err)
+	}
+}
