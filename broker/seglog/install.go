@@ -146,6 +146,9 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 	var next segmentHeader
 	for seq := first; seq <= last; seq++ {
 		s, err := l.openSegment(filepath.Join(l.IncomingDir(), SegmentFile(seq)), seq)
+		if errors.Is(err, errNoHeader) {
+			err = &CorruptError{SegmentFile(seq), 0, err.Error()}
+		}
 		if err != nil {
 			return next, err
 		}

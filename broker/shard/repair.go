@@ -376,6 +376,20 @@ func (s *Shard) endSegment() error {
 	return s.send(p)
 }
 
+// stillDamaged reads the segment again: who reported it may have read a log that was put aside since.
+func (s *Shard) stillDamaged(err error) bool {
+	var damage *seglog.CorruptError
+	if !errors.As(err, &damage) {
+		return false
+	}
+	for _, seg := range s.log.Segments() {
+		if seg.Name == damage.Segment {
+			return s.log.Verify(seg.Seq) != nil
+		}
+	}
+	return false
+}
+
 // damaged is told by readers and by the scrubber; the loop repairs.
 func (s *Shard) damaged(err error) {
 	var damage *seglog.CorruptError

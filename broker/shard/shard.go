@@ -319,7 +319,7 @@ func (s *Shard) heldUp(late time.Duration) {
 // turn takes what came in and does what can be done.
 func (s *Shard) turn() {
 	s.take()
-	if s.damage != nil && othersVote(s.conf, s.opts.ID) { // else there is no other copy: what can be read is served
+	if s.damage != nil && othersVote(s.conf, s.opts.ID) && s.stillDamaged(s.damage) { // else there is no other copy: what can be read is served
 		s.fail(s.damage)
 	}
 	s.fail(s.hear())

@@ -366,7 +366,11 @@ func (s *Shard) arrived(f *fetch) error {
 	if err != nil {
 		s.opts.Log.Warn("what was fetched is damaged; it is fetched again", "from", f.message.GetFrom(), "err", err)
 		s.event("snapshot", fmt.Sprintf("what member %d sent is damaged and fetched again: %v", f.message.GetFrom(), err))
-		return s.clearIncoming()
+		var damage *seglog.CorruptError
+		if errors.As(err, &damage) || errors.Is(err, errIncoming) {
+			return s.clearIncoming()
+		}
+		return nil // the disk did not do it: what is there stays for the next try
 	}
 	s.incoming = in
 	return s.stepRaft(f.message)
@@ -378,11 +382,16 @@ func (s *Shard) checkIncomingState(index uint64) error {
 		return err
 	}
 	c, err := decodeCheckpoint(b)
-	if err == nil && c.Applied != index {
-		err = fmt.Errorf("the checkpoint holds entry %d, the snapshot %d", c.Applied, index)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errIncoming, err)
 	}
-	return err
+	if c.Applied != index {
+		return fmt.Errorf("%w: it holds entry %d, the snapshot %d", errIncoming, c.Applied, index)
+	}
+	return nil
 }
+
+var errIncoming = errors.New("the checkpoint that was fetched is not the snapshot's")
 
 // openWanted opens the next file where it ends: what is there came earlier.
 func (s *Shard) openWanted() error {
