@@ -232,3 +232,30 @@ func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
 		t.Fatalf("the newest checkpoint is %+v", c)
 	}
 }
+
+// Retention took a segment of the snapshot that had been offered, and the same list was offered for ever (seed 1966).
+func TestASnapshotIsOfferedWithoutWhatRetentionTook(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	topic, rng := s.Index().Lookup("orders"), rand.New(rand.NewPCG(1, 1))
+	for len(s.Log().Segments()) < 5 {
+		s.Submit(batch(topic, nil, 20, rng, func(*Batch) {}))
+		settle(t, s)
+	}
+	for s.Seals() {
+		s.Seal()
+	}
+	before, err := s.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := s.Log().Segments()[2]
+	if err := s.drop(kept.Seq, kept.FirstIndex, 2); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.snapshot()
+	if err != nil || bytes.Equal(before.Data, after.Data) || bytes.Contains(after.Data, []byte(seglog.SegmentFile(1))) {
+		t.Fatalf("offered after segments went: %s (%v)", after.GetData(), err)
+	}
+}

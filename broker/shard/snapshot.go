@@ -59,6 +59,7 @@ type manifestFile struct {
 // offer is a snapshot that was offered last: its checkpoint stays in memory, because the file is replaced at the next seal.
 type offer struct {
 	index      uint64
+	first      uint64 // segment
 	checkpoint []byte
 	message    *pb.Snapshot
 }
@@ -112,7 +113,7 @@ func (s *Shard) snapshot() (*pb.Snapshot, error) {
 	if c == nil || c.Applied+1 < s.log.FirstIndex() {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	if o := s.offered.Load(); o != nil && o.index == c.Applied {
+	if o := s.offered.Load(); o != nil && o.index == c.Applied && o.first == s.log.Segments()[0].Seq { // else retention took some of it
 		return o.message, nil
 	}
 	o, err := s.makeOffer(c)
@@ -152,7 +153,7 @@ func (s *Shard) makeOffer(c *checkpoint) (*offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &offer{c.Applied, b, &pb.Snapshot{Data: data, Metadata: &pb.SnapshotMetadata{ConfState: c.members(), Index: &c.Applied, Term: &c.Term}}}, nil
+	return &offer{c.Applied, m.First, b, &pb.Snapshot{Data: data, Metadata: &pb.SnapshotMetadata{ConfState: c.members(), Index: &c.Applied, Term: &c.Term}}}, nil
 }
 
 // lookAfter is called with each tick: the leader offers a snapshot again to who does not ask for it, and a member asks again for
