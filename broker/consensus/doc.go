@@ -5,8 +5,9 @@
 // Recent entries are kept in memory between append and apply, so that applying reads no disk.
 //
 // Invariants: responses of a Write are stepped only after its bytes are as durable as the mode demands, in order. The
-// hard state is written only when term or vote changed (a commit index may be lost; raft finds it again). Entries are
-// applied in order and once. Applied never passes the commit index.
+// hard state is written when term or vote changed, and when a change of members is known to be committed; any other commit index
+// may be lost, raft finds it again. A vote waits for its sync whatever the mode. Entries are applied in order and once. What raft
+// panics about ends this member with an error. Applied never passes the commit index.
 //
 // Goroutines: none; everything belongs to the caller's one goroutine, except the sync that Options.Sync runs elsewhere and
 // whose end the caller reports with Synced.

@@ -76,6 +76,7 @@ type Node struct {
 	lead    uint64
 	state   raft.StateType
 	term    uint64
+	commit  uint64
 	err     error
 	members changes
 }
@@ -92,7 +93,7 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
 	}
-	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, members: changes{unread: o.Log.LastIndex()}}, nil
+	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, commit: o.Applied, members: changes{unread: o.Log.LastIndex()}}, nil
 }
 
 // Campaign asks for leadership at once; a group of one needs no election time-out.
@@ -153,7 +154,7 @@ func (n *Node) guarded(f func() error) (err error) {
 func (n *Node) Leader() (bool, uint64) { return n.state == raft.StateLeader, n.term }
 
 // Commit is the commit index.
-func (n *Node) Commit() uint64 { return n.raw.BasicStatus().GetCommit() }
+func (n *Node) Commit() uint64 { return n.commit }
 
 // Process takes raft's next effects: writes go to the log's page cache at once; apply is called for each committed entry.
 // more says that there may be further effects. After an error the member must not be used.
@@ -208,7 +209,7 @@ func (n *Node) note(rd raft.Ready) {
 		n.state, n.lead = rd.RaftState, rd.Lead
 	}
 	if !raft.IsEmptyHardState(rd.HardState) {
-		n.term = rd.GetTerm()
+		n.term, n.commit = rd.GetTerm(), rd.GetCommit()
 	}
 }
 

@@ -18,5 +18,6 @@
 // Sync, SetHardState, TruncateFrom belong to one goroutine; reading is safe for all at any time.
 //
 // Files: format.go (bytes), segment.go (one file), open.go (recovery), append.go (writer), prepare.go (next file),
-// read.go (readers), table.go (entry tables), retain.go. FORMAT: see format.go.
+// read.go (readers), table.go (entry tables), retain.go, cut.go (a note of a cut that a crash may interrupt), install.go (segments of
+// another member take the place of all), restart.go (a damaged log begins anew). FORMAT: see format.go.
 package seglog

@@ -66,16 +66,12 @@ func (s *Service) inspectBrokerGroup(n *inspect.Node) inspect.BrokerGroup {
 	return g
 }
 
-var raftStates = map[string]string{"StateReplicate": "replicating", "StateProbe": "probing", "StateSnapshot": "snapshot"}
-
 func inspectMember(id uint64, st *shard.Status) inspect.BrokerMember {
 	m := inspect.BrokerMember{ID: id, State: "unknown"}
-	for _, p := range st.Peers {
-		if p.ID == id {
-			m.State, m.Active, m.MatchIndex = raftStates[p.State], p.Active, p.Match
-			m.LagEntries = max(st.Commit, p.Match) - p.Match
-		}
-		if p.ID == id && p.Learner {
+	if p, ok := st.Peer(id); ok {
+		m.State, m.Active, m.MatchIndex = p.State, p.Active, p.Match
+		m.LagEntries = max(st.Commit, p.Match) - p.Match
+		if p.Learner {
 			m.State = "learner"
 		}
 	}

@@ -16,21 +16,7 @@ const (
 	learnEvery     = 500 * time.Millisecond
 	learnSay       = 10 * time.Second // how often a learner's progress is told
 	learnMax       = 24 * time.Hour   // until a member that does not catch up is given up
-	closeEnough    = 100              // entries that a member may lack and still be handed the office, or vote
 )
-
-// peer finds a member in what the leader knows.
-func peer(st *shard.Status, id uint64) (shard.Peer, bool) {
-	i := slices.IndexFunc(st.Peers, func(p shard.Peer) bool { return p.ID == id })
-	if i < 0 {
-		return shard.Peer{}, false
-	}
-	return st.Peers[i], true
-}
-
-func caughtUp(st *shard.Status, p shard.Peer) bool {
-	return p.Active && p.State == "StateReplicate" && p.Match+closeEnough >= st.Commit
-}
 
 // MoveLeader hands this leader's office to another member.
 func (s *Service) MoveLeader(to uint64) *Error {
@@ -38,13 +24,13 @@ func (s *Service) MoveLeader(to uint64) *Error {
 		return err
 	}
 	st := s.shard.Status()
-	p, ok := peer(&st, to)
+	p, ok := st.Peer(to)
 	switch {
 	case to == st.ID:
 		return nil
 	case !ok || p.Learner:
 		return Refuse(CodeInvalidParameter, "member %d cannot lead broker group %s; possible are %v", to, s.opts.Broker, st.Members.Voters)
-	case !caughtUp(&st, p):
+	case !p.CaughtUp(st.Commit):
 		return Refuse(CodeInvalidParameter, "member %d has entry %d of %d: it must have caught up before it can lead", to, p.Match, st.Commit)
 	}
 	s.happened("leader-move", "", "", fmt.Sprintf("%s: member %d shall lead in place of %d", s.opts.Broker, to, st.ID))
@@ -135,8 +121,8 @@ func (s *Service) learn(id uint64) error {
 		if !st.Leads {
 			return shard.ErrNotLeader
 		}
-		p, ok := peer(&st, id)
-		if ok && caughtUp(&st, p) {
+		p, ok := st.Peer(id)
+		if ok && p.CaughtUp(st.Commit) {
 			return nil
 		}
 		if time.Since(said) >= learnSay {

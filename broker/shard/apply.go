@@ -39,25 +39,26 @@ func (s *Shard) apply(c consensus.Committed) error {
 	}
 	s.changed(c)
 	s.leaveJoint()
+	s.decide(c)
 	if n := len(s.inflight); n > 0 && s.inflight[0].index == c.Index {
 		p := s.inflight[0]
 		s.inflight = append(s.inflight[:0], s.inflight[1:]...)
-		var err error
-		if p.term != c.Term {
-			err = ErrUncertain
+		if p.term == c.Term {
+			s.complete(p)
+		} else { // voted out and in again within one step: another entry took its place
+			s.finish(p, ErrNotLeader)
 		}
-		s.complete(p, err)
 	}
 	return nil
 }
 
-func (s *Shard) complete(p *proposal, err error) {
-	formed, index, told := p.formed, p.index, s.opts.Times != nil && len(p.batches) > 0 && err == nil
+func (s *Shard) complete(p *proposal) {
+	formed, index, told := p.formed, p.index, s.opts.Times != nil && len(p.batches) > 0
 	var committed int64
 	if told {
 		committed = s.opts.Now().UnixMicro()
 	}
-	s.finish(p, err)
+	s.finish(p, nil)
 	if told {
 		synced := s.syncedAt
 		if !s.opts.Durable {

@@ -3,15 +3,21 @@
 //
 // Words: a Batch is the messages that one connection read in one go. While a sync runs, batches gather; when it ends they
 // become the next entry (group commit), at most about EntryBytes of them. A checkpoint is the state as of a segment's end; it
-// is written when the segment's sidecar is. Recovery loads it and replays the segments behind it through raft.
+// is written when the segment's sidecar is. Recovery loads it and replays the segments behind it through raft. A member is this
+// shard, or the same broker group's on another node; asides are what members tell each other besides raft's messages. A mark is
+// the hash of a checkpoint, which members compare. A promise is how far a member's log reached before it was found to be damaged.
 //
-// Invariants: a Batch is answered exactly once, after its entry was applied, so after it was committed. Message offsets and
-// positions are given when the entry is formed, by the leader, only after it applied an entry of its own term. What apply
-// does depends on nothing but the log's bytes. When the log fails, every batch is refused and nothing is applied any more.
+// Invariants: a Batch is answered exactly once: as stored after its entry was applied, so after it was committed; as not stored
+// only when that is certain; else with ErrUncertain. Message offsets and positions are given when the entry is formed, by the
+// leader, only after it applied an entry of its own term. What apply does depends on nothing but the log's bytes. When the log
+// fails, every batch is refused and nothing is applied any more. A member with a promise neither votes nor asks for votes. Segments
+// end with the same entries on every member, but for one that was ended early.
 //
-// Goroutines: loop (owner), syncer (runs fdatasync), sealer (writes sidecars and checkpoints). Submit, Do and all readers
-// may be called from anywhere. Batch.Done and Options.Stored are called by the loop and must not block.
+// Goroutines: loop (owner), syncer (runs fdatasync), sealer (writes sidecars and checkpoints), server (reads pieces of a snapshot for
+// other members), scrubber (checks sealed segments). Submit, Do, Receive, Aside and all readers may be called from anywhere.
+// Batch.Done and the Options' functions are called by the loop, Aside also by the server, and must not block.
 //
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
-// checkpoint.go, retention.go, trail.go (the log as the trail reads it).
+// voted_out.go, checkpoint.go, retention.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of
+// members), read.go (read barriers), snapshot.go, repair.go (damaged logs), marks.go, stepper.go and planted.go (the simulator's).
 package shard

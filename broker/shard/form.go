@@ -18,6 +18,7 @@ type proposal struct {
 	commands []command
 	formed   int64 // µs
 	alone    bool  // nothing is proposed behind it before it was applied
+	ticks    int   // since this member was voted out
 }
 
 // roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -40,12 +41,46 @@ type Members struct {
 type Peer struct {
 	ID      uint64
 	Match   uint64 // newest entry that it is known to have
-	State   string // probe, replicate, snapshot
+	State   string // one of the states below
 	Active  bool   // it was heard of lately
 	Learner bool
 }
 
-// Status may be asked by anybody; it is as old as the loop's last turn.
+// States of a member as its leader sends to it.
+const (
+	StateReplicating = "replicating"
+	StateProbing     = "probing" // what it has is not known
+	StateSnapshot    = "snapshot"
+)
+
+var raftStates = map[tracker.StateType]string{
+	tracker.StateReplicate: StateReplicating, tracker.StateProbe: StateProbing, tracker.StateSnapshot: StateSnapshot,
+}
+
+// closeEnough is how many entries a member may lack and still lead, or vote, at once.
+const closeEnough = 100
+
+// CaughtUp says that a member has what its leader has committed, or nearly.
+func (p Peer) CaughtUp(commit uint64) bool {
+	return p.Active && p.State == StateReplicating && p.Match+closeEnough >= commit
+}
+
+// Peer finds a member in what the leader knows.
+func (st *Status) Peer(id uint64) (Peer, bool) {
+	i := slices.IndexFunc(st.Peers, func(p Peer) bool { return p.ID == id })
+	if i < 0 {
+		return Peer{}, false
+	}
+	return st.Peers[i], true
+}
+
+// CanLead says that this member leads and could hand its office to another one now.
+func (st *Status) CanLead(id uint64) bool {
+	p, ok := st.Peer(id)
+	return ok && st.Leads && id != st.ID && !p.Learner && p.CaughtUp(st.Commit)
+}
+
+// Status may be asked by anybody. Who leads is as of the loop's last turn, the rest as of its last tick.
 func (s *Shard) Status() Status {
 	if st := s.status.Load(); st != nil {
 		return *st
@@ -56,12 +91,18 @@ func (s *Shard) Status() Status {
 // Leads says that this member may answer as the leader of its group.
 func (s *Shard) Leads() bool { return s.Status().Leads }
 
-// tell makes the status known when it changed.
+// tell makes the status known when leadership changed, and with each tick.
 func (s *Shard) tell() {
-	st := s.seen()
-	changed := st.Lead != s.told.Lead || st.Term != s.told.Term || st.Leads != s.told.Leads
-	if !changed && st.Commit == s.told.Commit && st.Applied == s.told.Applied && s.status.Load() != nil {
+	_, term := s.node.Leader()
+	lead, leads := s.node.Lead(), s.leaderTerm != 0 && s.Failed() == nil
+	changed := lead != s.told.Lead || term != s.told.Term || leads != s.told.Leads
+	if !changed && !s.untold {
 		return
+	}
+	s.untold = false
+	st := Status{
+		ID: s.opts.ID, Lead: lead, Term: term, Leads: leads, Commit: s.node.Commit(), Applied: s.applied.Load(),
+		Members: Members{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetVotersOutgoing()}, Peers: s.peers,
 	}
 	s.told = st
 	s.status.Store(&st)
@@ -70,18 +111,9 @@ func (s *Shard) tell() {
 	}
 }
 
-func (s *Shard) seen() Status {
-	_, term := s.node.Leader()
-	st := Status{
-		ID: s.opts.ID, Lead: s.node.Lead(), Term: term, Leads: s.leaderTerm != 0 && s.Failed() == nil, Commit: s.node.Commit(), Applied: s.applied.Load(),
-		Members: Members{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetVotersOutgoing()},
-	}
-	st.Peers = s.peers
-	return st
-}
-
 // lookAround notes, now and then, what the leader knows of the members, and tells the others once a second.
 func (s *Shard) lookAround() {
+	s.untold = true
 	leads, term := s.node.Leader()
 	if s.alone() || !leads {
 		if s.node.Lead() == 0 {
@@ -89,14 +121,13 @@ func (s *Shard) lookAround() {
 		}
 		return
 	}
-	s.peers = []Peer{{s.opts.ID, s.log.LastIndex(), "StateReplicate", true, false}}
+	s.peers = []Peer{{s.opts.ID, s.log.LastIndex(), StateReplicating, true, false}}
 	s.node.Progress(func(id uint64, p tracker.Progress) {
 		if s.unheard[id]++; p.RecentActive {
 			s.unheard[id] = 0
 		}
-		s.peers = append(s.peers, Peer{id, p.Match, p.State.String(), s.unheard[id] < unheardMax, p.IsLearner})
+		s.peers = append(s.peers, Peer{id, p.Match, raftStates[p.State], s.unheard[id] < unheardMax, p.IsLearner})
 	})
-	s.told.Commit = 0 // tell again
 	if s.peersTicks++; s.peersTicks%peersEvery == 0 {
 		s.tellPeers(term)
 	}
@@ -125,7 +156,6 @@ func (s *Shard) onPeers(a aside) {
 	var peers []Peer
 	if json.Unmarshal(a.body[8:], &peers) == nil {
 		s.peers = peers
-		s.told.Commit = 0
 	}
 }
 

@@ -205,15 +205,8 @@ func (s *Shard) putAside(p *promise) error {
 func (s *Shard) repair(cause error) error {
 	s.opts.Log.Error("the log is damaged: it is put aside, and fetched anew from the other members", "dir", s.opts.Dir, "err", cause)
 	s.event("log-damaged", cause.Error())
-	for _, p := range s.inflight {
-		s.finish(p, ErrUncertain)
-	}
-	s.inflight, s.leaderTerm, s.syncing = s.inflight[:0], 0, nil
-	if s.changing != nil {
-		s.changing.done <- ErrUncertain
-		s.changing = nil
-	}
-	s.refuseAll(ErrNotLeader)
+	s.leaderTerm, s.syncing = 0, nil
+	s.abandon(ErrNotLeader)
 	s.tell() // before the state goes: whoever reads it looks afterwards whether this member still leads
 	s.offsets.Forget()
 	s.dropFetch()

@@ -30,7 +30,7 @@ func TestWhatIsOnItsWayIsNotKnownToBeUndone(t *testing.T) {
 		if len(s.inflight) == 0 {
 			t.Fatal("nothing is on its way")
 		}
-		s.refuseAll(why)
+		s.abandon(why)
 		if !errors.Is(got, ErrUncertain) {
 			t.Errorf("the answer is %v", got)
 		}

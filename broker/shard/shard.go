@@ -81,6 +81,7 @@ type Shard struct {
 	pending       []*Batch
 	commands      []command
 	inflight      []*proposal
+	orphans       []*proposal // that were on their way when this member was voted out
 	nextPos       int64
 	slack         int64  // what an entry may need besides its messages
 	lastMicros    int64  // of the newest entry formed; no later one says an earlier time
@@ -102,6 +103,7 @@ type Shard struct {
 	messages      []*pb.Message
 	asides        []aside
 	told          Status
+	untold        bool // a tick came since
 	peers         []Peer
 	unheard       map[uint64]int // ticks since a member was last active
 	peersTicks    int
@@ -296,7 +298,7 @@ func (s *Shard) loop() {
 			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))
 		case <-s.stop:
-			s.refuseAll(ErrStopped)
+			s.abandon(ErrStopped)
 			return
 		}
 		s.turn()
@@ -329,7 +331,7 @@ func (s *Shard) turn() {
 	}
 	s.damaged(s.node.Damage()) // for the next turn
 	if err := s.Failed(); err != nil {
-		s.refuseAll(err)
+		s.abandon(err)
 	} else if leads, _ := s.node.Leader(); !leads {
 		s.refuseAll(ErrNotLeader)
 	}
@@ -349,6 +351,7 @@ func (s *Shard) tick(now time.Time) error {
 	if err := s.keepPromise(); err != nil {
 		return err
 	}
+	s.giveUpOrphans()
 	s.giveNeeded()
 	s.lookAfter()
 	s.lookAround()
@@ -423,17 +426,8 @@ func (s *Shard) lead() {
 		if !s.opts.Planted.KeepNoted {
 			s.offsets.Forget()
 		}
-		var uncertain error = ErrUncertain
-		if s.opts.Planted.AnswerUncertain {
-			uncertain = nil
-		}
-		for _, p := range s.inflight {
-			s.finish(p, uncertain)
-		}
-		s.inflight = s.inflight[:0]
-		if s.changing != nil {
-			s.changing.done <- ErrUncertain
-			s.changing = nil
+		if s.votedOut(); s.opts.Planted.AnswerUncertain {
+			s.answerOrphans(func(*proposal) (bool, error) { return true, nil })
 		}
 		s.refuseAll(ErrNotLeader)
 	}
@@ -442,6 +436,8 @@ func (s *Shard) lead() {
 // startLeading is called when the first entry of the own term was applied: from here on positions are known.
 func (s *Shard) startLeading(term uint64) {
 	s.leaderTerm = term
+	s.votedOut() // of an earlier term, when that ended within one step
+	s.supplant()
 	if !s.opts.Planted.KeepNoted {
 		s.offsets.Forget() // what was noted as leadership went, in an earlier term
 	}
@@ -534,16 +530,11 @@ func (s *Shard) everySoOften(now time.Time) error {
 	return s.startSync()
 }
 
-// refuseAll answers everything that waits. Nothing was done of it but of what is on its way: that is in the log, perhaps in those of
-// other members, and may be committed by the next leader, or by this one after a restart.
+// refuseAll answers everything that was not begun, and a change of members that was: nobody looks for its entry any more.
 func (s *Shard) refuseAll(err error) {
 	s.take()
-	for _, p := range s.inflight {
-		s.finish(p, fmt.Errorf("%w: %w", ErrUncertain, err))
-	}
-	s.inflight = s.inflight[:0]
 	if s.changing != nil {
-		s.changing.done <- fmt.Errorf("%w: %w", ErrUncertain, err)
+		s.changing.done <- fmt.Errorf("%w: %v", ErrUncertain, err) // not to be taken for the refusal that it names
 		s.changing = nil
 	}
 	for _, b := range s.pending {

@@ -268,7 +268,7 @@ func (n *node) balance() {
 			if since[b.name] == nil {
 				since[b.name] = &wish{}
 			}
-			if since[b.name].due(now, ready(st, want)) {
+			if since[b.name].due(now, st.CanLead(want)) {
 				n.log.Info("the group's leader moves back", "broker", b.name, "to", want)
 				b.svc.Shard().Transfer(want)
 			}
@@ -299,21 +299,6 @@ func (w *wish) due(now time.Time, ready bool) bool {
 	return false
 }
 
-// lagMax is how many entries a member may lack and still be handed the office.
-const lagMax = 100
-
-func ready(st shard.Status, want uint64) bool {
-	if !st.Leads || st.ID == want {
-		return false
-	}
-	for _, p := range st.Peers {
-		if p.ID == want {
-			return p.Active && !p.Learner && p.State == "StateReplicate" && p.Match+lagMax >= st.Commit
-		}
-	}
-	return false
-}
-
 // handOver lets other nodes lead before this one stops, so that no request fails.
 func (n *node) handOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, handOverFor)
@@ -321,7 +306,7 @@ func (n *node) handOver(ctx context.Context) error {
 	for _, b := range n.brokers {
 		st := b.svc.Shard().Status()
 		for _, p := range st.Peers {
-			if p.ID != st.ID && ready(st, p.ID) {
+			if st.CanLead(p.ID) {
 				b.svc.Shard().Transfer(p.ID)
 				break
 			}
