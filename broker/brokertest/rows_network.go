@@ -22,12 +22,19 @@ func networkRows() []*Row {
 	}
 }
 
+// next is the i-th group, in turn, with who leads it.
+func (r *Round) next(i int) (group string, leader *Node) {
+	group = Groups[i%len(Groups)]
+	if leader = r.Leader(group); leader == nil {
+		r.Fail("nobody leads %s", group)
+	}
+	return group, leader
+}
+
 func cutLeader(r *Round) {
 	for i := 0; ; i++ {
-		g := Groups[i%len(Groups)]
-		l := r.Leader(g)
+		g, l := r.next(i)
 		if l == nil {
-			r.Fail("nobody leads %s", g)
 			return
 		}
 		for _, o := range others(l.ID) {
@@ -48,10 +55,8 @@ func cutLeader(r *Round) {
 
 func cutOneWay(r *Round) {
 	for i := 0; ; i++ {
-		g := Groups[i%len(Groups)]
-		l := r.Leader(g)
+		g, l := r.next(i)
 		if l == nil {
-			r.Fail("nobody leads %s", g)
 			return
 		}
 		for _, o := range others(l.ID) {

@@ -338,9 +338,8 @@ func TestNoRequestIsRelayedTwice(t *testing.T) {
 	}
 }
 
-// The connection to the leader breaks while a request is under way: what was asked to be stored may be stored, and the producer is
-// told so; a pull is answered by the follower.
-func TestConnectionToTheLeaderBreaks(t *testing.T) {
+// startWithStranger is a group with a message in it, a follower, and a listener that the test may put in the leader's place.
+func startWithStranger(t *testing.T) (*oneOfThree, net.Listener) {
 	g := startTrio(t)
 	f := g.followers()[0]
 	f.client().ok(wire.SendMessageV2, "x", sendFields("orders")...)
@@ -349,7 +348,14 @@ func TestConnectionToTheLeaderBreaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
+	return f, l
+}
+
+// The connection to the leader breaks while a request is under way: what was asked to be stored may be stored, and the producer is
+// told so; a pull is answered by the follower.
+func TestConnectionToTheLeaderBreaks(t *testing.T) {
+	f, l := startWithStranger(t)
 	marks := make(chan string, 10)
 	go func() { // takes one request of each connection, and breaks it
 		for {
@@ -455,15 +461,7 @@ func TestLeaderThatHangs(t *testing.T) {
 // What was given up is taken back from the network as far as that is possible: a request that is cut off for minutes must not reach the
 // leader after newer ones, like an offset that a consumer has long passed.
 func TestWhatIsGivenUpIsNotSentLater(t *testing.T) {
-	g := startTrio(t)
-	f := g.followers()[0]
-	f.client().ok(wire.SendMessageV2, "x", sendFields("orders")...)
-	g.follow()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	f, l := startWithStranger(t)
 	ended := make(chan error, 1)
 	go func() {
 		c, err := l.Accept()

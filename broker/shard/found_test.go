@@ -49,6 +49,24 @@ func settle(t *testing.T, s Stepper) {
 	}
 }
 
+// fill stores so many messages that several segments are sealed.
+func fill(t *testing.T, s Stepper) {
+	t.Helper()
+	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
+	settle(t, s)
+	topic, rng := s.Index().Lookup("orders"), rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		s.Submit(batch(topic, nil, 30, rng, func(*Batch) {}))
+		settle(t, s)
+	}
+	for s.Seals() {
+		s.Seal()
+	}
+	if n := len(s.Log().Segments()); n < 4 {
+		t.Fatalf("%d segments", n)
+	}
+}
+
 func topicBody(t *testing.T, name string) []byte {
 	t.Helper()
 	body, err := json.Marshal(catalog.NewTopic(name, 4))
@@ -181,17 +199,7 @@ func TestALearnerIsGivenWhatItLost(t *testing.T) {
 func TestDamageFoundWhileRecoveringIsMended(t *testing.T) {
 	disk := vfs.NewMem()
 	s := stepped(t, disk)
-	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
-	settle(t, s)
-	e, _ := s.Catalog().Topic("orders")
-	rng := rand.New(rand.NewPCG(1, 1))
-	for range 20 {
-		s.Submit(batch(s.Index().Topic("orders", e.CreatedPos), nil, 30, rng, func(*Batch) {}))
-		settle(t, s)
-	}
-	for s.Seals() {
-		s.Seal()
-	}
+	fill(t, s)
 	s.newest.Load().Voters = []uint64{1, 2, 3}
 	if err := s.saveCheckpoint(s.newest.Load()); err != nil {
 		t.Fatal(err)
@@ -236,16 +244,7 @@ func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
 // Retention took a segment of the snapshot that had been offered, and the same list was offered for ever (seed 1966).
 func TestASnapshotIsOfferedWithoutWhatRetentionTook(t *testing.T) {
 	s := stepped(t, vfs.NewMem())
-	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
-	settle(t, s)
-	topic, rng := s.Index().Lookup("orders"), rand.New(rand.NewPCG(1, 1))
-	for len(s.Log().Segments()) < 5 {
-		s.Submit(batch(topic, nil, 20, rng, func(*Batch) {}))
-		settle(t, s)
-	}
-	for s.Seals() {
-		s.Seal()
-	}
+	fill(t, s)
 	before, err := s.snapshot()
 	if err != nil {
 		t.Fatal(err)

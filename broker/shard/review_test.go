@@ -117,17 +117,7 @@ func TestWhoAsksAgainGetsTheSameSnapshot(t *testing.T) {
 func TestTheOnlyCopyIsNotPutAside(t *testing.T) {
 	disk := vfs.NewMem()
 	s := stepped(t, disk)
-	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
-	settle(t, s)
-	e, _ := s.Catalog().Topic("orders")
-	rng := rand.New(rand.NewPCG(1, 1))
-	for range 20 {
-		s.Submit(batch(s.Index().Topic("orders", e.CreatedPos), nil, 30, rng, func(*Batch) {}))
-		settle(t, s)
-	}
-	for s.Seals() {
-		s.Seal()
-	}
+	fill(t, s)
 	disk = disk.Kill()
 	if err := errors.Join(disk.Remove("data/000000000001.idx"), disk.Remove("data/000000000001.ent"), disk.Flip("data/000000000001.seg", 5000, 2)); err != nil {
 		t.Fatal(err)

@@ -301,17 +301,23 @@ var storeSteps = []string{
 	"before ship_log", "after ship_log",
 }
 
+// startCluster is a cluster whose first member leads and all of whose members ship.
+func startCluster(t *testing.T, n int) *cluster {
+	c := newCluster(t, n)
+	c.lead(0)
+	for _, m := range c.members {
+		m.start(t)
+	}
+	return c
+}
+
 // The leader dies in the middle of a block: the next one completes it. It comes back as a follower and stays quiet, then leads again.
 func TestTheNextLeaderCompletesTheBlock(t *testing.T) {
 	for _, at := range storeSteps {
 		t.Run(at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCluster(t, 3)
+				c := startCluster(t, 3)
 				defer c.stop()
-				c.lead(0)
-				for _, m := range c.members {
-					m.start(t)
-				}
 				c.work(3)
 				c.members[1].deliver() // a follower may have served a pull
 				c.await(t)
@@ -487,19 +493,8 @@ func TestRetentionBeforeTheTakeover(t *testing.T) {
 				c.work(1)
 				c.await(t)
 				rows, shipped, _ := c.store.copy()
-				seen := map[int64]bool{}
-				for _, m := range rows.Messages {
-					if seen[m.Position] {
-						t.Errorf("position %d twice", m.Position)
-					}
-					seen[m.Position] = true
-				}
-				var holed uint64
-				for _, h := range holes(shipped) {
-					if h.Topic == "" {
-						holed += h.NotRecorded
-					}
-				}
+				positions(t, rows)
+				holed := untold(shipped)
 				if holed != lost || at != "before messages" && len(rows.Messages) != 4*3+2 {
 					t.Errorf("%d entries in holes, %d messages", holed, len(rows.Messages))
 				}
@@ -543,12 +538,8 @@ func TestAReplacedEndIsShippedByTheNextLeader(t *testing.T) {
 // While the store's host is away everything waits, and the status says why; then nothing is missing.
 func TestTheHostIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(t, 3)
+		c := startCluster(t, 3)
 		defer c.stop()
-		c.lead(0)
-		for _, m := range c.members {
-			m.start(t)
-		}
 		c.work(3)
 		c.await(t)
 		var away atomic.Bool

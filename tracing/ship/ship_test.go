@@ -588,19 +588,8 @@ func TestRetentionTakesTheIntent(t *testing.T) {
 				defer stop()
 				await(t, s)
 				rows, shipped, _ := w.store.copy()
-				seen := map[int64]bool{}
-				for _, m := range rows.Messages {
-					if seen[m.Position] {
-						t.Errorf("position %d is stored twice", m.Position)
-					}
-					seen[m.Position] = true
-				}
-				var lost uint64
-				for _, h := range holes(shipped) {
-					if h.Topic == "" {
-						lost += h.NotRecorded
-					}
-				}
+				positions(t, rows)
+				lost := untold(shipped)
 				if len(rows.Messages) != c.stored || lost != c.lost {
 					t.Errorf("%d messages stored, %d entries not recorded; want %d and %d; holes %+v", len(rows.Messages), lost, c.stored, c.lost, holes(shipped))
 				}

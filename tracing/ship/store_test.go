@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"testing"
 
 	"github.com/contrailmq/contrail/tracing/derive/derivetest"
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -122,6 +123,29 @@ func (s *store) copy() (derivetest.Rows, []trail.Shipped, []int) {
 }
 
 // holes are the rows of ship_log that count something lost.
+// positions are those of the messages; none may be there twice.
+func positions(t *testing.T, rows derivetest.Rows) map[int64]bool {
+	t.Helper()
+	seen := map[int64]bool{}
+	for _, m := range rows.Messages {
+		if seen[m.Position] {
+			t.Errorf("position %d is stored twice", m.Position)
+		}
+		seen[m.Position] = true
+	}
+	return seen
+}
+
+// untold is what was not recorded and of which no topic is known.
+func untold(shipped []trail.Shipped) (sum uint64) {
+	for _, h := range holes(shipped) {
+		if h.Topic == "" {
+			sum += h.NotRecorded
+		}
+	}
+	return sum
+}
+
 func holes(shipped []trail.Shipped) (all []trail.Shipped) {
 	for _, s := range shipped {
 		if s.NotRecorded > 0 {
