@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -33,13 +34,15 @@ const (
 	synced    mode = "fdatasync"
 )
 
+// freeAddr is a port of which the kernel makes no outgoing connection's, or it might be taken before a server listens there.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			return addr, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no free port from 12000 to 30000")
 }
 
 // waitFor dials until somebody accepts.
