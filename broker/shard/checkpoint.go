@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -147,14 +148,20 @@ func decodeCheckpoint(b []byte) (*checkpoint, error) {
 		return nil, errors.New("damaged: its checksum differs")
 	}
 	c := &checkpoint{}
-	if err := json.Unmarshal(b[4:], c); err != nil {
-		return nil, err
+	d := json.NewDecoder(bytes.NewReader(b[4:]))
+	d.DisallowUnknownFields()
+	if err := d.Decode(c); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnknownState, err)
 	}
 	if c.Version != checkpointVersion {
 		return nil, fmt.Errorf("version %d, this program knows %d", c.Version, checkpointVersion)
 	}
 	return c, nil
 }
+
+// errUnknownState is a checkpoint of a newer version, with state of which this program knows nothing. Leaving it out would make this
+// member's state another one as soon as it knows better.
+var errUnknownState = errors.New("state that this version does not know")
 
 // recover restores the state as of the last checkpoint; raft applies what is behind it.
 func (s *Shard) recover() error {

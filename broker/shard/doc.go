@@ -5,7 +5,7 @@
 // become the next entry (group commit), at most about EntryBytes of them. A checkpoint is the state as of a segment's end; it
 // is written when the segment's sidecar is. Recovery loads it and replays the segments behind it through raft. A member is this
 // shard, or the same broker group's on another node; asides are what members tell each other besides raft's messages. A mark is
-// the hash of a checkpoint, which members compare. A promise is how far a member's log reached before it was found to be damaged.
+// the hashes of a checkpoint's parts, which members compare. A promise is how far a member's log reached before it was found to be damaged.
 //
 // Invariants: a Batch is answered exactly once: as stored after its entry was applied, so after it was committed; as not stored
 // only when that is certain; else with ErrUncertain. Message offsets and positions are given when the entry is formed, by the
@@ -19,5 +19,6 @@
 //
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
 // voted_out.go, checkpoint.go, retention.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of
-// members), read.go (read barriers), snapshot.go, repair.go (damaged logs), marks.go, stepper.go and planted.go (the simulator's).
+// members), read.go (read barriers), snapshot.go, repair.go (damaged logs), marks.go and parts.go (hashes of the
+// state), stepper.go and planted.go (the simulator's).
 package shard

@@ -28,7 +28,7 @@ type AsideKind uint8
 const (
 	AsideAsk   AsideKind = 1 // entry of the snapshot 8, offset 8, length 4, file name: the body of a file is wanted
 	AsidePiece AsideKind = 2 // entry 8, offset 8, 1 when the file is gone 1, length of the name 1, name, bytes
-	AsideMark  AsideKind = 3 // entry 8, hash 32 of the state as of it
+	AsideMark  AsideKind = 3 // entry 8, then for each part of the state as of it: number 2, hash 32
 	AsideNeed  AsideKind = 4 // entry 8: the log was lost behind it, and a snapshot is needed
 	AsidePeers AsideKind = 5 // term 8, then JSON: what the leader knows of all members
 )
@@ -383,6 +383,9 @@ func (s *Shard) checkIncomingState(index uint64) error {
 		return err
 	}
 	c, err := decodeCheckpoint(b)
+	if errors.Is(err, errUnknownState) { // fetching it again makes it no older
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errIncoming, err)
 	}
