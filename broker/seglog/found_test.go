@@ -53,7 +53,8 @@ func TestAnEmptyEntryMayEndAFile(t *testing.T) {
 	if err := from.Roll(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.CheckIncoming(send(t, from, to)); err != nil {
+	first, last := send(t, from, to)
+	if _, err := to.CheckIncoming(first, last, Check{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -72,7 +73,7 @@ func TestDamagedSegmentsAreNotInstalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var damage *CorruptError
-	if _, err := to.CheckIncoming(first, last); !errors.As(err, &damage) {
+	if _, err := to.CheckIncoming(first, last, Check{}); !errors.As(err, &damage) {
 		t.Fatalf("damaged segments are accepted: %v", err)
 	}
 	entries(t, to, 1, 10)
@@ -89,7 +90,8 @@ func TestAnInstallLeavesOtherFilesAlone(t *testing.T) {
 	if err := vfs.WriteFileAtomic(disk, "log/repair", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
-	in, err := to.CheckIncoming(send(t, from, to))
+	first, last := send(t, from, to)
+	in, err := to.CheckIncoming(first, last, Check{})
 	if err == nil {
 		err = to.Install(in, nil)
 	}

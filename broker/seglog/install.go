@@ -15,13 +15,17 @@ import (
 // A member that lags behind the first kept entry gets the sealed segments of another one, and what its owner keeps beside
 // them. They gather in the folder incoming; Install takes them in place of everything that is here. A crash at any moment
 // leaves the old log or the new one: the file install is written when all that is new is durable, and names what goes and what
-// comes, so that Open can go on where Install was.
+// comes, so that Open can go on where Install was. All space that Install needs is taken by CheckIncoming: a disk that is full is found
+// while the old log can still be gone on with.
 const (
-	incomingDir = "incoming"
-	markerName  = "install"
-	markerMax   = 16 << 20
-	prepared    = "next.prepared"
-	lockFile    = "LOCK"
+	incomingDir  = "incoming"
+	markerName   = "install"
+	markerMax    = 16 << 20
+	markerSlack  = 64 << 10          // for files that are made between CheckIncoming and Install
+	nextReserved = "reserved.next"   // becomes the active segment
+	markReserved = "reserved.marker" // becomes the file install
+	prepared     = "next.prepared"
+	lockFile     = "LOCK"
 )
 
 type installMarker struct {
@@ -75,10 +79,62 @@ type Incoming struct {
 	next        segmentHeader // of the segment that follows them
 }
 
-// CheckIncoming reads every record of the segments first to last in IncomingDir. Damage gives a *CorruptError.
-func (l *Log) CheckIncoming(first, last uint64) (*Incoming, error) {
-	next, err := l.checkIncoming(first, last)
+// Segments are the first and the last.
+func (in *Incoming) Segments() (first, last uint64) { return in.first, in.last }
+
+// ErrAbandoned ends a check that nobody waits for any more.
+var ErrAbandoned = errors.New("seglog: given up")
+
+// Check is what CheckIncoming tells and asks while it reads; each may be nil.
+type Check struct {
+	Entry func(seq uint64, r Record) error // each entry, in order; its data is valid within the call
+	Stop  func() bool                      // asked before each segment
+}
+
+// CheckIncoming takes the space that Install needs, then reads every record of the segments first to last in IncomingDir. Damage gives a
+// *CorruptError. It may run on any goroutine, one at a time, while the log is used.
+func (l *Log) CheckIncoming(first, last uint64, c Check) (*Incoming, error) {
+	if err := l.reserve(first, last); err != nil {
+		return nil, fmt.Errorf("space for another member's segments: %w", err)
+	}
+	next, err := l.checkIncoming(first, last, c)
 	return &Incoming{first, last, next}, err
+}
+
+// reserve takes the space of the next segment and of the marker.
+func (l *Log) reserve(first, last uint64) error {
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(&installMarker{Remove: names})
+	if err != nil {
+		return err
+	}
+	each := int64(len(SegmentFile(last))+3) * 2 // a segment and what its owner keeps of it; JSON
+	if err := l.take(markReserved, int64(len(b))+int64(last-first+2)*each+markerSlack); err != nil {
+		return err
+	}
+	return l.take(nextReserved, l.opts.SegmentBytes)
+}
+
+// take makes a file of so many bytes in IncomingDir; what is left of an earlier one goes.
+func (l *Log) take(name string, size int64) error {
+	full := filepath.Join(l.IncomingDir(), name)
+	f, err := l.fs.Create(full)
+	if err != nil {
+		return err
+	}
+	if err = f.Allocate(size); err == nil {
+		err = f.Zero(size)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = l.fs.Remove(full) // give the space back
+	}
+	return err
 }
 
 // Install replaces the log by what was checked and the other named files in IncomingDir; all must be synced. The hard state
@@ -117,7 +173,19 @@ func (l *Log) writeMarker(m *installMarker) error {
 	if err != nil {
 		return err
 	}
-	return vfs.WriteFileAtomic(l.fs, filepath.Join(l.dir, markerName), b)
+	reserved := filepath.Join(l.IncomingDir(), markReserved)
+	f, err := l.fs.Open(reserved)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	if err = errors.Join(err, f.Truncate(int64(len(b))), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := l.fs.Rename(reserved, filepath.Join(l.dir, markerName)); err != nil {
+		return err
+	}
+	return errors.Join(l.fs.SyncDir(l.dir), l.fs.SyncDir(l.IncomingDir()))
 }
 
 // replaced lists the files that an install removes: segments with their sidecars, and what the caller brings itself.
@@ -136,7 +204,7 @@ func (l *Log) replaced(others []string) ([]string, error) {
 }
 
 // checkIncoming reads every record of the segments and gives the header of the segment that follows them.
-func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
+func (l *Log) checkIncoming(first, last uint64, c Check) (segmentHeader, error) {
 	segs := make([]*segment, 0, last-first+1)
 	defer func() {
 		for _, s := range segs {
@@ -145,6 +213,9 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 	}()
 	var next segmentHeader
 	for seq := first; seq <= last; seq++ {
+		if c.Stop != nil && c.Stop() {
+			return next, ErrAbandoned
+		}
 		s, err := l.openSegment(filepath.Join(l.IncomingDir(), SegmentFile(seq)), seq)
 		if errors.Is(err, errNoHeader) {
 			err = &CorruptError{SegmentFile(seq), 0, err.Error()}
@@ -156,7 +227,7 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 		if seq > first && (s.firstIndex != next.firstIndex || s.firstPos != next.firstPos || s.prevChain != next.prevChain || s.prevEnd != next.prevEnd) {
 			return next, &CorruptError{s.name, 0, fmt.Sprintf("does not follow segment %d", seq-1)}
 		}
-		if next, err = scanIncoming(s, l.opts.Planted.TrustIncoming); err != nil {
+		if next, err = scanIncoming(s, l.opts.Planted.TrustIncoming, c.Entry); err != nil {
 			return next, err
 		}
 	}
@@ -165,13 +236,19 @@ func (l *Log) checkIncoming(first, last uint64) (segmentHeader, error) {
 }
 
 // scanIncoming reads one whole segment: its file ends with its last record.
-func scanIncoming(s *segment, trust bool) (segmentHeader, error) {
+func scanIncoming(s *segment, trust bool, entry func(uint64, Record) error) (segmentHeader, error) {
 	size, err := s.file.Size()
 	if err != nil {
 		return segmentHeader{}, err
 	}
 	sc := scanner{s: s, chain: s.prevChain, pos: s.firstPos, index: s.firstIndex - 1, size: size, trust: trust}
+	if entry != nil {
+		sc.entry = func(r Record) error { return entry(s.seq, r) }
+	}
 	err = sc.run()
+	if refused := new(refusedError); errors.As(err, &refused) {
+		return segmentHeader{}, refused.error
+	}
 	if err == nil && sc.at != size {
 		err = fmt.Errorf("records end at byte %d of %d", sc.at, size)
 	}
@@ -188,7 +265,11 @@ func scanIncoming(s *segment, trust bool) (segmentHeader, error) {
 // continueIncoming makes the segment that will be active: header and the member's own hard state.
 func (l *Log) continueIncoming(h segmentHeader) error {
 	h.salt = l.opts.Salt()
-	f, err := l.fs.Create(filepath.Join(l.IncomingDir(), SegmentFile(h.seq)))
+	name := filepath.Join(l.IncomingDir(), SegmentFile(h.seq))
+	if err := l.fs.Rename(filepath.Join(l.IncomingDir(), nextReserved), name); err != nil {
+		return err
+	}
+	f, err := l.fs.Open(name)
 	if err != nil {
 		return err
 	}
@@ -199,9 +280,6 @@ func (l *Log) continueIncoming(h segmentHeader) error {
 	r := recordHeader{chain: h.prevChain, length: uint32(len(data)), dataCRC: crc32.Checksum(data, castagnoli), term: l.hard.Term, pos: h.firstPos, kind: kindHardState}
 	r.encode(b[SegmentHeaderSize:], h.seed())
 	copy(b[SegmentHeaderSize+RecordHeaderSize:], data)
-	if err := f.Allocate(l.opts.SegmentBytes); err != nil {
-		return err
-	}
 	if _, err := f.WriteAt(b, 0); err != nil {
 		return err
 	}

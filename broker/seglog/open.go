@@ -248,7 +248,11 @@ type scanner struct {
 	table table
 	buf   []byte
 	trust bool // a planted mistake: data is not checked
+	entry func(Record) error
 }
+
+// refusedError is that of scanner.entry.
+type refusedError struct{ error }
 
 // tornError says where valid records end although bytes follow.
 type tornError struct {
@@ -272,6 +276,11 @@ func (c *scanner) run() error {
 		}
 		if err != nil {
 			return c.judge(err)
+		}
+		if c.entry != nil && h.kind == kindEntry {
+			if err := c.entry(Record{Entry{h.index, h.term, h.typ, data}, h.pos}); err != nil {
+				return &refusedError{err}
+			}
 		}
 		c.take(h, data)
 	}

@@ -181,7 +181,7 @@ func (a *applier) message(at int, v message.View, _ entry.Origin) error {
 	if v.Position() != pos {
 		return fmt.Errorf("message of %s says position %d and stands at %d", v.Topic(), v.Position(), pos)
 	}
-	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: a.keys(v, pos)}
+	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&a.s.writer, v, pos)}
 	a.topic.Messages.Add(1)
 	a.topic.Bytes.Add(int64(len(v)))
 	a.topic.Sizes.Add(int64(len(v)))
@@ -215,7 +215,7 @@ func (a *applier) flush() {
 }
 
 // keys indexes UNIQ_KEY and KEYS, and gives the tag hash: one walk over the properties.
-func (a *applier) keys(v message.View, pos int64) (tagHash int32) {
+func keys(w *queue.Writer, v message.View, pos int64) (tagHash int32) {
 	run := v.Properties()
 	for {
 		name, value, rest, ok := message.NextProperty(run)
@@ -226,13 +226,13 @@ func (a *applier) keys(v message.View, pos int64) (tagHash int32) {
 		case message.PropTags:
 			tagHash = message.TagHash(value)
 		case message.PropUniqKey:
-			a.s.writer.AddKey(v.Topic(), value, pos)
+			w.AddKey(v.Topic(), value, pos)
 		case message.PropKeys:
 			for len(value) > 0 {
 				var key []byte
 				key, value, _ = bytes.Cut(value, []byte{' '})
 				if len(key) > 0 {
-					a.s.writer.AddKey(v.Topic(), key, pos)
+					w.AddKey(v.Topic(), key, pos)
 				}
 			}
 		}

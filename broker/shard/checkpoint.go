@@ -16,7 +16,6 @@ import (
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/consensus"
-	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
@@ -248,27 +247,14 @@ func (s *Shard) loadSidecar(seg seglog.SegmentInfo) error {
 }
 
 func (s *Shard) rebuild(seg seglog.SegmentInfo) error {
-	s.writer = s.index.Writer(seg.Seq)
+	r := rebuilder{index: s.index, catalog: s.catalog, writer: s.index.Writer(seg.Seq)}
 	for next := seg.FirstIndex; next <= seg.LastIndex; {
 		var err error
-		next, err = s.log.Read(next, EntryBytes, func(r seglog.Record) error {
-			if r.Index > seg.LastIndex || pb.EntryType(r.Type) != pb.EntryNormal {
-				return nil
-			}
-			b, err := entry.Decode(r.Data)
-			if err != nil {
-				return err
-			}
-			a := rebuilder{applier{s: s, dataPos: r.Pos + seglog.RecordHeaderSize}}
-			return b.Messages(a.message)
-		})
-		if err != nil {
+		if next, err = s.log.ReadThrough(next, seg.LastIndex, EntryBytes, r.entry); err != nil {
 			return fmt.Errorf("rebuild the sidecar of %s: %w", seg.Name, err)
 		}
 	}
-	err := s.index.Seal(seg.Seq)
-	s.writer = queue.Writer{}
-	return err
+	return s.index.Seal(seg.Seq)
 }
 
 type sealJob struct {

@@ -210,6 +210,7 @@ func (s *Shard) repair(cause error) error {
 	s.tell() // before the state goes: whoever reads it looks afterwards whether this member still leads
 	s.offsets.Forget()
 	s.dropFetch()
+	s.dropCheck()
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
 	hard := s.log.HardState()
@@ -290,7 +291,7 @@ func (s *Shard) keepPromise() error {
 	last := s.log.LastIndex()
 	stands := last == s.needLast
 	s.needLast = last
-	if stands && s.fetch == nil && s.node.Lead() != 0 && (s.applied.Load() < p.Index || last == 0) {
+	if stands && !s.fetching() && s.node.Lead() != 0 && (s.applied.Load() < p.Index || last == 0) {
 		s.opts.Aside(s.node.Lead(), AsideNeed, binary.LittleEndian.AppendUint64(nil, last))
 	}
 	return nil

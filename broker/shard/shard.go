@@ -120,7 +120,8 @@ type Shard struct {
 	damage        error
 	appliedTerm   uint64
 	fetch         *fetch
-	incoming      *seglog.Incoming // what a fetch brought, until raft says to install it
+	checking      *check           // what a fetch brought, being checked aside of the loop
+	incoming      *seglog.Incoming // checked, until raft says to install it
 	marks         marks
 	quiet         map[uint64]int // ticks since a member that needs a snapshot asked for some of it
 	buffers       [][]byte
@@ -133,6 +134,8 @@ type Shard struct {
 	offered   atomic.Pointer[offer]
 	asks      chan ask
 	sealLater *sealJob // the Stepper's
+	checks    chan *check
+	checked   chan *check
 
 	syncs   chan *seglog.Syncing
 	synced  chan *seglog.Syncing
@@ -165,7 +168,8 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 		return nil, err
 	}
 	alone := s.alone() // the loop's, once that runs
-	s.others.Add(4)
+	s.others.Add(5)
+	go s.checker()
 	go s.scrubber()
 	go s.syncer()
 	go s.sealer()
@@ -188,7 +192,7 @@ func openState(o Options) (*Shard, error) {
 	}
 	s := &Shard{
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
-		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), stop: make(chan struct{}),
+		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
@@ -278,6 +282,7 @@ func (s *Shard) Close() error {
 	close(s.syncs)
 	close(s.seals)
 	close(s.asks)
+	close(s.checks)
 	s.others.Wait()
 	return s.log.Close()
 }
@@ -294,6 +299,8 @@ func (s *Shard) loop() {
 			if done == s.syncing { // else the log was replaced meanwhile
 				s.fail(s.endSync(done))
 			}
+		case k := <-s.checked:
+			s.fail(s.endCheck(k))
 		case now := <-tick.C:
 			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))

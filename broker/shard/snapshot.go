@@ -265,14 +265,24 @@ func (f *fetch) want() *manifestFile { return &f.Files[f.file] }
 // snapshotOffered begins to fetch what a snapshot's list names; raft is told when it is here.
 func (s *Shard) snapshotOffered(m *pb.Message) error {
 	meta := m.GetSnapshot().GetMetadata()
-	if f := s.fetch; f != nil && f.message.GetFrom() == m.GetFrom() && f.index() == meta.GetIndex() && m.GetTerm() >= f.message.GetTerm() {
+	f := s.fetch
+	if k := s.checking; k != nil {
+		f = k.fetch
+	}
+	if f != nil && f.message.GetFrom() == m.GetFrom() && f.index() == meta.GetIndex() && m.GetTerm() >= f.message.GetTerm() {
 		f.message = m
 		return nil
 	}
 	if meta.GetIndex() <= s.applied.Load() || len(m.GetSnapshot().GetData()) > manifestMax {
 		return s.stepRaft(m) // raft tells the leader that this member has more
 	}
-	f := &fetch{message: m, budget: bytesPerTick}
+	if k := s.checking; k != nil { // its files are being read; the leader offers this one again
+		if k.message.GetFrom() != m.GetFrom() {
+			k.stop.Store(true)
+		}
+		return nil
+	}
+	f = &fetch{message: m, budget: bytesPerTick}
 	if err := json.Unmarshal(m.GetSnapshot().GetData(), &f.manifest); err != nil || f.First == 0 || f.Last < f.First {
 		s.opts.Log.Warn("snapshot refused: its list cannot be read", "from", m.GetFrom(), "err", err)
 		return nil
@@ -351,51 +361,9 @@ func (s *Shard) fetched(err error) {
 	}
 	if f := s.fetch; f != nil {
 		s.dropFetch()
-		s.fail(s.arrived(f))
+		s.beginCheck(f)
 	}
 }
-
-// arrived checks all that came before raft is told of it: from then on there is no way back.
-func (s *Shard) arrived(f *fetch) error {
-	in, err := s.log.CheckIncoming(f.First, f.Last)
-	if err == nil {
-		err = s.checkIncomingState(f.index())
-	}
-	if err == nil {
-		err = s.opts.FS.SyncDir(s.log.IncomingDir())
-	}
-	if err != nil {
-		s.opts.Log.Warn("what was fetched is damaged; it is fetched again", "from", f.message.GetFrom(), "err", err)
-		s.event("snapshot", fmt.Sprintf("what member %d sent is damaged and fetched again: %v", f.message.GetFrom(), err))
-		var damage *seglog.CorruptError
-		if errors.As(err, &damage) || errors.Is(err, errIncoming) {
-			return s.clearIncoming()
-		}
-		return nil // the disk did not do it: what is there stays for the next try
-	}
-	s.incoming = in
-	return s.stepRaft(f.message)
-}
-
-func (s *Shard) checkIncomingState(index uint64) error {
-	b, err := vfs.ReadFile(s.opts.FS, filepath.Join(s.log.IncomingDir(), checkpointRef), checkpointMax)
-	if err != nil {
-		return err
-	}
-	c, err := decodeCheckpoint(b)
-	if errors.Is(err, errUnknownState) { // fetching it again makes it no older
-		return err
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errIncoming, err)
-	}
-	if c.Applied != index {
-		return fmt.Errorf("%w: it holds entry %d, the snapshot %d", errIncoming, c.Applied, index)
-	}
-	return nil
-}
-
-var errIncoming = errors.New("the checkpoint that was fetched is not the snapshot's")
 
 // openWanted opens the next file where it ends: what is there came earlier.
 func (s *Shard) openWanted() error {
@@ -439,6 +407,7 @@ func (s *Shard) askMore() {
 }
 
 func (s *Shard) fetchTick() {
+	s.checkTick()
 	f := s.fetch
 	if f == nil {
 		return
@@ -486,7 +455,7 @@ func (s *Shard) onPiece(a aside) {
 func (s *Shard) install(snap *pb.Snapshot) error {
 	s.sealing.Lock()
 	defer s.sealing.Unlock()
-	if err := s.log.Install(s.incoming, []string{checkpointRef}); err != nil {
+	if err := s.log.Install(s.incoming, s.incomingFiles()); err != nil {
 		return err
 	}
 	s.incoming = nil
@@ -504,7 +473,7 @@ func (s *Shard) install(snap *pb.Snapshot) error {
 	}
 	s.newest.Store(c)
 	s.wakeReaders()
-	if s.fetch == nil { // segments that the source dropped while the rest was fetched
+	if !s.fetching() { // segments that the source dropped while the rest was fetched
 		if err := s.clearIncoming(); err != nil {
 			s.opts.Log.Warn("what was fetched and not needed was not removed", "err", err)
 		}

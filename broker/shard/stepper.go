@@ -51,6 +51,16 @@ func (s Stepper) Seal() bool {
 	return true
 }
 
+// Checks says whether a snapshot that came is to be checked; Check does it.
+func (s Stepper) Checks() bool { return len(s.checks) > 0 }
+
+// Check checks it.
+func (s Stepper) Check() {
+	k := <-s.checks
+	k.run(s.Shard)
+	s.fail(s.endCheck(k))
+}
+
 // Scrub checks the next sealed segment.
 func (s Stepper) Scrub() { s.scrub() }
 

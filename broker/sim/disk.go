@@ -73,7 +73,7 @@ func (m *member) asked(op vfs.Op, name string) error {
 func (m *member) arm(op vfs.Op, name string) {
 	d := &m.disks
 	cut := d.cutting && op == vfs.OpTruncate && strings.HasSuffix(name, ".seg")
-	take := d.taking && op == vfs.OpRename && strings.Contains(name, "/incoming/")
+	take := d.taking && op == vfs.OpRename && strings.Contains(name, "/incoming/") && strings.HasSuffix(name, ".seg")
 	if cut {
 		d.cutting, d.countdown = false, int(m.w.between(2, 5))
 	}

@@ -39,6 +39,7 @@ type member struct {
 	slowSeal bool // sidecars and checkpoints take long
 	syncing  bool // an end of its sync is scheduled
 	sealing  bool
+	checking bool // what a snapshot brought
 	outbox   []*pb.Message
 	asides   []sideMessage
 	waiting  []func() // what came while it was paused
@@ -118,7 +119,7 @@ func (m *member) start() {
 		return
 	}
 	m.life++
-	m.syncing, m.sealing, m.paused = false, false, false
+	m.syncing, m.sealing, m.checking, m.paused = false, false, false, false
 	m.outbox, m.asides, m.waiting = nil, nil, nil
 	promised := m.promises()
 	s, err := shard.OpenStepped(m.options())
@@ -214,6 +215,10 @@ func (m *member) turn() {
 		m.sealing = true
 		m.later(m.sealTime(), m.seal)
 	}
+	if m.shard.Checks() && !m.checking {
+		m.checking = true
+		m.later(m.w.between(milli, 100*milli), m.check)
+	}
 	m.w.observe(m)
 }
 
@@ -256,6 +261,15 @@ func (m *member) seal() {
 		return
 	}
 	m.shard.Seal()
+	m.turn()
+}
+
+func (m *member) check() {
+	m.checking = false
+	if !m.shard.Checks() {
+		return
+	}
+	m.shard.Check()
 	m.turn()
 }
 
