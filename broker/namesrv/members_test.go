@@ -75,6 +75,24 @@ func TestStaleLeaderIsNotRegistered(t *testing.T) {
 	same(t, addrs(n, "orders"), map[string]string{"0": "apache", "3": "three"})
 }
 
+// A leader that was voted out told its topics one by one (code 217), and the name servers took them for the next leader's.
+func TestAStaleLeaderChangesNoTopic(t *testing.T) {
+	n := NewTable()
+	register(t, n, member(0, "one", 1), "orders")
+	register(t, n, member(0, "two", 2), "orders")
+	if err := n.Topics(member(0, "one", 1), topics("late")); err == nil || !strings.Contains(err.Error(), "term 1 is over") {
+		t.Errorf("a topic of a term that is over: %v", err)
+	}
+	if addrs(n, "late") != nil {
+		t.Error("it has a route")
+	}
+	for _, m := range []Member{member(0, "two", 2), member(0, "apache", 0)} {
+		if err := n.Topics(m, topics("new")); err != nil || addrs(n, "new") == nil {
+			t.Errorf("topic of %s: %v", m.Addr, err)
+		}
+	}
+}
+
 func TestOneMemberGoesTheOthersStay(t *testing.T) {
 	for name, gone := range map[string]func(*Table){
 		"closed":     func(n *Table) { n.Disconnected("one") },

@@ -37,11 +37,11 @@ func TestRoutesFollowRegistrations(t *testing.T) {
 	if _, ok := n.Route("old"); ok {
 		t.Fatal("a topic that the broker has no more is still routed")
 	}
-	n.Topics("broker-a", topics("now"))
+	_ = n.Topics(Member{Broker: "broker-a"}, topics("now"))
 	if _, ok := n.Route("now"); !ok {
 		t.Fatal("a changed topic is not routed at once")
 	}
-	n.Topics("broker-a", []catalog.Topic{{Name: "now"}})
+	_ = n.Topics(Member{Broker: "broker-a"}, []catalog.Topic{{Name: "now"}})
 	if _, ok := n.Route("now"); ok {
 		t.Fatal("a deleted topic is routed")
 	}

@@ -79,7 +79,7 @@ func (s *Server) Register(m Member, topics []catalog.Topic) error {
 }
 
 // Topics takes changed topics of a registered broker.
-func (s *Server) Topics(broker string, changed []catalog.Topic) { s.table.Topics(broker, changed) }
+func (s *Server) Topics(m Member, changed []catalog.Topic) error { return s.table.Topics(m, changed) }
 
 // Unregister removes a member.
 func (s *Server) Unregister(m Member) { s.table.Unregister(m) }

@@ -122,21 +122,26 @@ func (t *Table) Leader(broker string) string {
 	return ""
 }
 
-// Topics takes changes of a registered broker's topics; one without queues is removed.
-func (t *Table) Topics(broker string, changed []catalog.Topic) {
+// Topics takes changes of a registered broker's topics; one without queues is removed. Of m the broker and the term count: who tells an
+// older term than the leader's was voted out, and may not know it yet.
+func (t *Table) Topics(m Member, changed []catalog.Topic) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := t.groups[broker]
+	g := t.groups[m.Broker]
 	if g == nil {
-		return
+		return nil
+	}
+	if m.Term > 0 && m.Term < g.term {
+		return fmt.Errorf("topics of broker %s not taken from %s: its term %d is over, another one leads since term %d", m.Broker, m.Addr, m.Term, g.term)
 	}
 	for _, c := range changed {
 		if c.ReadQueues+c.WriteQueues == 0 {
-			t.dropLocked(broker, g, c.Name)
+			t.dropLocked(m.Broker, g, c.Name)
 		} else if len(g.topics) < TopicsMax {
-			t.putLocked(broker, g, c)
+			t.putLocked(m.Broker, g, c)
 		}
 	}
+	return nil
 }
 
 func (t *Table) putLocked(broker string, g *brokerGroup, c catalog.Topic) {

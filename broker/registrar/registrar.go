@@ -168,8 +168,7 @@ func (l Local) Register(m namesrv.Member, topics []catalog.Topic) error {
 	return l.Server.Register(m, topics)
 }
 func (l Local) Changed(m namesrv.Member, topics []catalog.Topic) error {
-	l.Server.Topics(m.Broker, topics)
-	return nil
+	return l.Server.Topics(m, topics)
 }
 func (l Local) Unregister(m namesrv.Member) error { l.Server.Unregister(m); return nil }
 func (l Local) Knows(namesrv.Member) bool         { return true }
@@ -225,11 +224,14 @@ func (r *Remote) Register(m namesrv.Member, topics []catalog.Topic) error {
 	for _, t := range topics {
 		body.Topics.Table[t.Name] = t
 	}
-	fields := memberFields(m)
-	if m.Term > 0 {
-		fields = append(fields, rpc.Field{Name: namesrv.TermField, Value: strconv.FormatUint(m.Term, 10)})
+	return r.do(wire.RegisterBroker, withTerm(memberFields(m), m), body, nil)
+}
+
+func withTerm(fields []rpc.Field, m namesrv.Member) []rpc.Field {
+	if m.Term == 0 {
+		return fields
 	}
-	return r.do(wire.RegisterBroker, fields, body, nil)
+	return append(fields, rpc.Field{Name: namesrv.TermField, Value: strconv.FormatUint(m.Term, 10)})
 }
 
 // Knows asks for the route of the topic that has the broker's name.
@@ -262,7 +264,8 @@ func (r *Remote) Changed(m namesrv.Member, topics []catalog.Topic) error {
 		route := namesrv.Route{Queues: []namesrv.QueueData{{
 			Broker: m.Broker, Perm: t.Perm, ReadQueues: t.ReadQueues, WriteQueues: t.WriteQueues, SysFlag: t.SysFlag,
 		}}}
-		if err := r.do(wire.RegisterTopic, []rpc.Field{{Name: "topic", Value: t.Name}}, route, nil); err != nil {
+		fields := []rpc.Field{{Name: "topic", Value: t.Name}, {Name: "brokerAddr", Value: m.Addr}}
+		if err := r.do(wire.RegisterTopic, withTerm(fields, m), route, nil); err != nil {
 			return err
 		}
 	}
