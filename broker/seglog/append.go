@@ -258,8 +258,11 @@ func (l *Log) TruncateFrom(index uint64) error {
 		s.mu.last, s.mu.endPos, s.mu.end = index-1, h.pos, at
 	}
 	s.mu.Unlock()
-	if err != nil {
+	if unread(err) {
 		return l.fail("truncate "+s.name, err)
+	}
+	if err != nil { // the log was not touched: its owner begins anew
+		return damageAt(s, int64(at), err)
 	}
 	l.chain = h.chain
 	if !l.opts.Planted.ForgetCut {

@@ -149,7 +149,7 @@ func (l *Log) Contains(pos int64) (index uint64, dataPos int64, err error) {
 	return s.firstIndex + uint64(i), pos - int64(at-t.offsets[i]) + RecordHeaderSize, nil
 }
 
-// PositionOf is the position of an entry's record.
+// PositionOf is the position of an entry's record, which must have been flushed. The log's own goroutine may ask.
 func (l *Log) PositionOf(index uint64) (int64, error) {
 	s, err := l.byIndex(index)
 	if err != nil {
@@ -162,5 +162,13 @@ func (l *Log) PositionOf(index uint64) (int64, error) {
 	at := int64(s.mu.table.offsets[index-s.firstIndex])
 	s.mu.RUnlock()
 	h, _, err := readRecord(s, at, nil)
-	return h.pos, l.gone(s, err)
+	return h.pos, l.gone(s, damageAt(s, at, err))
+}
+
+// damageAt says that a record that is known to be there cannot be one: it decayed. A disk that does not answer is no damage.
+func damageAt(s *segment, at int64, err error) error {
+	if err == nil || unread(err) {
+		return err
+	}
+	return &CorruptError{s.name, at, err.Error()}
 }
