@@ -14,7 +14,8 @@ import (
 const changePatience = 10 * time.Second
 
 // updateTopic: UPDATE_AND_CREATE_TOPIC. Header: topic*, defaultTopic*, readQueueNums*, writeQueueNums*, perm*, topicFilterType*,
-// topicSysFlag, order*, attributes ("+k=v" sets, "-k" removes, joined by commas). Answers 0 when the name servers know the
+// topicSysFlag, order*, attributes ("+k=v" sets, "-k" removes, joined by commas), _ctrlChecked (ours: refuse
+// what would leave messages unread). Answers 0 when the name servers know the
 // topic; 1, 16, 29.
 func (c *conn) updateTopic(call *rpc.Call, f *wire.Frame) {
 	a := args{f: f}
@@ -28,6 +29,9 @@ func (c *conn) updateTopic(call *rpc.Call, f *wire.Frame) {
 	if err == nil {
 		old, _ := c.s.svc.Topic(t.Name)
 		t.Attributes, err = changeAttributes(old.Attributes, f.String("attributes"))
+	}
+	if err == nil && f.Bool("_ctrlChecked", false) {
+		err = c.s.svc.CheckQueues(t)
 	}
 	if err != nil {
 		c.refuse(call, err)

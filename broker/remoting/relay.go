@@ -23,7 +23,7 @@ import (
 //
 // What is answered here: heartbeats, unregistering and the list of a group's consumers (34, 35, 38: consumers send heartbeats to
 // all members, so that each knows who is there; a member that does not lead makes no group for one), the check of an expression
-// (46), and what tools ask about this process (26, 28, 203, 204, 30100). Unknown codes are refused here.
+// (46), and what tools ask about this process (26, 28, 203, 204, 30100, 30103, 30104). Unknown codes are refused here.
 //
 // Order: what one client connection asks goes over one connection to the leader (there are lanes of them) in the order in which
 // it was asked. What tools ask (tools, below) may take the leader long; it goes over a connection of its own, so that messages

@@ -28,6 +28,8 @@ type Options struct {
 	// Leader gives the remoting address of the member that leads the broker group; not ok: nobody leads as far as this one
 	// knows. It may be this member's own address, while it leads. It must not block. Nil in a group of one.
 	Leader func() (addr string, ok bool)
+	// Whole answers 30103 and 30104; nil: they are refused.
+	Whole Cluster
 }
 
 // Refusal is a request that was refused. Topic and Group are empty where the request has none, or was not read so far.
@@ -116,7 +118,7 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.DeleteTopicInBroker: (*conn).deleteTopic, wire.TopicConsumeByWho: (*conn).topicConsumeByWho,
 	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
 	wire.BrokerGroupInfo: (*conn).brokerGroupInfo, wire.BrokerGroupTransfer: (*conn).brokerGroupTransfer,
-	wire.BrokerGroupMembers: (*conn).brokerGroupMembers,
+	wire.BrokerGroupMembers: (*conn).brokerGroupMembers, wire.BrokerClusterInfo: (*conn).clusterInfo, wire.BrokerClusterChange: (*conn).clusterChange,
 }
 
 // Open implements rpc.Handler.

@@ -94,7 +94,9 @@ func (m *oneOfThree) start() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	m.svc.OnTopicChange(func(changed []catalog.Topic) { g.names.Topics(testGroup, changed) })
+	m.svc.OnTopicChange(func(changed []catalog.Topic) {
+		_ = g.names.Topics(namesrv.Member{Cluster: "DefaultCluster", Broker: testGroup, Addr: m.addr(), Term: m.svc.Shard().Term()}, changed)
+	})
 	go m.hear()
 	go m.register()
 }

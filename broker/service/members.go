@@ -8,6 +8,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/shard"
 )
 
@@ -50,14 +51,23 @@ func (s *Service) ChangeMembers(add, remove uint64) *Error {
 	if !s.changing.CompareAndSwap(false, true) {
 		return Refuse(CodeSystemBusy, "the members of broker group %s are being changed already", s.opts.Broker)
 	}
+	s.progress(inspect.Running, 0, fmt.Sprintf("members are being changed (add %d, remove %d)", add, remove))
 	go func() {
 		defer s.changing.Store(false)
 		if err := s.changeMembers(add, remove); err != nil {
 			s.opts.Log.Warn("members not changed", "broker", s.opts.Broker, "add", add, "remove", remove, "err", err)
-			s.happened("members", "", "", fmt.Sprintf("%s: members not changed (add %d, remove %d): %v", s.opts.Broker, add, remove, err))
+			s.progress(inspect.Failed, 0, fmt.Sprintf("members not changed (add %d, remove %d), give the command again: %v", add, remove, err))
+			return
 		}
+		s.progress(inspect.Done, 100, fmt.Sprintf("members changed (add %d, remove %d)", add, remove))
 	}()
 	return nil
+}
+
+func (s *Service) progress(state string, percent int, text string) {
+	if s.opts.Progress != nil {
+		s.opts.Progress(inspect.Progress{Kind: "members", Subject: s.opts.Broker, State: state, Percent: min(percent, 100), Text: s.opts.Broker + ": " + text})
+	}
 }
 
 func (s *Service) checkChange(add, remove uint64) *Error {
@@ -127,7 +137,7 @@ func (s *Service) learn(id uint64) error {
 		}
 		if time.Since(said) >= learnSay {
 			said = time.Now()
-			s.happened("members", "", "", fmt.Sprintf("%s: member %d learns: entry %d of %d", s.opts.Broker, id, p.Match, st.Commit))
+			s.progress(inspect.Running, int(100*p.Match/max(1, st.Commit)), fmt.Sprintf("member %d learns: entry %d of %d", id, p.Match, st.Commit))
 		}
 		time.Sleep(learnEvery)
 	}

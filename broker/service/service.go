@@ -55,6 +55,8 @@ type Options struct {
 	Times func(index uint64, formed, synced, committed, answered int64, slowest uint64)
 	// Happened is told of what the console shows as happenings.
 	Happened func(kind, topic, group, text string)
+	// Progress is told of a change of members.
+	Progress func(inspect.Progress)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint.
 	Sealed func(began time.Time, segment uint64, err error)
 }

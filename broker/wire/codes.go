@@ -59,4 +59,6 @@ const (
 	BrokerGroupInfo     = 30100
 	BrokerGroupTransfer = 30101
 	BrokerGroupMembers  = 30102
+	BrokerClusterInfo   = 30103
+	BrokerClusterChange = 30104
 )

@@ -34,6 +34,8 @@ type broker struct {
 	roll   atomic.Pointer[registrar.Registrar]
 
 	registering sync.Mutex
+	stops       []func(context.Context) error // of its parts, in the order of their start
+	endShipper  func()                        // nil: nothing of it is shipped
 
 	reigns  reigns
 	ledTerm uint64 // in which this member led as far as was noted; the shard's loop owns it
@@ -51,7 +53,8 @@ func (n *node) startBrokers(ctx context.Context) error {
 		return err
 	}
 	b := &broker{name: n.conf.Broker, dir: filepath.Join(n.conf.Dir, n.conf.Broker), listen: n.conf.Remoting.Listen, store: store}
-	n.brokers = append(n.brokers, b)
+	n.brokers.add(b)
+	n.onStop(n.stopBrokers)
 	if err := n.openBroker(ctx, b, n.serviceOptions(b)); err != nil {
 		return err
 	}
@@ -64,14 +67,14 @@ func (n *node) openBroker(ctx context.Context, b *broker, o service.Options) err
 	if b.notes, err = notes.Open(notes.Options{FS: vfs.OS{}, Dir: filepath.Join(b.dir, "notes")}); err != nil {
 		return err
 	}
-	n.onStop(func(context.Context) error { return b.notes.Close() })
+	b.onStop(func(context.Context) error { return b.notes.Close() })
 	began := time.Now()
 	if b.svc, err = service.Open(ctx, o); err != nil {
 		telemetry.Recovered(began, o.Dir, 0, err)
 		return err
 	}
 	telemetry.Recovered(began, o.Dir, b.svc.Shard().Applied(), nil)
-	n.onStop(func(context.Context) error { return b.svc.Close() })
+	b.onStop(func(context.Context) error { return b.svc.Close() })
 	n.log.Info("log recovered", "dir", o.Dir, "took", time.Since(began).Round(time.Millisecond), "entry", b.svc.Shard().Applied())
 	return nil
 }
@@ -96,7 +99,7 @@ func (n *node) serviceOptions(b *broker) service.Options {
 		StoreHost: b.store, FS: vfs.OS{}, Dir: filepath.Join(b.dir, "log"), SegmentBytes: c.Log.SegmentBytes, Durable: c.Log.Ack == "fdatasync",
 		RetentionAge: time.Duration(c.Log.KeepFor), RetentionBytes: c.Log.KeepBytes, MaxMessage: c.Log.MaxMessage,
 		AutoCreateTopic: c.Log.AutoTopic, AutoCreateGroup: c.Log.AutoGroup, TraceTopic: c.Log.TraceTopic, Log: n.log,
-		Delivered: b.delivered, Times: b.times, Happened: b.happened, Sealed: telemetry.Sealed,
+		Delivered: b.delivered, Times: b.times, Happened: b.happened, Progress: b.progress, Sealed: telemetry.Sealed,
 	}
 }
 
@@ -105,11 +108,12 @@ func (n *node) startFront(b *broker) error {
 	b.front, err = remoting.Start(b.svc, remoting.Options{
 		Cluster: n.conf.Cluster, Broker: b.name, Listen: b.listen, Log: n.log, Leader: n.leaderOf(b),
 		BeforeWrite: b.notes.Flush, Answered: n.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
+		Whole: n,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)
 	}
-	n.onStop(b.front.Shutdown)
+	b.onStop(b.front.Shutdown)
 	n.log.Info("broker listens", "broker", b.name, "address", b.front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
 	if !strings.HasPrefix(b.listen, "127.") {
 		n.log.Warn("the broker has no access control yet: whoever reaches its port may send and consume", "address", b.listen)
@@ -118,11 +122,11 @@ func (n *node) startFront(b *broker) error {
 	roll := registrar.Start(m, n.nameServers(), b.svc.Topics, n.log)
 	b.roll.Store(roll)
 	b.svc.OnTopicChange(roll.Changed)
-	first := b == n.brokers[0] // a node starts and stops once, however many groups it has a member of
+	first := b == n.brokers.first() // a node starts and stops once, however many groups it has a member of
 	if first {
 		b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
 	}
-	n.onStop(func(context.Context) error {
+	b.onStop(func(context.Context) error {
 		if first {
 			b.happened("stop", "", "", "node "+n.conf.Node+" stops")
 		}

@@ -18,10 +18,10 @@ import (
 )
 
 func (n *node) startConsole() error {
-	if len(n.brokers) == 0 {
+	if n.brokers.first() == nil {
 		return errNoBroker
 	}
-	b := consoleBroker{n.brokers, n.memberAddr}
+	b := consoleBroker{n.brokers.all, n.memberAddr}
 	page, built := web.FS()
 	if !built {
 		n.log.Warn("this program was built without the console's page; the API is there (make build)")
@@ -80,7 +80,7 @@ func (n *node) metrics(b consoleBroker) (*metrics.Metrics, error) {
 
 // frontNumbers adds up the ports of all broker groups.
 func (n *node) frontNumbers() (sum metrics.Front) {
-	for _, b := range n.brokers {
+	for _, b := range n.brokers.all() {
 		s := b.front.Stats()
 		sum.Connections += s.Conns.Load()
 		sum.ConnectionsMax += rpc.ConnsMax
@@ -107,10 +107,11 @@ func (n *node) frontNumbers() (sum metrics.Front) {
 // memberAddr is what clients dial for a member of a broker group.
 func (n *node) memberAddr(group string, member uint64) string {
 	if r := &n.conf.Replication; r.on() {
-		if p := r.node(member); p != nil {
+		if p := r.node(member); p != nil && p.Brokers[group] != "" {
 			return p.Brokers[group]
 		}
-		return ""
+		g, _ := n.plan().Group(group)
+		return g.Addrs[member]
 	}
-	return n.brokers[0].store.String()
+	return n.brokers.first().store.String()
 }

@@ -14,7 +14,7 @@ import (
 // consoleBroker is what the console and a scrape ask for: this node's members of all broker groups as if they were one broker.
 // Followers have what their leaders have, a moment later, so any node's page tells of all groups.
 type consoleBroker struct {
-	brokers []*broker
+	brokers func() []*broker
 	// addr gives the address that clients dial for a member of a group.
 	addr func(group string, member uint64) string
 }
@@ -22,7 +22,7 @@ type consoleBroker struct {
 // InspectNode implements server.Broker: connections are the fronts' to count.
 func (c consoleBroker) InspectNode() inspect.Node {
 	var n inspect.Node
-	for i, b := range c.brokers {
+	for i, b := range c.brokers() {
 		one := b.svc.InspectNode()
 		one.Connections = int(b.front.Stats().Conns.Load())
 		if i == 0 {
@@ -58,7 +58,7 @@ func addNode(n, one *inspect.Node) {
 // InspectTopics implements server.Broker.
 func (c consoleBroker) InspectTopics() []inspect.Topic {
 	var all []inspect.Topic
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		all = append(all, b.svc.InspectTopics()...)
 	}
 	return merged(all, func(t *inspect.Topic) string { return t.Name }, addTopic)
@@ -97,7 +97,7 @@ func union(a, b []string) []string {
 
 // InspectTopic implements server.Broker.
 func (c consoleBroker) InspectTopic(name string) (t inspect.Topic, found bool) {
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		one, ok := b.svc.InspectTopic(name)
 		switch {
 		case ok && found:
@@ -112,7 +112,7 @@ func (c consoleBroker) InspectTopic(name string) (t inspect.Topic, found bool) {
 // InspectGroups implements server.Broker.
 func (c consoleBroker) InspectGroups() []inspect.Group {
 	var all []inspect.Group
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		all = append(all, b.svc.InspectGroups()...)
 	}
 	return merged(all, func(g *inspect.Group) string { return g.Name }, addGroup)
@@ -143,7 +143,7 @@ func addGroup(to, from *inspect.Group) {
 
 // InspectGroup implements server.Broker.
 func (c consoleBroker) InspectGroup(name string) (g inspect.Group, found bool) {
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		one, ok := b.svc.InspectGroup(name)
 		switch {
 		case ok && found:
@@ -157,7 +157,7 @@ func (c consoleBroker) InspectGroup(name string) (g inspect.Group, found bool) {
 
 // InspectClients implements server.Broker.
 func (c consoleBroker) InspectClients() (all []inspect.Client) {
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		all = append(all, b.svc.InspectClients()...)
 	}
 	return all
@@ -166,7 +166,7 @@ func (c consoleBroker) InspectClients() (all []inspect.Client) {
 // InspectOut implements metrics.Source.
 func (c consoleBroker) InspectOut() []inspect.Out {
 	var all []inspect.Out
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		all = append(all, b.svc.InspectOut()...)
 	}
 	return merged(all, func(o *inspect.Out) string { return o.Topic + "\x00" + o.Group }, func(to, from *inspect.Out) {
@@ -178,7 +178,7 @@ func (c consoleBroker) InspectOut() []inspect.Out {
 // InspectSizes implements metrics.Source.
 func (c consoleBroker) InspectSizes() []inspect.Sizes {
 	var all []inspect.Sizes
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		all = append(all, b.svc.InspectSizes()...)
 	}
 	return merged(all, func(s *inspect.Sizes) string { return s.Topic }, func(to, from *inspect.Sizes) {
@@ -191,7 +191,7 @@ func (c consoleBroker) InspectSizes() []inspect.Sizes {
 
 // MessagesAt implements server.Broker.
 func (c consoleBroker) MessagesAt(_ context.Context, position int64) (all [][]byte) {
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		if raw, err := b.svc.ViewByPosition("", position); err == nil {
 			all = append(all, raw)
 		}
@@ -202,7 +202,7 @@ func (c consoleBroker) MessagesAt(_ context.Context, position int64) (all [][]by
 // Find implements server.Broker.
 func (c consoleBroker) Find(ctx context.Context, topic, key string, unique bool) (all [][]byte, err error) {
 	q := service.QueryRequest{Topic: topic, Key: key, Unique: unique, EndMillis: math.MaxInt64}
-	for _, b := range c.brokers {
+	for _, b := range c.brokers() {
 		body, _, _, refused := b.svc.Query(ctx, q)
 		if refused != nil && refused.Code == service.CodeQueryNotFound {
 			continue

@@ -37,6 +37,7 @@ type members struct {
 	net    *transport.Transport
 	groups atomic.Pointer[map[string]*broker] // that take messages
 	trail  atomic.Pointer[trailStore]         // whose engine other nodes may use
+	who    *identity.Identity
 }
 
 // startMembers opens this node's member of every broker group, then lets the nodes talk.
@@ -61,14 +62,25 @@ func (n *node) startMembers(ctx context.Context) error {
 		return fmt.Errorf("%w (replication.nodes: listen)", err)
 	}
 	n.onStop(func(context.Context) error { return m.net.Close() })
+	m.who = who
+	if err := n.agreed.load(n.conf.Dir); err != nil {
+		return err
+	}
+	n.onStop(n.stopBrokers)
 	for _, name := range r.groups() {
-		if err := n.openMember(ctx, who, name); err != nil {
+		b, err := n.newMember(name, r.node(r.ID).Brokers[name])
+		if err != nil {
+			return err
+		}
+		n.brokers.add(b)
+		if err := n.openMember(ctx, b, r.founders()); err != nil {
 			return err
 		}
 	}
-	n.hear()
+	n.hear(n.brokers.all())
+	n.meet()
 	n.balance()
-	for _, b := range n.brokers {
+	for _, b := range n.brokers.all() {
 		if err := n.startFront(b); err != nil {
 			return err
 		}
@@ -78,27 +90,28 @@ func (n *node) startMembers(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) openMember(ctx context.Context, who *identity.Identity, name string) error {
-	r := &n.conf.Replication
-	addr := r.node(r.ID).Brokers[name]
+func (n *node) newMember(name, addr string) (*broker, error) {
 	store, err := netip.ParseAddrPort(addr)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("broker group %s: this node's address: %w", name, err)
 	}
-	b := &broker{name: name, dir: filepath.Join(n.conf.Dir, name), listen: addr, store: store}
-	n.brokers = append(n.brokers, b)
-	o := n.serviceOptions(b)
-	if err := who.Check(name, r.founders(), noLog(o.Dir)); err != nil {
-		return fmt.Errorf("%s: %w (replication.founders: %v)", o.Dir, err, r.founders())
+	return &broker{name: name, dir: filepath.Join(n.conf.Dir, name), listen: addr, store: store}, nil
+}
+
+// openMember recovers this node's member of a group that founders began.
+func (n *node) openMember(ctx context.Context, b *broker, founders []uint64) error {
+	o, name, who := n.serviceOptions(b), b.name, n.members.who
+	if err := who.Check(name, founders, noLog(o.Dir)); err != nil {
+		return fmt.Errorf("%s: %w (replication.founders: %v)", o.Dir, err, founders)
 	}
-	o.MemberID, o.Voters = r.ID, r.founders()
+	o.MemberID, o.Voters = n.conf.Replication.ID, founders
 	o.Send = func(ms []*pb.Message) { n.members.net.Send(name, ms) }
 	o.Aside = func(to uint64, kind shard.AsideKind, body []byte) { n.members.net.Aside(name, to, uint8(kind), body) }
 	o.Led = func(st shard.Status) { n.led(b, st) }
 	if err := n.openBroker(ctx, b, o); err != nil {
 		return err
 	}
-	return who.Opened(name, r.founders())
+	return who.Opened(name, founders)
 }
 
 // noLog says that a member's folder has neither a log nor the note that a damaged one was put aside.
@@ -109,13 +122,18 @@ func noLog(dir string) bool {
 	})
 }
 
-// hear lets messages in and tells the transport where the others are.
-func (n *node) hear() {
-	groups, peers := map[string]*broker{}, map[uint64]string{}
-	for _, b := range n.brokers {
+// hear lets messages to these members in.
+func (n *node) hear(brokers []*broker) {
+	groups := map[string]*broker{}
+	for _, b := range brokers {
 		groups[b.name] = b
 	}
 	n.members.groups.Store(&groups)
+}
+
+// meet tells the transport where the other nodes are.
+func (n *node) meet() {
+	peers := map[uint64]string{}
 	for _, p := range n.conf.Replication.Nodes {
 		if p.ID != n.conf.Replication.ID {
 			peers[p.ID] = p.Listen
@@ -149,11 +167,8 @@ func (n *node) leaderOf(b *broker) func() (string, bool) {
 		return nil
 	}
 	return func() (string, bool) {
-		p := r.node(b.svc.Leader())
-		if p == nil {
-			return "", false
-		}
-		return p.Brokers[b.name], true
+		addr := n.memberAddr(b.name, b.svc.Leader())
+		return addr, addr != ""
 	}
 }
 
@@ -259,8 +274,8 @@ func (b *broker) register() {
 func (n *node) balance() {
 	since := map[string]*wish{}
 	stop := rpc.Repeat(balanceEvery, func(now time.Time) {
-		for _, b := range n.brokers {
-			st, want := b.svc.Shard().Status(), n.conf.Replication.preferred(b.name)
+		for _, b := range n.brokers.all() {
+			st := b.svc.Shard().Status()
 			if !st.Leads {
 				delete(since, b.name)
 				continue
@@ -268,8 +283,13 @@ func (n *node) balance() {
 			if since[b.name] == nil {
 				since[b.name] = &wish{}
 			}
-			if since[b.name].due(now, st.CanLead(want)) {
-				n.log.Info("the group's leader moves back", "broker", b.name, "to", want)
+			want := n.leaderFor(b.name, st.Members.Voters)
+			settled := settledFor
+			if n.drained() {
+				settled = 0
+			}
+			if since[b.name].due(now, settled, st.CanLead(want)) {
+				n.log.Info("the group's leader moves", "broker", b.name, "to", want)
 				b.svc.Shard().Transfer(want)
 			}
 		}
@@ -286,13 +306,13 @@ type wish struct {
 
 const triesMax = 7 // then one in about ten minutes
 
-func (w *wish) due(now time.Time, ready bool) bool {
+func (w *wish) due(now time.Time, settled time.Duration, ready bool) bool {
 	switch {
 	case !ready:
 		w.ready = time.Time{}
 	case w.ready.IsZero():
 		w.ready = now
-	case now.Sub(w.ready) >= settledFor<<w.tries:
+	case now.Sub(w.ready) >= settled<<w.tries:
 		w.ready, w.tries = time.Time{}, min(w.tries+1, triesMax)
 		return true
 	}
@@ -303,7 +323,7 @@ func (w *wish) due(now time.Time, ready bool) bool {
 func (n *node) handOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, handOverFor)
 	defer cancel()
-	for _, b := range n.brokers {
+	for _, b := range n.brokers.all() {
 		st := b.svc.Shard().Status()
 		for _, p := range st.Peers {
 			if st.CanLead(p.ID) {
@@ -322,7 +342,7 @@ func (n *node) handOver(ctx context.Context) error {
 }
 
 func (n *node) leadsAny() bool {
-	for _, b := range n.brokers {
+	for _, b := range n.brokers.all() {
 		if st := b.svc.Shard().Status(); st.Leads && len(st.Peers) > 0 {
 			return true
 		}

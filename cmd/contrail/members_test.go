@@ -9,7 +9,7 @@ import (
 func TestTriesToMoveTheLeaderBackBecomeRarer(t *testing.T) {
 	w, now, tries := &wish{}, time.Now(), 0
 	for range 3600 {
-		if now = now.Add(time.Second); w.due(now, true) {
+		if now = now.Add(time.Second); w.due(now, settledFor, true) {
 			tries++
 		}
 	}

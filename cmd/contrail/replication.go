@@ -77,7 +77,7 @@ func (r *replication) preferred(group string) uint64 {
 		return id
 	}
 	ids := r.founders()
-	return ids[slices.Index(r.groups(), group)%len(ids)]
+	return ids[max(0, slices.Index(r.groups(), group))%len(ids)]
 }
 
 // key reads the cluster key.

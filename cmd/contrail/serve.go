@@ -71,12 +71,13 @@ type node struct {
 	conf    config
 	log     *slog.Logger
 	names   *namesrv.Server
-	brokers []*broker
+	brokers brokerList
 	members *members // nil: this node is alone
 	latency metrics.RPCLatency
 	trail   *trailStore
 	own     *prometheus.Registry // of the telemetry of this process
 	stops   []func(context.Context) error
+	agreed  agreed // with the other nodes
 }
 
 func (n *node) onStop(f func(context.Context) error) { n.stops = append(n.stops, f) }
@@ -115,6 +116,7 @@ func (n *node) start(ctx context.Context) error {
 		if err := n.startTrail(ctx); err != nil {
 			return err
 		}
+		n.followPlan(ctx)
 	}
 	if n.conf.is(roleConsole) {
 		return n.startConsole()

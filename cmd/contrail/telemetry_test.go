@@ -149,7 +149,7 @@ func exchange(t *testing.T, n *node, id, traceparent string) {
 	if traceparent != "" {
 		properties = message.AppendProperty(properties, "traceparent", traceparent)
 	}
-	p := n.brokers[0].svc.Parcel(client)
+	p := n.brokers.first().svc.Parcel(client)
 	p.Add(&service.SendHeader{
 		ProducerGroup: []byte("pg"), Topic: []byte("orders"), DefaultTopic: []byte("TBW102"), DefaultTopicQueueNums: 1, QueueID: 0, Properties: properties,
 	}, []byte("body"), service.Token{})
@@ -157,11 +157,11 @@ func exchange(t *testing.T, n *node, id, traceparent string) {
 	if code := <-done; code != 0 {
 		t.Fatal(code)
 	}
-	n.brokers[0].svc.Pull(&service.PullRequest{Client: client, Group: "billing", Topic: "orders", MaxMessages: 1}, func(r *service.PullResult) { done <- r.Messages; r.Release() })
+	n.brokers.first().svc.Pull(&service.PullRequest{Client: client, Group: "billing", Topic: "orders", MaxMessages: 1}, func(r *service.PullResult) { done <- r.Messages; r.Release() })
 	if got := <-done; got != 1 {
 		t.Fatalf("%d messages", got)
 	}
-	n.brokers[0].notes.Flush()
+	n.brokers.first().notes.Flush()
 }
 
 func get(t *testing.T, n *node, path string) *http.Response {

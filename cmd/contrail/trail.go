@@ -30,6 +30,7 @@ const (
 // trailStore is where the trail goes: an engine of our own or a ClickHouse at an address.
 type trailStore struct {
 	store    *clickhouse.Store
+	tee      trail.Sink // nil: there is none
 	mu       sync.Mutex
 	shippers []*ship.Shipper // one of each broker group
 	engine   atomic.Pointer[engine.Engine]
@@ -88,8 +89,10 @@ func (n *node) startTrail(ctx context.Context) error {
 	if tee != nil {
 		tee = ship.Shared(tee) // a sink belongs to one goroutine, and each broker group has a shipper
 	}
-	for _, b := range n.brokers {
-		n.startShipper(ctx, t, b, tee)
+	t.tee = tee
+	n.onStop(func(context.Context) error { n.endShippers(); return nil })
+	for _, b := range n.brokers.all() {
+		n.startShipper(ctx, t, b)
 	}
 	t.store.Follow(t.status)
 	return nil
@@ -118,22 +121,30 @@ func (t *trailStore) status() trail.Status {
 }
 
 // startShipper ships a broker group's part of the trail, until the stop.
-func (n *node) startShipper(ctx context.Context, t *trailStore, b *broker, tee trail.Sink) {
+func (n *node) startShipper(ctx context.Context, t *trailStore, b *broker) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := n.ship(ctx, t, b, tee); err != nil && ctx.Err() == nil {
+		if err := n.ship(ctx, t, b); err != nil && ctx.Err() == nil {
 			n.log.Error("the trail is not shipped any more", "broker", b.name, "err", err)
 		}
 	}()
-	n.onStop(func(context.Context) error { cancel(); <-ended; return nil })
+	b.endShipper = func() { cancel(); <-ended }
 }
 
-func (n *node) ship(ctx context.Context, t *trailStore, b *broker, tee trail.Sink) error {
+func (n *node) endShippers() {
+	for _, b := range n.brokers.all() {
+		if b.endShipper != nil {
+			b.endShipper()
+		}
+	}
+}
+
+func (n *node) ship(ctx context.Context, t *trailStore, b *broker) error {
 	o := ship.Options{
 		Log: b.svc.Shard(), Notes: b.notes, Store: t.store, FS: vfs.OS{}, Dir: n.shipDir(b),
-		Broker: b.name, Node: n.conf.Node, Logger: n.log, Tee: tee, Shipped: telemetry.Shipped,
+		Broker: b.name, Node: n.conf.Node, Logger: n.log, Tee: t.tee, Shipped: telemetry.Shipped,
 	}
 	if n.members != nil {
 		if err := b.born(ctx); err != nil {
