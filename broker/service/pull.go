@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -122,14 +121,14 @@ func (s *Service) checkPullGroup(req *PullRequest) *Error {
 		return nil // the leader will make it
 	}
 	if !known {
-		var err *Error
-		g, err = s.EnsureGroup(context.Background(), req.Group)
-		if err.NotLed() || err != nil && errors.Is(err.Cause, shard.ErrNoSpace) {
+		made, err := s.makeGroup(req.Group)
+		if made == nil && err == nil || err.NotLed() || err != nil && errors.Is(err.Cause, shard.ErrNoSpace) {
 			return nil // voted out a moment ago; or reads go on while nothing, and so no new group, can be stored
 		}
 		if err != nil {
 			return err
 		}
+		g = *made
 	}
 	if !g.ConsumeEnable {
 		return Refuse(CodeNoPermission, "subscription group no permission, %s", req.Group)

@@ -113,6 +113,7 @@ type Service struct {
 	started    time.Time
 	out        outCounters
 	lastPulls  sync.Map     // offset.Key → *pulled
+	making     sync.Map     // group → *making
 	late       atomic.Int64 // requests that wait for their topic to be made
 	lateBytes  atomic.Int64
 	messageOut atomic.Int64
