@@ -2,11 +2,11 @@ package inspect
 
 // Cluster is what a node knows of its cluster's layout and of what changes there.
 type Cluster struct {
-	Node    uint64        `json:"node"` // this one; 0: it is alone
-	Nodes   []ClusterNode `json:"nodes"`
-	Groups  []BrokerGroup `json:"brokerGroups"`
-	Changes []Progress    `json:"changes"` // under way, failed, or wished for without end (a drained node)
-	Version uint64        `json:"version"` // of the plan that the nodes agreed on
+	Node    uint64           `json:"node"` // this one; 0: it is alone
+	Nodes   []ClusterNode    `json:"nodes"`
+	Groups  []BrokerGroup    `json:"brokerGroups"`
+	Changes []ChangeProgress `json:"changes"` // under way, failed, or wished for without end (a drained node)
+	Version uint64           `json:"version"` // of the plan that the nodes agreed on
 }
 
 // ClusterNode is one node as the cluster's configuration and plan say.
@@ -19,8 +19,8 @@ type ClusterNode struct {
 	MemberOf   []string `json:"memberOf"`
 }
 
-// Progress of a change.
-type Progress struct {
+// ChangeProgress is how far a change is.
+type ChangeProgress struct {
 	Kind    string `json:"kind"`    // add-group, members, drain
 	Subject string `json:"subject"` // broker group or node
 	State   string `json:"state"`   // running, done, failed
@@ -29,7 +29,7 @@ type Progress struct {
 	Since   int64  `json:"since"` // ms; 0: not known
 }
 
-// States of a Progress.
+// States of a ChangeProgress.
 const (
 	Running = "running"
 	Done    = "done"

@@ -66,7 +66,7 @@ func (s *Service) ChangeMembers(add, remove uint64) *Error {
 
 func (s *Service) progress(state string, percent int, text string) {
 	if s.opts.Progress != nil {
-		s.opts.Progress(inspect.Progress{Kind: "members", Subject: s.opts.Broker, State: state, Percent: min(percent, 100), Text: s.opts.Broker + ": " + text})
+		s.opts.Progress(inspect.ChangeProgress{Kind: "members", Subject: s.opts.Broker, State: state, Percent: min(percent, 100), Text: s.opts.Broker + ": " + text})
 	}
 }
 

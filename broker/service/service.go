@@ -56,7 +56,7 @@ type Options struct {
 	// Happened is told of what the console shows as happenings.
 	Happened func(kind, topic, group, text string)
 	// Progress is told of a change of members.
-	Progress func(inspect.Progress)
+	Progress func(inspect.ChangeProgress)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint.
 	Sealed func(began time.Time, segment uint64, err error)
 }

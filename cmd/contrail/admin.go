@@ -29,6 +29,9 @@ type refused struct {
 
 func (r *refused) Error() string { return r.text }
 
+// ResponseCode is RocketMQ's.
+func (r *refused) ResponseCode() int { return r.code }
+
 func do(addr string, code int32, body []byte, fields ...rpc.Field) ([]byte, error) {
 	c := rpc.Client{Addr: addr, Timeout: adminTimeout}
 	defer c.Close()

@@ -213,8 +213,8 @@ func (n *node) change(ctx context.Context, c inspect.ClusterChange) *service.Err
 	return err
 }
 
-func startOf(c inspect.ClusterChange) inspect.Progress {
-	p := inspect.Progress{Kind: "cluster", Subject: c.Group, State: inspect.Running}
+func startOf(c inspect.ClusterChange) inspect.ChangeProgress {
+	p := inspect.ChangeProgress{Kind: "cluster", Subject: c.Group, State: inspect.Running}
 	switch c.Kind {
 	case inspect.AddGroup:
 		p.Text = fmt.Sprintf("broker group %s is added: nodes %v start their members", c.Group, c.Nodes)

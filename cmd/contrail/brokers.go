@@ -67,7 +67,7 @@ func (n *node) stopBrokers(ctx context.Context) (err error) {
 }
 
 // progress notes how far a change is.
-func (b *broker) progress(p inspect.Progress) {
+func (b *broker) progress(p inspect.ChangeProgress) {
 	b.notes.NoteHappening(&notes.Happening{
 		AtMicros: time.Now().UnixMicro(), Kind: p.Kind, Text: p.Text, Count: 1, Detail: progressDetail(b.name, p),
 	})

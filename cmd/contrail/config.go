@@ -39,8 +39,10 @@ type config struct {
 	} `yaml:"remoting"`
 
 	Console struct {
-		Listen string   `yaml:"listen"`
-		Hosts  []string `yaml:"hosts"` // names under which browsers reach it besides addresses and localhost
+		Listen string `yaml:"listen"`
+		// AllowChanges lets the page's API change the cluster and topics; by default only where it listens on loopback.
+		AllowChanges *bool    `yaml:"allowChanges"`
+		Hosts        []string `yaml:"hosts"` // names under which browsers reach it besides addresses and localhost
 	} `yaml:"console"`
 
 	Debug struct {

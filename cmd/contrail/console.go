@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/tracing/telemetry"
 	"github.com/contrailmq/contrail/tracing/trail"
+	"github.com/contrailmq/contrail/ui/api"
 	"github.com/contrailmq/contrail/ui/server"
 	"github.com/contrailmq/contrail/ui/web"
 )
@@ -34,18 +36,18 @@ func (n *node) startConsole() error {
 	if err != nil {
 		return err
 	}
+	l, err := net.Listen("tcp", n.conf.Console.Listen)
+	if err != nil {
+		return fmt.Errorf("console.listen: %w", err)
+	}
 	console, err := server.New(server.Options{
-		Broker: b, Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: b, Cluster: consoleAdmin{n, admin{n.home().store.String()}}, NoChanges: n.noChanges(l.Addr()), Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 		Served: telemetry.Served,
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, l.Close())
 	}
-	l, err := net.Listen("tcp", n.conf.Console.Listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("console.listen: %w", err), console.Close())
-	}
-	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+	if !onLoopback(l.Addr()) {
 		n.log.Warn("the console has no access control yet: whoever reaches it can read messages", "address", l.Addr())
 	}
 	h := server.HTTPServer(console)
@@ -57,6 +59,41 @@ func (n *node) startConsole() error {
 	n.onStop(func(ctx context.Context) error { return errors.Join(console.Close(), h.Shutdown(ctx)) })
 	n.log.Info("console listens", "page", "http://"+l.Addr().String()+"/")
 	return nil
+}
+
+func onLoopback(addr net.Addr) bool {
+	a, ok := addr.(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
+}
+
+// noChanges says why the console changes nothing; "": it does.
+func (n *node) noChanges(addr net.Addr) string {
+	switch allow := n.conf.Console.AllowChanges; {
+	case allow != nil && !*allow:
+		return "console.allowChanges is false"
+	case allow == nil && !onLoopback(addr):
+		return fmt.Sprintf("it listens on %s, where anybody may reach it, and there is no access control yet; console.allowChanges is not set", addr)
+	}
+	return ""
+}
+
+// consoleAdmin changes the cluster for the console, as the commands do.
+type consoleAdmin struct {
+	n *node
+	admin
+}
+
+// Cluster and the like implement server.Cluster.
+func (c consoleAdmin) Cluster() inspect.Cluster                  { return c.n.Cluster() }
+func (c consoleAdmin) Change(change inspect.ClusterChange) error { return c.change(change) }
+func (c consoleAdmin) MoveLeader(group string, member uint64) error {
+	return c.moveLeader(group, member)
+}
+func (c consoleAdmin) ChangeMembers(group string, add, remove uint64) error {
+	return c.members(group, add, remove)
+}
+func (c consoleAdmin) ChangeQueues(topic string, q api.QueuesChange) ([]string, error) {
+	return c.topic(topic, queues{Read: q.Read, Write: q.Write, Groups: q.Groups})
 }
 
 // metrics are this process's, in RocketMQ's names and our own.

@@ -70,7 +70,7 @@ func (f *follower) startAll(ctx context.Context) {
 		n.agreed.failed.Store(g.Name, err.Error())
 		if !failed || old != err.Error() {
 			n.log.Error("member of an added broker group not started; it is tried again", "broker", g.Name, "err", err)
-			n.home().progress(inspect.Progress{
+			n.home().progress(inspect.ChangeProgress{
 				Kind: "cluster", Subject: g.Name, State: inspect.Failed,
 				Text: fmt.Sprintf("%s: member of broker group %s not started, it is tried again: %v", n.conf.Node, g.Name, err),
 			})
@@ -104,7 +104,7 @@ func (n *node) grow(ctx context.Context, g plan.Group) (err error) {
 	if n.trail != nil {
 		n.startShipper(ctx, n.trail, b)
 	}
-	n.home().progress(inspect.Progress{Kind: "cluster", Subject: g.Name, State: inspect.Running, Text: n.conf.Node + " started its member of broker group " + g.Name})
+	n.home().progress(inspect.ChangeProgress{Kind: "cluster", Subject: g.Name, State: inspect.Running, Text: n.conf.Node + " started its member of broker group " + g.Name})
 	return nil
 }
 
@@ -167,8 +167,8 @@ func (f *follower) finish(ctx context.Context) {
 }
 
 // changes are those that the plan asks for, and how far they are as far as this node sees.
-func (n *node) changes() []inspect.Progress {
-	p, out := n.plan(), []inspect.Progress{}
+func (n *node) changes() []inspect.ChangeProgress {
+	p, out := n.plan(), []inspect.ChangeProgress{}
 	for _, g := range p.Groups {
 		if !g.Done {
 			out = append(out, n.groupProgress(g))
@@ -182,8 +182,8 @@ func (n *node) changes() []inspect.Progress {
 	return out
 }
 
-func (n *node) groupProgress(g plan.Group) inspect.Progress {
-	c := inspect.Progress{Kind: inspect.AddGroup, Subject: g.Name, State: inspect.Running, Since: g.AddedAt}
+func (n *node) groupProgress(g plan.Group) inspect.ChangeProgress {
+	c := inspect.ChangeProgress{Kind: inspect.AddGroup, Subject: g.Name, State: inspect.Running, Since: g.AddedAt}
 	if why, failed := n.agreed.failed.Load(g.Name); failed {
 		c.State, c.Text = inspect.Failed, fmt.Sprintf("%s: %s", n.conf.Node, why)
 		return c
@@ -206,8 +206,8 @@ func (n *node) groupProgress(g plan.Group) inspect.Progress {
 	return c
 }
 
-func (n *node) drainProgress(id uint64, d plan.Drain) inspect.Progress {
-	c := inspect.Progress{Kind: inspect.DrainOf, Subject: strconv.FormatUint(id, 10), State: inspect.Running, Since: d.Since}
+func (n *node) drainProgress(id uint64, d plan.Drain) inspect.ChangeProgress {
+	c := inspect.ChangeProgress{Kind: inspect.DrainOf, Subject: strconv.FormatUint(id, 10), State: inspect.Running, Since: d.Since}
 	all := n.brokers.all()
 	leads, members := 0, 0
 	for _, b := range all {
@@ -234,9 +234,12 @@ func (n *node) drainProgress(id uint64, d plan.Drain) inspect.Progress {
 
 // Cluster implements remoting.Cluster.
 func (n *node) Cluster() inspect.Cluster {
-	c := inspect.Cluster{Nodes: []inspect.ClusterNode{}, Changes: []inspect.Progress{}}
+	c := inspect.Cluster{Nodes: []inspect.ClusterNode{}, Changes: []inspect.ChangeProgress{}}
 	c.Groups = consoleBroker{n.brokers.all, n.memberAddr}.InspectNode().Groups
 	if n.members == nil {
+		for i := range c.Groups[0].Members {
+			c.Groups[0].Members[i].Addr = n.home().store.String()
+		}
 		return c
 	}
 	p, r := n.plan(), &n.conf.Replication
@@ -257,6 +260,6 @@ func (n *node) Cluster() inspect.Cluster {
 	return c
 }
 
-func progressDetail(broker string, p inspect.Progress) map[string]string {
+func progressDetail(broker string, p inspect.ChangeProgress) map[string]string {
 	return map[string]string{"broker": broker, "subject": p.Subject, "state": p.State, "percent": strconv.Itoa(p.Percent)}
 }

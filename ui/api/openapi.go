@@ -35,6 +35,7 @@ var operations = []operation{
 	{"/topics/{topic}", "topic", "One topic with its queues", inspect.Topic{}, "", nil},
 	{"/groups", "groups", "All consumer groups", Groups{}, "", nil},
 	{"/groups/{group}", "group", "One consumer group with its queues and members", inspect.Group{}, "", nil},
+	{"/cluster", "cluster", "Nodes, broker groups and changes under way", inspect.Cluster{}, "", nil},
 	{"/clients", "clients", "All connections", Clients{}, "", nil},
 	{"/messages", "messages", "Search, newest first; from and to are µs", trail.Matches{}, "", searchParams},
 	{"/messages/stream", "messagesStream", "Search, answered line by line as parts of the range are done", Progress{}, "application/x-ndjson", searchParams},
@@ -55,12 +56,27 @@ func Build() ([]byte, error) {
 	for _, op := range operations {
 		paths["/api/v1"+op.path] = object{"get": op.object(s)}
 	}
+	for _, c := range changes {
+		paths["/api/v1"+c.path] = object{"post": c.object(s)}
+	}
 	b, err := json.MarshalIndent(object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "Contrail console API", "version": "1", "description": "Read-only. Times ending in Micros are µs since the epoch, other times ms."},
+		"info":    object{"title": "Contrail console API", "version": "1", "description": "POST changes something, where the console allows it: with JSON, and from no other origin. Times ending in Micros are µs since the epoch, other times ms."},
 		"paths":   paths, "components": object{"schemas": s},
 	}, "", "  ")
 	return append(b, '\n'), err
+}
+
+// change is one POST of the API.
+type change struct {
+	path, id, summary string
+	body              any
+}
+
+func (c change) object(s schemas) object {
+	o := operation{path: c.path, id: c.id, summary: c.summary, answer: Changed{}}.object(s)
+	o["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": s.of(reflect.TypeOf(c.body))}}}
+	return o
 }
 
 func (op operation) object(s schemas) object {

@@ -28,14 +28,16 @@ type Point struct {
 
 // Overview is the first page.
 type Overview struct {
-	Node    inspect.Node    `json:"node"`
-	Trail   trail.Status    `json:"trail"`
-	Topics  int             `json:"topics"`
-	Groups  int             `json:"groups"`
-	Clients int             `json:"clients"`
-	Lag     int64           `json:"lagMessages"`
-	Worst   []inspect.Group `json:"worst"`  // groups with lag, worst first, at most 10
-	Unread  []string        `json:"unread"` // topics with messages and without a group, at most 10
+	Node  inspect.Node `json:"node"`
+	Trail trail.Status `json:"trail"`
+	// Changes of the cluster that are under way, failed, or last: nodes that are drained.
+	Changes []inspect.ChangeProgress `json:"changes"`
+	Topics  int                      `json:"topics"`
+	Groups  int                      `json:"groups"`
+	Clients int                      `json:"clients"`
+	Lag     int64                    `json:"lagMessages"`
+	Worst   []inspect.Group          `json:"worst"`  // groups with lag, worst first, at most 10
+	Unread  []string                 `json:"unread"` // topics with messages and without a group, at most 10
 	// UnreadTopics is how many such topics there are.
 	UnreadTopics int               `json:"unreadTopics"`
 	Series       []Point           `json:"series"`   // last 15 minutes

@@ -36,12 +36,15 @@ type Broker interface {
 // Options configure a Server.
 type Options struct {
 	Broker  Broker
+	Cluster Cluster      // nil: nothing can be changed
 	Trail   trail.Reader // nil: no trail is kept
 	Static  fs.FS        // the built page; nil: the API alone
 	Metrics http.Handler // nil: no /metrics
 	Hosts   []string     // names by which browsers may call this, besides addresses, localhost and the machine's own; "*": any
-	Log     *slog.Logger
-	Version string
+	// NoChanges says why nothing may be changed through this console; "": it may.
+	NoChanges string
+	Log       *slog.Logger
+	Version   string
 
 	// Served is told of each answer of the API, after it; route is the template, not what was asked for. nil: nobody is told.
 	Served func(began time.Time, method, route string, status int)
@@ -116,7 +119,7 @@ func (s *Server) routes() http.Handler {
 	v1 := e.Group("/api/v1")
 	for path, h := range map[string]echo.HandlerFunc{
 		"/overview": s.overview, "/node": s.node, "/trail": s.trailStatus, "/topics": s.topics, "/topics/:topic": s.topic,
-		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/messages": s.messages, "/messages/stream": s.messagesStream,
+		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/cluster": s.cluster, "/messages": s.messages, "/messages/stream": s.messagesStream,
 		"/messages/:id": s.message, "/messages/:id/body": s.messageBody, "/messages/:id/raw": s.messageRaw,
 		"/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
 	} {
@@ -124,6 +127,7 @@ func (s *Server) routes() http.Handler {
 		v1.GET(path, h)
 		v1.HEAD(path, h)
 	}
+	s.changes(v1)
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 	e.GET("/metrics", func(c echo.Context) error {

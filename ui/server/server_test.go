@@ -104,6 +104,9 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	empty.broker.store(1000, 0, 0, nil, "UNIQ_KEY", "ID1")
 	replace := strings.NewReplacer("{topic}", "orders", "{group}", "billing", "{id}", "ID1")
 	for path, operations := range doc.Paths {
+		if operations["get"] == nil {
+			continue // TestChanges
+		}
 		content := operations["get"]["responses"].(map[string]any)["200"].(map[string]any)["content"].(map[string]any)
 		for media, c := range content {
 			schema := c.(map[string]any)["schema"].(map[string]any)

@@ -66,6 +66,9 @@ func (s *Server) overview(c echo.Context) error {
 	b := s.o.Broker
 	topics, groups := b.InspectTopics(), b.InspectGroups()
 	o := api.Overview{Node: b.InspectNode(), Trail: s.o.Trail.Status(), Clients: len(b.InspectClients()), Series: s.live.series.points()}
+	if s.o.Cluster != nil {
+		o.Changes = s.o.Cluster.Cluster().Changes
+	}
 	o.Topics, o.Unread, o.UnreadTopics = unread(topics)
 	for i := range groups {
 		if !groups[i].System {

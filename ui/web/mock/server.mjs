@@ -64,7 +64,7 @@ function overview(w, now) {
   const topics = makeTopics(w, now).filter((t) => !t.system)
   const empty = w.messages.length === 0
   return {
-    node: { ...makeNode(now, started), ...(empty ? { messagesInTotal: 0, messagesOutTotal: 0, startedAt: now - 61_000 } : {}) }, trail: makeTrail(now), topics: empty ? 0 : topics.length, groups: empty ? 0 : groups.length, clients: empty ? 0 : makeClients(w, now).length,
+    node: { ...makeNode(now, started), ...(empty ? { messagesInTotal: 0, messagesOutTotal: 0, startedAt: now - 61_000 } : {}) }, trail: makeTrail(now), changes: [], topics: empty ? 0 : topics.length, groups: empty ? 0 : groups.length, clients: empty ? 0 : makeClients(w, now).length,
     lagMessages: empty ? 0 : groups.reduce((n, g) => n + g.lagMessages, 0), worst: empty ? [] : groups.filter((g) => g.lagMessages > 0).sort((a, b) => b.lagMessages - a.lagMessages).slice(0, 10).map((g) => ({ ...g, queues: undefined })),
     unread: empty ? [] : ['audit-log'], series: Array.from({ length: 180 }, (_, i) => (empty ? { at: now - (180 - i) * 5000, in: 0, out: 0, bytesIn: 0, bytesOut: 0, lag: 0 } : makePoint(now - (180 - i) * 5000))), happened: empty ? [] : makeHappenings(now), answer: empty ? 'nothing' : 'found', reason: '',
   }

@@ -1,9 +1,9 @@
 // Broker groups with several members: who leads, and how far each member is behind.
-import type { BrokerGroup, BrokerMember, Node } from '../../api/types'
+import type { BrokerGroup, BrokerMember, ChangeProgress, Node } from '../../api/types'
 import { useT } from '../../i18n'
 import { count } from '../../lib/format'
 
-export function BrokerGroups({ node }: { node: Node }) {
+export function BrokerGroups({ node, changes }: { node: Node; changes: ChangeProgress[] }) {
   const t = useT()
   const groups = node.brokerGroups.filter((g) => g.members.length > 1)
   if (groups.length === 0) return null
@@ -33,7 +33,24 @@ export function BrokerGroups({ node }: { node: Node }) {
           </tbody>
         </table>
       </div>
+      {changes.length > 0 && <Changes changes={changes} />}
     </section>
+  )
+}
+
+/** What changes in the cluster, and nodes that are drained. */
+function Changes({ changes }: { changes: ChangeProgress[] }) {
+  const t = useT()
+  const tones: Record<string, string> = { failed: 'bad', running: 'warn' }
+  return (
+    <ul className="list" style={{ padding: '4px 16px 10px' }} data-test="cluster-changes">
+      {changes.map((c) => (
+        <li key={c.kind + c.subject}>
+          <span className={'tag nowrap ' + (tones[c.state] ?? '')}>{t.overview.changeKinds[c.kind] ?? c.kind}: {t.overview.changeStates[c.state] ?? c.state}{c.state === 'running' && ` ${c.percent} %`}</span>
+          <span className="grow" style={{ overflowWrap: 'anywhere' }}>{c.text}</span>
+        </li>
+      ))}
+    </ul>
   )
 }
 

@@ -79,7 +79,7 @@ function Body({ overview }: { overview: Overview }) {
   return (
     <>
       <Charts overview={overview} />
-      <BrokerGroups node={overview.node} />
+      <BrokerGroups node={overview.node} changes={overview.changes ?? []} />
       <div className="grid2" style={{ borderTop: 0 }}>
         <Worst overview={overview} />
         <Unread overview={overview} />
