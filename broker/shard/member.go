@@ -44,6 +44,7 @@ type Peer struct {
 	State   string // one of the states below
 	Active  bool   // it was heard of lately
 	Learner bool
+	Full    bool // its disk has no room to lead
 }
 
 // States of a member as its leader sends to it.
@@ -77,7 +78,7 @@ func (st *Status) Peer(id uint64) (Peer, bool) {
 // CanLead says that this member leads and could hand its office to another one now.
 func (st *Status) CanLead(id uint64) bool {
 	p, ok := st.Peer(id)
-	return ok && st.Leads && id != st.ID && !p.Learner && p.CaughtUp(st.Commit)
+	return ok && st.Leads && id != st.ID && !p.Learner && !p.Full && p.CaughtUp(st.Commit)
 }
 
 // Status may be asked by anybody. Who leads is as of the loop's last turn, the rest as of its last tick.
@@ -121,12 +122,12 @@ func (s *Shard) lookAround() {
 		}
 		return
 	}
-	s.peers = []Peer{{s.opts.ID, s.log.LastIndex(), StateReplicating, true, false}}
+	s.peers = []Peer{{s.opts.ID, s.log.LastIndex(), StateReplicating, true, false, !s.log.HasRoom(s.opts.SegmentBytes)}}
 	s.node.Progress(func(id uint64, p tracker.Progress) {
 		if s.unheard[id]++; p.RecentActive {
 			s.unheard[id] = 0
 		}
-		s.peers = append(s.peers, Peer{id, p.Match, raftStates[p.State], s.unheard[id] < unheardMax, p.IsLearner})
+		s.peers = append(s.peers, Peer{id, p.Match, raftStates[p.State], s.unheard[id] < unheardMax, p.IsLearner, s.room.full(id)})
 	})
 	if s.peersTicks++; s.peersTicks%peersEvery == 0 {
 		s.tellPeers(term)
@@ -225,7 +226,7 @@ func (s *Shard) hear() error {
 }
 
 func (s *Shard) step(m *pb.Message) error {
-	if s.promised(m) {
+	if s.unfounded(m) || s.promised(m) {
 		return nil
 	}
 	switch m.GetType() {

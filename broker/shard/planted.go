@@ -17,5 +17,6 @@ type Planted struct {
 	DropTail         bool // the newest entry is dropped at a restart
 	DropUnsaved      bool // retention drops what no checkpoint covers
 	VoteUnrepaired   bool // a member that lost its log votes before it has again what it promised
+	FoundUnasked     bool // a founder takes part without asking the others
 	Log              seglog.Planted
 }

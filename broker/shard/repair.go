@@ -186,7 +186,7 @@ func (s *Shard) putAside(p *promise) error {
 	}
 	for _, n := range names {
 		switch n {
-		case "LOCK", repairName, damagedDir, "incoming":
+		case "LOCK", repairName, damagedDir, "incoming", foundingName:
 			continue
 		}
 		if err := fsys.Rename(filepath.Join(s.opts.Dir, n), filepath.Join(dir, n)); err != nil {

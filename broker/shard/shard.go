@@ -123,6 +123,8 @@ type Shard struct {
 	checking      *check           // what a fetch brought, being checked aside of the loop
 	incoming      *seglog.Incoming // checked, until raft says to install it
 	marks         marks
+	room          room
+	founding      founding
 	quiet         map[uint64]int // ticks since a member that needs a snapshot asked for some of it
 	buffers       [][]byte
 	proposals     []*proposal
@@ -210,6 +212,9 @@ func openState(o Options) (*Shard, error) {
 		}
 	}
 	if err := s.recoverOrMend(); err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	if err := s.openFounding(); err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
 	if s.alone() { // it needs no election time-out
@@ -306,10 +311,18 @@ func (s *Shard) loop() {
 			s.fail(s.tick(now))
 		case <-s.stop:
 			s.abandon(ErrStopped)
+			s.leadsNoMore()
 			return
 		}
 		s.turn()
 	}
+}
+
+// leadsNoMore is for those who ask after Close; Options.Led is not told, because who listens is being closed, too.
+func (s *Shard) leadsNoMore() {
+	st := s.Status()
+	st.Leads, st.Peers = false, nil
+	s.status.Store(&st)
 }
 
 // heldUpMax is how late a tick may be: a loop that is late by an election time-out loses its office.
@@ -350,7 +363,8 @@ func (s *Shard) tick(now time.Time) error {
 	if s.Failed() != nil {
 		return nil
 	}
-	if s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes
+	s.found()
+	if s.founded() && s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes
 		if err := s.node.Tick(); err != nil {
 			return err
 		}
@@ -362,6 +376,8 @@ func (s *Shard) tick(now time.Time) error {
 	s.giveNeeded()
 	s.lookAfter()
 	s.lookAround()
+	s.tellRoom()
+	s.seekRoom()
 	s.reading.ticks++
 	if err := s.everySoOften(now); err != nil {
 		return err

@@ -31,6 +31,8 @@ const (
 	AsideMark  AsideKind = 3 // entry 8, then for each part of the state as of it: number 2, hash 32
 	AsideNeed  AsideKind = 4 // entry 8: the log was lost behind it, and a snapshot is needed
 	AsidePeers AsideKind = 5 // term 8, then JSON: what the leader knows of all members
+	AsideFound AsideKind = 7 // JSON founding
+	AsideRoom  AsideKind = 6 // 1 when the member's disk has room to lead 1
 )
 
 const (
@@ -104,6 +106,10 @@ func (s *Shard) onAside(a aside) {
 		s.onNeed(a)
 	case AsidePeers:
 		s.onPeers(a)
+	case AsideFound:
+		s.onFounding(a)
+	case AsideRoom:
+		s.onRoom(a)
 	}
 }
 

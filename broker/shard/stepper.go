@@ -103,6 +103,9 @@ func (s Stepper) Held() Held {
 // Repairing says that the member lost its log and has not got back yet what it had.
 func (s Stepper) Repairing() bool { return s.promise != nil }
 
+// Founded says that the member takes part in its group.
+func (s Stepper) Founded() bool { return s.founded() }
+
 // Limits of Held.
 const (
 	HeldBytes = PendingBytes

@@ -30,6 +30,7 @@ type member struct {
 
 	incarnation int  // of its disk
 	wiped       bool // its disk was taken away: nobody knows it any more
+	founded     bool // it took part in the group
 	leaving     bool // it was removed from the group, and may not know yet
 	gone        bool // for good
 	damaged     bool // bits of its disk were flipped
@@ -215,6 +216,7 @@ func (m *member) turn() {
 		m.sealing = true
 		m.later(m.sealTime(), m.seal)
 	}
+	m.founded = m.founded || m.shard.Founded()
 	if m.shard.Checks() && !m.checking {
 		m.checking = true
 		m.later(m.w.between(milli, 100*milli), m.check)

@@ -50,7 +50,7 @@ var mistakes = []planted{
 	{"received segments not synced", 120, Config{ForgetSync: "incoming/", Focus: FocusSnapshots}},
 	{"folders not synced", 10, Config{ForgetDir: true}},
 	{"offsets read without asking whether one still leads", 40, Config{SkipBarrier: true, Focus: FocusLeaders}},
-	{"a member that lost its disk let in under its old id", 120, Config{NoVet: true}},
+	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 
 // TestPlantedMistakesAreFound is the proof that the checkers see something. The seeds that find a mistake are run without it, too:

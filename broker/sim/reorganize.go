@@ -152,7 +152,7 @@ func (m *member) stopForGood() {
 
 // wipe takes a member's disk away. It comes back under its old id, and must be turned away: it may have voted, and does not know.
 func (w *world) wipe(m *member) {
-	if !w.reorganizes || !m.up || w.disksBad(m) || len(w.members) == membersMax || w.replacing != nil || w.anyLeaves() || !w.net.met(m) {
+	if !w.reorganizes || !m.up || w.disksBad(m) || len(w.members) == membersMax || w.replacing != nil || w.anyLeaves() || !w.net.met(m) || !w.founded() {
 		return
 	}
 	w.say("%s loses its disk", m)
@@ -193,6 +193,11 @@ func (w *world) inNeed(harm func(*member)) {
 		w.loses(l, w.between(3*second, 6*second))
 		w.net.heal()
 	})
+}
+
+// founded says that all founders take part: one that loses its disk before has all of them wait for ever.
+func (w *world) founded() bool {
+	return !slices.ContainsFunc(w.members[:voters], func(m *member) bool { return !m.founded })
 }
 
 func (w *world) anyLeaves() bool {
