@@ -18,6 +18,7 @@ func AllRows() (rows []*Row) {
 	rows = append(rows, diskRows()...)
 	rows = append(rows, damageRows()...)
 	rows = append(rows, clientRows()...)
+	rows = append(rows, memberRows()...)
 	slices.SortFunc(rows, func(a, b *Row) int { return a.Number - b.Number })
 	return rows
 }

@@ -36,7 +36,6 @@ func damageRows() []*Row {
 		short, row(25, "a bit flips in the last segment of a stopped member", flipLast),
 		torn, row(27, "zeros or stale bytes after the end of the last segment", staleTail),
 		row(28, "files of one member are missing: index, checkpoint, sealed segment", missing), old, wiped, lag,
-		{Number: 33, Fault: "membership change under load", Workload: w, Skip: "there is no command yet that changes the members of a group"},
 	}
 }
 

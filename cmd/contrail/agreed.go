@@ -254,10 +254,10 @@ func (n *node) addGroup(ctx context.Context, c inspect.ClusterChange) *service.E
 	return err
 }
 
-// offers gives each node's address for a new group. A node that is down joins later, under the address that is likely to be free; a
-// majority of the founders must be there, or the group would not be led.
+// offers gives each node's address for a new group. A group is founded when all its founders agreed, so they must be there; another
+// node that is down has the address that is likely to be free, and may join later.
 func (n *node) offers(c inspect.ClusterChange) (map[uint64]string, error) {
-	r, addrs, there := &n.conf.Replication, maps.Clone(c.Addrs), 0
+	r, addrs := &n.conf.Replication, maps.Clone(c.Addrs)
 	if addrs == nil {
 		addrs = map[uint64]string{}
 	}
@@ -267,17 +267,13 @@ func (n *node) offers(c inspect.ClusterChange) (map[uint64]string, error) {
 		switch {
 		case err == nil:
 			addrs[p.ID] = string(b)
-			if slices.Contains(c.Nodes, p.ID) {
-				there++
-			}
 		case err.Code != service.CodeServiceNotAvailable:
 			return nil, fmt.Errorf("node %d: %s", p.ID, err.Text)
+		case slices.Contains(c.Nodes, p.ID):
+			return nil, fmt.Errorf("node %d does not answer (%s): all of %v found broker group %s together; name those that run, and add the others when they are back", p.ID, err.Text, c.Nodes, c.Group)
 		case addrs[p.ID] == "":
 			addrs[p.ID] = n.likely(&p, 1).String()
 		}
-	}
-	if there <= len(c.Nodes)/2 {
-		return nil, fmt.Errorf("broker group %s: %d of the nodes %v answer; a majority must, or nobody could lead it", c.Group, there, c.Nodes)
 	}
 	return addrs, nil
 }
