@@ -38,7 +38,7 @@ const (
 
 // ClusterChange asks for a change of the plan.
 type ClusterChange struct {
-	Kind  string            `json:"kind"` // add-group, drain, undrain, prefer; between nodes: address, offer
+	Kind  string            `json:"kind"` // add-group, drain, undrain, prefer; between nodes: address, plan, offer
 	Group string            `json:"group,omitempty"`
 	Node  uint64            `json:"node,omitempty"`  // drain, undrain, prefer
 	By    uint64            `json:"by,omitempty"`    // drain: takes its members' places
@@ -55,5 +55,6 @@ const (
 	Undrain  = "undrain"
 	Prefer   = "prefer"
 	Address  = "address" // of a node in a group that was added
+	PlanOf   = "plan"    // asks for the plan that a node knows
 	Offer    = "offer"   // asks a node where it could listen for a new group
 )

@@ -123,7 +123,9 @@ func (s *Service) putTopicLocked(ctx context.Context, t catalog.Topic) *Error {
 		return err
 	}
 	s.changed(t)
-	s.happened("topic", t.Name, "", "topic created or changed")
+	if !s.IsSystemTopic(t.Name) {
+		s.happened("topic", t.Name, "", "topic created or changed")
+	}
 	return nil
 }
 

@@ -128,6 +128,9 @@ func (n *node) ClusterChange(body []byte) ([]byte, *service.Error) {
 	if n.members == nil {
 		return nil, service.Refuse(service.CodeInvalidParameter, "this node is alone (replication is not configured)")
 	}
+	if c.Kind == inspect.PlanOf {
+		return n.plan().Encode(), nil
+	}
 	if c.Kind == inspect.Offer {
 		addr, err := n.offer(c.Group, c.Addrs[n.conf.Replication.ID])
 		if err != nil {

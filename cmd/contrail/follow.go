@@ -15,6 +15,7 @@ import (
 
 const (
 	followEvery = 500 * time.Millisecond
+	askEvery    = 2 * time.Second
 	replaceWait = 5 * time.Second // between two tries to replace a member of a drained node
 )
 
@@ -47,10 +48,37 @@ func (f *follower) look(ctx context.Context, now time.Time) {
 			n.log.Warn("plan of the cluster not taken", "broker", b.name, "err", err)
 		}
 	}
+	f.askAround(now)
 	f.startAll(ctx)
 	f.replace(now)
 	if n.home().svc.Leads() {
 		f.finish(ctx)
+	}
+}
+
+// askAround asks another node for the plan when this one is no member of the home group, or was made none, and so is not told.
+func (f *follower) askAround(now time.Time) {
+	n := f.n
+	st := n.home().svc.Shard().Status()
+	if slices.Contains(st.Members.Voters, st.ID) && st.Lead != 0 || now.Sub(f.asked) < askEvery {
+		return
+	}
+	f.asked = now
+	for _, p := range n.conf.Replication.Nodes {
+		if p.ID == n.conf.Replication.ID {
+			continue
+		}
+		b, refused := ask(p.Brokers[n.home().name], inspect.ClusterChange{Kind: inspect.PlanOf})
+		if refused != nil {
+			continue
+		}
+		known, err := plan.Parse(b)
+		if err == nil {
+			err = n.agreed.saw(known)
+		}
+		if err != nil {
+			n.log.Warn("plan of the cluster not taken", "node", p.ID, "err", err)
+		}
 	}
 }
 
@@ -209,20 +237,23 @@ func (n *node) groupProgress(g plan.Group) inspect.ChangeProgress {
 func (n *node) drainProgress(id uint64, d plan.Drain) inspect.ChangeProgress {
 	c := inspect.ChangeProgress{Kind: inspect.DrainOf, Subject: strconv.FormatUint(id, 10), State: inspect.Running, Since: d.Since}
 	all := n.brokers.all()
-	leads, members := 0, 0
+	leads, unled, members := 0, 0, 0
 	for _, b := range all {
 		st := b.svc.Shard().Status()
-		if st.Lead == id || st.Lead == 0 {
+		switch st.Lead {
+		case id:
 			leads++
+		case 0: // it may be voted in
+			unled++
 		}
 		if d.By != 0 && slices.Contains(slices.Concat(st.Members.Voters, st.Members.Learners, st.Members.Outgoing), id) {
 			members++
 		}
 	}
-	steps, left := len(all), leads
+	steps, left := len(all), leads+unled
 	c.Text = fmt.Sprintf("node %d is drained: it leads %d of %d broker groups", id, leads, len(all))
 	if d.By != 0 {
-		steps, left = 2*len(all), leads+members
+		steps, left = 2*len(all), left+members
 		c.Text += fmt.Sprintf(" and has %d members, which node %d replaces", members, d.By)
 	}
 	c.Percent = 100 * (steps - left) / max(1, steps)
