@@ -9,7 +9,7 @@ import (
 )
 
 // queryOffset: QUERY_CONSUMER_OFFSET. Header: consumerGroup*, topic*, queueId*, setZeroIfNotFound. Answers 0 with offset; 22 when
-// the group has none and does not begin at 0.
+// the group has none and does not begin at 0, as it does in a queue of which nothing is gone, empty or not.
 func (c *conn) queryOffset(call *rpc.Call, f *wire.Frame) {
 	a := args{f: f}
 	queueID := a.int32("queueId", 0)

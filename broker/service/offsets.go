@@ -21,8 +21,9 @@ func (s *Service) queueOf(topic string, queueID int32) (*queue.Queue, *Error) {
 	return s.topicQueues(e).Queue(queueID), nil
 }
 
-// QueryOffset is a group's committed offset (code 14). A group without one gets 0 in a young queue that has data, so that it
-// starts at the beginning; else CodeQueryNotFound (rocketmq.md 6.3, 12.31).
+// QueryOffset is a group's committed offset (code 14). A group without one gets 0 in a young queue, so that it starts at the
+// beginning; else CodeQueryNotFound. RocketMQ answers that for an empty queue, too: a consumer then asks for the queue's end, and skips
+// what comes in between, such as the first message of a queue that was added.
 func (s *Service) QueryOffset(group, topic string, queueID int32, setZeroIfNotFound bool) (int64, *Error) {
 	return s.asLeader(func() (int64, *Error) { return s.queryOffset(group, topic, queueID, setZeroIfNotFound) })
 }
@@ -54,7 +55,7 @@ func (s *Service) queryOffset(group, topic string, queueID int32, setZeroIfNotFo
 	}
 	q, err := s.queueOf(topic, queueID)
 	if err == nil && setZeroIfNotFound {
-		if from, end, _ := q.Bounds(); from == 0 && end > 0 {
+		if from, _, _ := q.Bounds(); from == 0 {
 			return 0, nil
 		}
 	}
