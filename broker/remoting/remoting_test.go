@@ -344,7 +344,11 @@ func TestOffsetsAndLists(t *testing.T) {
 	if f := c.do(wire.QueryConsumerOffset, "", with("consumerGroup", "g")...); f.Code != 0 || f.String("offset") != "0" {
 		t.Fatalf("a new group in a young queue begins at %s (code %d)", f.String("offset"), f.Code)
 	}
-	if f := c.do(wire.QueryConsumerOffset, "", "topic", "orders", "queueId", "1", "consumerGroup", "g"); f.Code != 22 {
+	empty := []string{"topic", "orders", "queueId", "1", "consumerGroup", "g"}
+	if got := c.ok(wire.QueryConsumerOffset, "", empty...).String("offset"); got != "0" {
+		t.Fatalf("a new group in a queue without data begins at %s", got)
+	}
+	if f := c.do(wire.QueryConsumerOffset, "", append(empty, "setZeroIfNotFound", "false")...); f.Code != 22 {
 		t.Fatalf("a queue without data: code %d", f.Code)
 	}
 	c.ok(wire.UpdateConsumerOffset, "", with("consumerGroup", "g", "commitOffset", "1")...)
