@@ -40,6 +40,7 @@ const (
 	KindGroupPut    Kind = 5 // JSON catalog.Group
 	KindGroupDelete Kind = 6 // group name
 	KindOffsetReset Kind = 7 // as KindOffsets, but may go backwards and marks a reset
+	KindQueueLocks  Kind = 8 // JSON group.LockRecord
 )
 
 // Origin says who sent a message and how long before the batch's now it had been received.

@@ -90,14 +90,13 @@ type Registry struct {
 	mu     sync.RWMutex
 	conns  map[Conn]*client
 	groups map[string]*consumers
-	locks  locks
 	// Happened is told of changes; set before use, may be nil.
 	Happened func(Happening)
 }
 
 // New is empty.
 func New() *Registry {
-	return &Registry{conns: map[Conn]*client{}, groups: map[string]*consumers{}, locks: locks{}}
+	return &Registry{conns: map[Conn]*client{}, groups: map[string]*consumers{}}
 }
 
 // effects are done after the lock is given back.
@@ -275,7 +274,7 @@ func (r *Registry) closeLocked(now int64, c Conn, e *effects, why string) {
 	}
 }
 
-// Expire removes from their groups the connections that were silent for too long, and locks that were not renewed.
+// Expire removes from their groups the connections that were silent for too long.
 func (r *Registry) Expire(now int64) {
 	var e effects
 	r.mu.Lock()
@@ -288,7 +287,6 @@ func (r *Registry) Expire(now int64) {
 		}
 		clear(cl.producers)
 	}
-	r.locks.expire(now)
 	r.mu.Unlock()
 	r.do(&e)
 }

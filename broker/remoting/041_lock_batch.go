@@ -1,6 +1,7 @@
 package remoting
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -20,6 +21,7 @@ type lockRequest struct {
 const (
 	lockQueuesMax = 10_000
 	lockNameMax   = 255 // bytes of each name, which a lock keeps
+	lockPatience  = 3 * time.Second
 )
 
 func (c *conn) lockRequest(call *rpc.Call, f *wire.Frame) (r lockRequest, ok bool) {
@@ -49,6 +51,12 @@ func (c *conn) lockBatch(call *rpc.Call, f *wire.Frame) {
 	if !ok {
 		return
 	}
-	held := c.s.clients.Lock(time.Now().UnixMilli(), r.Group, r.ClientID, r.Queues)
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	held, err := c.s.svc.LockQueues(ctx, r.Group, r.ClientID, r.Queues)
+	if err != nil {
+		c.refuse(call, err)
+		return
+	}
 	call.JSON(map[string]any{"lockOKMQSet": held})
 }

@@ -1,6 +1,8 @@
 package remoting
 
 import (
+	"context"
+
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/wire"
 )
@@ -11,6 +13,7 @@ func (c *conn) unlockBatch(call *rpc.Call, f *wire.Frame) {
 	if !ok {
 		return
 	}
-	c.s.clients.Unlock(r.Group, r.ClientID, r.Queues)
-	call.OK(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	c.done(call, c.s.svc.UnlockQueues(ctx, r.Group, r.ClientID, r.Queues))
 }

@@ -136,6 +136,8 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 		return nil
 	case entry.KindOffsets, entry.KindOffsetReset:
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.offsets.Apply(o); return nil })
+	case entry.KindQueueLocks:
+		return s.locks.Apply(body)
 	case entry.KindTopicPut:
 		e, err := s.catalog.PutTopic(body, pos)
 		if err == nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
@@ -36,6 +37,8 @@ type checkpoint struct {
 	Groups     []catalog.Group `json:"groups"`
 	Offsets    []offset.Saved  `json:"offsets"`
 	Queues     []queueEnd      `json:"queues"`
+	LockClock  int64           `json:"lockClock,omitempty"`
+	Locks      []group.Lock    `json:"locks,omitempty"`
 }
 
 // joint is what raft knows of members besides the voters: those that learn, and those of a change that is under way.
@@ -89,6 +92,7 @@ func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 		Version: checkpointVersion, Sealed: sealed, Applied: s.applied.Load(), Term: s.appliedTerm,
 		LastMicros: s.appliedMicros, Born: s.born.Load(), Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
 	}
+	c.LockClock, c.Locks = s.locks.Save()
 	c.setMembers(s.conf)
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
 		for _, q := range t.Queues() {
@@ -214,6 +218,7 @@ func (s *Shard) restore(c *checkpoint) {
 	s.born.Store(c.Born)
 	s.catalog.Restore(c.Topics, c.Groups)
 	s.offsets.Restore(c.Offsets)
+	s.locks.Restore(c.LockClock, c.Locks)
 	for _, t := range c.Topics {
 		s.index.Topic(t.Name, t.CreatedPos)
 	}

@@ -19,6 +19,6 @@
 //
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
 // voted_out.go, checkpoint.go, retention.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of
-// members), read.go (read barriers), room.go (full disks), founding.go, snapshot.go, incoming.go, rebuild.go, repair.go
+// members), read.go (read barriers), room.go (full disks), founding.go, locks.go, snapshot.go, incoming.go, rebuild.go, repair.go
 // (damaged logs), marks.go and parts.go (hashes of the state), stepper.go and planted.go (the simulator's).
 package shard

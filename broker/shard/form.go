@@ -169,7 +169,7 @@ func (s *Shard) commandsNext() int {
 
 func (s *Shard) refuseCommands(err error) {
 	for _, c := range s.commands {
-		c.done <- err
+		s.answerCommand(c, err)
 	}
 	s.commands = nil
 }
@@ -318,7 +318,7 @@ func (s *Shard) finish(p *proposal, err error) {
 		s.answer(b, err)
 	}
 	for _, c := range p.commands {
-		c.done <- err
+		s.answerCommand(c, err)
 	}
 	clear(p.batches)
 	p.batches = p.batches[:0]

@@ -3,6 +3,7 @@ package shard
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/vfs"
@@ -104,6 +105,13 @@ func TestANodeThatIsAddedIsNoFounder(t *testing.T) {
 // Leads stayed true after Close.
 func TestWhoIsClosedLeadsNoMore(t *testing.T) {
 	s := open(t, vfs.NewMem())
+	putTopic(t, s, "orders") // a turn later it says that it leads
+	for range 100 {
+		if s.Leads() {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if !s.Leads() {
 		t.Fatal("it does not lead")
 	}

@@ -140,6 +140,7 @@ func (s *Shard) do(ctx context.Context, c command) error {
 		in.mu.Unlock()
 		return ErrBusy
 	}
+	s.noteCommand(c)
 	in.commands = append(in.commands, c)
 	in.mu.Unlock()
 	in.kick()

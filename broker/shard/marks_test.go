@@ -10,6 +10,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -62,10 +63,11 @@ func TestAHashOfEverythingIsNotCompared(t *testing.T) {
 // part), and changes the number here.
 func TestFieldsOfTheStateAreInAPart(t *testing.T) {
 	for typ, n := range map[reflect.Type]int{
-		reflect.TypeFor[checkpoint](): 12, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
+		reflect.TypeFor[checkpoint](): 14, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
 		reflect.TypeFor[catalog.Group](): 15, reflect.TypeFor[catalog.RetryPolicy](): 3, reflect.TypeFor[catalog.ExponentialRetryPolicy](): 3,
 		reflect.TypeFor[catalog.CustomizedRetryPolicy](): 1, reflect.TypeFor[catalog.GroupSubscribed](): 4, reflect.TypeFor[offset.Key](): 3,
 		reflect.TypeFor[offset.Commit](): 3, reflect.TypeFor[offset.Saved](): 2, reflect.TypeFor[queueEnd](): 4,
+		reflect.TypeFor[group.Lock](): 4, reflect.TypeFor[group.QueueRef](): 3,
 	} {
 		if got := typ.NumField(); got != n {
 			t.Errorf("%v has %d fields, the parts of the state were written for %d", typ, got, n)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/offset"
 )
 
@@ -23,10 +24,11 @@ const (
 	partGroups   part = 3
 	partOffsets  part = 4
 	partQueues   part = 5
+	partLocks    part = 6
 )
 
 var partNames = map[part]string{
-	partProgress: "progress and members", partTopics: "topics", partGroups: "groups", partOffsets: "offsets", partQueues: "queues",
+	partProgress: "progress and members", partTopics: "topics", partGroups: "groups", partOffsets: "offsets", partQueues: "queues", partLocks: "queue locks",
 }
 
 func (p part) String() string {
@@ -47,6 +49,7 @@ func (c *checkpoint) hashes() (out []partHash) {
 		{partProgress, c.writeProgress}, {partTopics, func(w *canon) { each(w, c.Topics, writeTopic) }},
 		{partGroups, func(w *canon) { each(w, c.Groups, writeGroup) }}, {partOffsets, func(w *canon) { each(w, c.Offsets, writeOffset) }},
 		{partQueues, func(w *canon) { each(w, c.Queues, writeQueueEnd) }},
+		{partLocks, c.writeLocks},
 	} {
 		w := &canon{h: sha256.New()}
 		p.write(w)
@@ -165,4 +168,12 @@ func writeOffset(w *canon, o *offset.Saved) {
 func writeQueueEnd(w *canon, q *queueEnd) {
 	w.names(q.Topic)
 	w.numbers(int64(q.ID), q.End, q.Last)
+}
+
+func (c *checkpoint) writeLocks(w *canon) {
+	w.numbers(c.LockClock)
+	each(w, c.Locks, func(w *canon, l *group.Lock) {
+		w.names(l.Group, l.Queue.Topic, l.Queue.Broker, l.Client)
+		w.numbers(int64(l.Queue.QueueID), l.Until)
+	})
 }

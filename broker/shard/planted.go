@@ -18,5 +18,6 @@ type Planted struct {
 	DropUnsaved      bool // retention drops what no checkpoint covers
 	VoteUnrepaired   bool // a member that lost its log votes before it has again what it promised
 	FoundUnasked     bool // a founder takes part without asking the others
+	ForgetLocks      bool // a new leader begins with no queue locks
 	Log              seglog.Planted
 }

@@ -242,6 +242,7 @@ func (s *Shard) repair(cause error) error {
 func (s *Shard) forgetState() {
 	s.catalog.Reset()
 	s.offsets.Reset()
+	s.locks.Reset()
 	s.index.Reset()
 	s.writer = queue.Writer{}
 	s.marks = marks{}

@@ -15,6 +15,7 @@ import (
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/consensus"
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
@@ -72,6 +73,9 @@ type Shard struct {
 	index   *queue.Index
 	catalog *catalog.State
 	offsets *offset.Table
+	locks   *group.Locks
+	lockNow atomic.Int64 // ms, of the leader's clock of locks
+	locking atomic.Int64 // commands for locks that are not answered
 
 	inbox      inbox
 	offsetsDue atomic.Bool
@@ -193,7 +197,7 @@ func openState(o Options) (*Shard, error) {
 		o.Now = time.Now
 	}
 	s := &Shard{
-		opts: o, catalog: catalog.NewState(), offsets: offset.New(), syncs: make(chan *seglog.Syncing, 1),
+		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
 	}
@@ -363,6 +367,7 @@ func (s *Shard) tick(now time.Time) error {
 	if s.Failed() != nil {
 		return nil
 	}
+	s.passLockTime()
 	s.found()
 	if s.founded() && s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes
 		if err := s.node.Tick(); err != nil {
@@ -459,6 +464,7 @@ func (s *Shard) lead() {
 // startLeading is called when the first entry of the own term was applied: from here on positions are known.
 func (s *Shard) startLeading(term uint64) {
 	s.leaderTerm = term
+	s.beginLockTime()
 	s.votedOut() // of an earlier term, when that ended within one step
 	s.supplant()
 	if !s.opts.Planted.KeepNoted {
@@ -566,7 +572,7 @@ func (s *Shard) refuseAll(err error) {
 	clear(s.pending)
 	s.pending = s.pending[:0]
 	for _, c := range s.commands {
-		c.done <- err
+		s.answerCommand(c, err)
 	}
 	s.commands = nil
 	for _, c := range s.changes {

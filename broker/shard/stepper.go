@@ -67,6 +67,7 @@ func (s Stepper) Scrub() { s.scrub() }
 // Command proposes a command; done gets its outcome.
 func (s Stepper) Command(kind entry.Kind, body []byte) (done <-chan error) {
 	c := command{kind, body, make(chan error, 1)}
+	s.noteCommand(c)
 	s.inbox.commands = append(s.inbox.commands, c)
 	return c.done
 }

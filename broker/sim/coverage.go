@@ -41,13 +41,14 @@ const (
 	Noted   // offsets that consumers committed
 	Judged  // histories of offsets that porcupine judged
 	Handed  // leaderships asked to be handed over
+	Locked  // queues that a client was told to hold
 	covers  // how many there are
 )
 
 var coverNames = [covers]string{
 	"entries", "acked", "refused", "uncertain", "resent", "crashes", "power-losses", "crashes-inside", "terms", "snapshots", "snapshots-refused",
 	"flips", "repairs", "repaired", "truncations", "retention", "full-disks", "disk-errors", "joined", "promoted", "removed", "wiped", "turned-away",
-	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over",
+	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over", "locked",
 }
 
 // Coverage counts what runs did.

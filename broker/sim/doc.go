@@ -12,5 +12,5 @@
 // Goroutines: none. raft draws its election time-outs from crypto/rand.Reader, which a run replaces: only one run at a time in a
 // process.
 //
-// Files: world.go (time and events), member.go (one process), network.go, faults.go, clients.go, truth.go, final.go.
+// Files: world.go (time and events), member.go (one process), network.go, faults.go, clients.go, locks.go, truth.go, final.go.
 package sim

@@ -30,7 +30,7 @@ func (w *world) faults() []func(*member) {
 	switch w.conf.Focus {
 	case FocusVotes:
 		return []func(*member){w.powerLoss, w.powerLoss, w.allPowerLoss, w.slowDisk, w.slowDisk, w.isolate, w.lossy, w.storm, w.crashAtCut, w.crashAtCut}
-	case FocusLeaders:
+	case FocusLeaders, FocusLocks:
 		return []func(*member){w.isolate, w.oneWay, w.pause, w.storm, w.storm, w.lull, w.lull, w.lossy, w.stale, w.stale}
 	case FocusSnapshots:
 		return []func(*member){w.longAbsent, w.longAbsent, w.longAbsent, w.crashAtInstall, w.crashAtInstall}
@@ -60,6 +60,7 @@ const (
 	FocusSaves
 	FocusDecay
 	FocusMembers
+	FocusLocks
 )
 
 func (w *world) restart(m *member, after int64) {

@@ -35,7 +35,7 @@ var mistakes = []planted{
 	{"a committed change of members not written down", 200, focused(FocusMembers, raftMistake(consensus.Planted{ForgetMembers: true}))},
 	{"offsets given before the no-op was applied", 10, mistake(shard.Planted{LeadWithoutNoOp: true})},
 	{"entries shown past the commit index", 10, mistake(shard.Planted{ReadPastCommit: true})},
-	{"offsets of a lost term gone on with", 30, focused(FocusLeaders, mistake(shard.Planted{KeepNextOffsets: true}))},
+	{"offsets of a lost term gone on with", 130, focused(FocusLeaders, mistake(shard.Planted{KeepNextOffsets: true}))},
 	{"a voted-out leader still answers", 10, mistake(shard.Planted{ServeAfterDefeat: true})},
 	{"an uncertain outcome answered as stored", 30, mistake(shard.Planted{AnswerUncertain: true})},
 	{"commits kept that never got into the log", 40, mistake(shard.Planted{KeepNoted: true})},
@@ -50,6 +50,7 @@ var mistakes = []planted{
 	{"received segments not synced", 120, Config{ForgetSync: "incoming/", Focus: FocusSnapshots}},
 	{"folders not synced", 10, Config{ForgetDir: true}},
 	{"offsets read without asking whether one still leads", 40, Config{SkipBarrier: true, Focus: FocusLeaders}},
+	{"a new leader begins without queue locks", 10, focused(FocusLocks, mistake(shard.Planted{ForgetLocks: true}))},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

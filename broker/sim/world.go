@@ -62,6 +62,7 @@ type world struct {
 	net     network
 	truth   truth
 	clients []*client
+	lockers []*locker
 	leaders map[uint64]int // term → member
 	values  int64          // of registers, that were written so far
 	judge   judge
@@ -219,5 +220,6 @@ func (w *world) begin() {
 	for i := range readers {
 		w.addCommitter(i)
 	}
+	w.addLockers()
 	w.plague()
 }
