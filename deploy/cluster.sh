@@ -62,6 +62,8 @@ start() {
     logs          $dir/node1.log  $dir/node2.log  $dir/node3.log
 
   Try it:  kill -9 \$(cat $dir/node2.pid)     and start it again with  make cluster
+           bin/contrail cluster status --broker $host:$(port 1 11)
+           bin/contrail cluster add-group broker-d --broker $host:$(port 1 11)
   Stop:    make cluster-stop
 
 TXT

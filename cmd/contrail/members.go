@@ -19,6 +19,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/identity"
 	"github.com/contrailmq/contrail/broker/notes"
+	"github.com/contrailmq/contrail/broker/plan"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/transport"
@@ -325,11 +326,8 @@ func (n *node) handOver(ctx context.Context) error {
 	defer cancel()
 	for _, b := range n.brokers.all() {
 		st := b.svc.Shard().Status()
-		for _, p := range st.Peers {
-			if st.CanLead(p.ID) {
-				b.svc.Shard().Transfer(p.ID)
-				break
-			}
+		if to := successor(n.plan(), &st); to != 0 {
+			b.svc.Shard().Transfer(to)
 		}
 	}
 	for n.leadsAny() && ctx.Err() == nil {
@@ -339,6 +337,16 @@ func (n *node) handOver(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// successor is a member that could lead now, one that is not drained if there is one; 0: none.
+func successor(p plan.Plan, st *shard.Status) (to uint64) {
+	for _, peer := range st.Peers {
+		if _, drained := p.Drained[peer.ID]; st.CanLead(peer.ID) && (to == 0 || !drained) {
+			to = peer.ID
+		}
+	}
+	return to
 }
 
 func (n *node) leadsAny() bool {
