@@ -137,7 +137,7 @@ func (n *Node) prepare() {
 
 func (n *Node) config() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "node: node-%d\ndir: %s\nconsole: {listen: %q}\ntrail: {engine: \"off\"}\n", n.ID, n.Dir, n.Console)
+	fmt.Fprintf(&b, "node: node-%d\ndir: %s\nconsole: {listen: %q, allowChanges: true}\ntrail: {engine: \"off\"}\n", n.ID, n.Dir, n.Console)
 	fmt.Fprintf(&b, "log:\n  segmentBytes: 33554432\n%s", n.c.opts.Extra)
 	fmt.Fprintf(&b, "replication:\n  id: %d\n  key: a-key-that-only-tests-have-0123456789\n  nodes:\n", n.ID)
 	for _, o := range n.c.Nodes {
