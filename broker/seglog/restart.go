@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -47,7 +48,7 @@ func (l *Log) closeFiles() {
 // Salvaged is what a damaged log's newest segment still says.
 type Salvaged struct {
 	Hard        HardState
-	Index, Term uint64 // of the newest entry; Known is false when it cannot be told
+	Index, Term uint64 // of the newest entry, or more; Known is false when it cannot be told
 	Known       bool
 }
 
@@ -84,6 +85,40 @@ func Salvage(fs vfs.FS, dir string) (Salvaged, error) {
 	return salvage(s)
 }
 
+// walk takes what can be read, and gives how many entries may have stood behind the newest of it.
+func (o *Salvaged) walk(s *segment, b []byte) (lost int) {
+	written := len(bytes.TrimRight(b, "\x00"))
+	read := SegmentHeaderSize // behind the newest record that can be read
+	for at := read; at+RecordHeaderSize <= len(b) && at < written; {
+		h, ok := decodeRecordHeader(b[at:], s.seed())
+		if !ok {
+			at += 8
+			continue
+		}
+		lost += mayHold(at - read)
+		if o.take(h, b[at+RecordHeaderSize:]); h.kind == kindEntry {
+			lost = 0 // it says its number itself
+		}
+		at += int(RecordSize(int(min(h.length, DataMax))))
+		read = at
+	}
+	return lost + mayHold(written-read)
+}
+
+// mayHold is how many entries may have begun in bytes in which no header can be read. What this member had must not be said to be less
+// than it was, or it would vote for one that lacks it.
+func mayHold(gap int) int { return (max(gap, 0) + RecordHeaderSize - 1) / RecordHeaderSize }
+
+func (o *Salvaged) take(h recordHeader, data []byte) {
+	if h.kind == kindEntry {
+		o.Index, o.Term = max(o.Index, h.index), max(o.Term, h.term)
+	} else if int(h.length) <= len(data) {
+		if hs, err := decodeHardState(data[:h.length]); err == nil && hs.Term >= o.Hard.Term {
+			o.Hard = hs
+		}
+	}
+}
+
 func salvage(s *segment) (Salvaged, error) {
 	out := Salvaged{Index: s.firstIndex - 1, Term: s.prevTerm, Known: true}
 	size, err := s.file.Size()
@@ -94,19 +129,7 @@ func salvage(s *segment) (Salvaged, error) {
 	if _, err := s.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return out, err
 	}
-	for at := SegmentHeaderSize; at+RecordHeaderSize <= len(b); at += 8 {
-		h, ok := decodeRecordHeader(b[at:], s.seed())
-		if !ok {
-			continue
-		}
-		if h.kind == kindEntry {
-			out.Index, out.Term = max(out.Index, h.index), max(out.Term, h.term)
-		} else if data := at + RecordHeaderSize; data+int(h.length) <= len(b) {
-			if hs, err := decodeHardState(b[data : data+int(h.length)]); err == nil && hs.Term >= out.Hard.Term {
-				out.Hard = hs
-			}
-		}
-	}
+	out.Index += uint64(out.walk(s, b))
 	out.Hard.Term = max(out.Hard.Term, out.Term)
 	out.Hard.Vote = nobody // what is damaged may have been the record of a vote
 	return out, nil
