@@ -79,6 +79,7 @@ type Node struct {
 	commit  uint64
 	err     error
 	members changes
+	beaten  map[uint64]bool // who answered a heartbeat since the last effects
 }
 
 // New makes a member over an open log.
@@ -93,7 +94,7 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
 	}
-	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, commit: o.Applied, members: changes{unread: o.Log.LastIndex()}}, nil
+	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, commit: o.Applied, members: changes{unread: o.Log.LastIndex()}, beaten: map[uint64]bool{}}, nil
 }
 
 // Campaign asks for leadership at once; a group of one needs no election time-out.
@@ -106,6 +107,9 @@ func (n *Node) Tick() error {
 
 // Step takes a message of another member. What raft refuses is a Refusal; any other error is the member's end.
 func (n *Node) Step(m *pb.Message) error {
+	if m.GetType() == pb.MsgHeartbeatResp {
+		n.beaten[m.GetFrom()] = true
+	}
 	return n.guarded(func() error { return refusal(n.raw.Step(m)) })
 }
 
@@ -183,14 +187,30 @@ func (n *Node) process(apply func(Committed) error) (more bool, err error) {
 		case raft.LocalApplyThread:
 			n.err = n.apply(m, apply)
 		default:
-			n.outbox = append(n.outbox, m)
+			if !n.onlyCommit(m) {
+				n.outbox = append(n.outbox, m)
+			}
 		}
 		if n.err != nil {
 			return false, n.err
 		}
 	}
+	clear(n.beaten)
 	n.post()
 	return true, nil
+}
+
+// onlyCommit says that a message has no news but a commit index. It is not sent: the next entries carry it, and if there are none the
+// next heartbeat does. That halves what the members say to each other for an entry; followers, whom no client reads, apply a little later.
+// What raft says when a heartbeat was answered is sent: it finds out whether entries were lost on their way.
+func (n *Node) onlyCommit(m *pb.Message) (only bool) {
+	if m.GetType() != pb.MsgApp || len(m.Entries) > 0 || n.beaten[m.GetTo()] {
+		return false
+	}
+	n.Progress(func(id uint64, p tracker.Progress) {
+		only = only || id == m.GetTo() && p.State == tracker.StateReplicate
+	})
+	return only
 }
 
 // post hands over what gathered for other members.

@@ -36,6 +36,7 @@ type Topic struct {
 	mu     sync.RWMutex
 	queues map[int32]*Queue
 	dead   bool
+	keys   uint64 // hash of the name and '#', with which those of all its keys begin
 }
 
 // ForgetCounts sets what was counted to zero.
@@ -136,7 +137,7 @@ func (x *Index) Topic(name string, createdPos int64) *Topic {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if t = x.topics[name]; t == nil {
-		t = &Topic{Name: name, CreatedPos: createdPos, queues: map[int32]*Queue{}}
+		t = &Topic{Name: name, CreatedPos: createdPos, queues: map[int32]*Queue{}, keys: keysOf(name)}
 		x.topics[name] = t
 	}
 	return t
@@ -266,8 +267,8 @@ func (w Writer) Add(q *Queue, offset int64, r Row) error {
 }
 
 // AddKey notes that the message at pos can be found by key (a UNIQ_KEY or one of its KEYS).
-func (w Writer) AddKey(topic, key []byte, pos int64) {
-	h := keyHash(topic, key)
+func (w Writer) AddKey(t *Topic, key []byte, pos int64) {
+	h := keyHash(t.keys, key)
 	w.seg.mu.Lock()
 	w.seg.keys.add(keyEntry{h, pos})
 	w.seg.mu.Unlock()
@@ -275,7 +276,7 @@ func (w Writer) AddKey(topic, key []byte, pos int64) {
 
 // Find gives candidate positions for a key, newest first, at most limit of those that accept takes.
 func (x *Index) Find(topic, key string, limit int, accept func(pos int64) (take, more bool)) error {
-	h := keyHash([]byte(topic), []byte(key))
+	h := keyHash(keysOf(topic), []byte(key))
 	x.mu.RLock()
 	segs := x.segments
 	x.mu.RUnlock()
@@ -318,13 +319,18 @@ func (s *segmentIndex) find(h uint64) ([]int64, error) {
 	return out, nil
 }
 
-// keyHash is FNV-1a over topic, '#', key, finished with a mix: fixed, because it is on disk.
-func keyHash(topic, key []byte) uint64 {
+// keysOf is FNV-1a over a topic's name and '#', the state from which the hashes of its keys go on.
+func keysOf(topic string) uint64 {
 	h := uint64(14695981039346656037)
-	for _, c := range topic {
-		h = (h ^ uint64(c)) * 1099511628211
+	for i := range len(topic) {
+		h = (h ^ uint64(topic[i])) * 1099511628211
 	}
-	h = (h ^ '#') * 1099511628211
+	return (h ^ '#') * 1099511628211
+}
+
+// keyHash is FNV-1a over topic, '#', key, finished with a mix: fixed, because it is on disk.
+func keyHash(keys uint64, key []byte) uint64 {
+	h := keys
 	for _, c := range key {
 		h = (h ^ uint64(c)) * 1099511628211
 	}

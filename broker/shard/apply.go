@@ -183,7 +183,7 @@ func (a *applier) message(at int, v message.View, _ entry.Origin) error {
 	if v.Position() != pos {
 		return fmt.Errorf("message of %s says position %d and stands at %d", v.Topic(), v.Position(), pos)
 	}
-	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&a.s.writer, v, pos)}
+	row := queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&a.s.writer, a.topic, v, pos)}
 	a.topic.Messages.Add(1)
 	a.topic.Bytes.Add(int64(len(v)))
 	a.topic.Sizes.Add(int64(len(v)))
@@ -217,7 +217,7 @@ func (a *applier) flush() {
 }
 
 // keys indexes UNIQ_KEY and KEYS, and gives the tag hash: one walk over the properties.
-func keys(w *queue.Writer, v message.View, pos int64) (tagHash int32) {
+func keys(w *queue.Writer, t *queue.Topic, v message.View, pos int64) (tagHash int32) {
 	run := v.Properties()
 	for {
 		name, value, rest, ok := message.NextProperty(run)
@@ -228,13 +228,13 @@ func keys(w *queue.Writer, v message.View, pos int64) (tagHash int32) {
 		case message.PropTags:
 			tagHash = message.TagHash(value)
 		case message.PropUniqKey:
-			w.AddKey(v.Topic(), value, pos)
+			w.AddKey(t, value, pos)
 		case message.PropKeys:
 			for len(value) > 0 {
 				var key []byte
 				key, value, _ = bytes.Cut(value, []byte{' '})
 				if len(key) > 0 {
-					w.AddKey(v.Topic(), key, pos)
+					w.AddKey(t, key, pos)
 				}
 			}
 		}

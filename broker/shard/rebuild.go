@@ -37,9 +37,10 @@ func (r *rebuilder) message(at int, v message.View, _ entry.Origin) error {
 	if !ok || pos < e.CreatedPos {
 		return nil
 	}
-	q := r.index.Topic(e.Name, e.CreatedPos).Queue(v.QueueID())
+	t := r.index.Topic(e.Name, e.CreatedPos)
+	q := t.Queue(v.QueueID())
 	if minOffset, end, _ := q.Bounds(); minOffset == end && end != v.QueueOffset() {
 		q.Restore(v.QueueOffset(), 0) // the first of its messages that is kept
 	}
-	return r.writer.Add(q, v.QueueOffset(), queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&r.writer, v, pos)})
+	return r.writer.Add(q, v.QueueOffset(), queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&r.writer, t, v, pos)})
 }

@@ -509,9 +509,7 @@ func (s *Shard) startSync() error {
 		return err
 	}
 	s.node.SyncBegun()
-	// A member of a larger group must hear the others while its disk is slow. A group of one has nobody to hear: it syncs itself,
-	// which saves two wake-ups for each entry.
-	if s.opts.stepped || !s.opts.Durable || !s.alone() {
+	if s.opts.stepped || !s.syncsItself() {
 		s.syncing = y
 		if !s.opts.stepped {
 			s.syncs <- y
@@ -522,6 +520,13 @@ func (s *Shard) startSync() error {
 	runtime.Gosched()
 	s.take()
 	return s.endSync(y)
+}
+
+// syncsItself says that the loop waits for the disk itself, which saves two wake-ups for each entry. Who leads others must hear them and
+// be heard while its disk is slow. A follower may wait: whatever it could say meanwhile, its acknowledgement and its vote, waits for the disk
+// too. Who is about to campaign does not.
+func (s *Shard) syncsItself() bool {
+	return s.opts.Durable && (s.alone() || s.leaderTerm == 0 && s.node.Lead() != 0 && s.node.Lead() != s.opts.ID)
 }
 
 func (s *Shard) endSync(y *seglog.Syncing) error {

@@ -67,6 +67,9 @@ func (c *cluster) configure() error {
 	for i, n := range c.nodes {
 		text := fmt.Sprintf("node: node-%d\ndir: %s\nroles: [namesrv, broker]\nlog: {keepFor: 24h, keepBytes: 8589934592}\ntrail: {engine: \"off\"}\nreplication:\n  id: %d\n  leaders: {%s: 1}\n  nodes:\n%s",
 			i+1, filepath.Join(c.dir, fmt.Sprintf("node%d", i+1)), i+1, clusterGroup, nodes.String())
+		if p := os.Getenv("BENCH_DEBUG"); p != "" {
+			text += fmt.Sprintf("debug: {listen: \"127.0.0.1:%s%d\"}\n", p, i+1)
+		}
 		if err := os.WriteFile(n.conf, []byte(text), 0o644); err != nil {
 			return err
 		}

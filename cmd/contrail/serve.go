@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,7 +83,14 @@ type node struct {
 
 func (n *node) onStop(f func(context.Context) error) { n.stops = append(n.stops, f) }
 
+// collectAt is how much the heap may grow between two collections, in per cent: little of it lives long, and what lives is small beside
+// the page cache that the log needs anyway.
+const collectAt = 300
+
 func serve(ctx context.Context, c config) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	n := &node{conf: c, log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	err := n.start(ctx)
 	if err == nil {
