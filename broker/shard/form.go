@@ -239,10 +239,10 @@ func (s *Shard) gatherOffsets() {
 // define writes down who a producer ref is, once per segment; near a segment's end once in every entry, because the entry may
 // come to lie in the next one.
 func (s *Shard) define(p *Producer, seq uint64, near bool) {
-	if p == nil || p.formed == s.formed || p.definedIn == seq && !near {
+	if p == nil || p.formed == s.formed || p.definedIn == seq && p.term == s.leaderTerm && !near {
 		return
 	}
-	p.formed = s.formed
+	p.formed, p.term = s.formed, s.leaderTerm
 	if p.definedIn = seq; near {
 		p.definedIn = 0
 	}

@@ -38,6 +38,7 @@ var (
 type Producer struct {
 	entry.Producer
 	definedIn uint64 // segment in which the ref was defined last
+	term      uint64 // in which it was: a definition that was on its way when its leader was voted out may be gone
 	formed    uint64 // the entry in which it was, as the loop counts them
 }
 
