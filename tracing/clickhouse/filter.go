@@ -53,7 +53,7 @@ func (s *Store) searched(q *trail.Query) *filter {
 		f.add("(producer_client = {client:String} OR producer_addr = {client:String} OR startsWith(producer_addr, concat({client:String}, ':')))", arg("client", q.Client))
 	}
 	if q.Group != "" {
-		f.add(fmt.Sprintf("(topic, queue_id, queue_offset) IN (SELECT topic, queue_id, arrayJoin(range(from_offset, to_offset)) FROM %s.deliveries"+
+		f.add(fmt.Sprintf("(broker, topic, queue_id, queue_offset) IN (SELECT broker, topic, queue_id, arrayJoin(range(from_offset, to_offset)) FROM %s.deliveries"+
 			" WHERE group_name = {group:String} AND sent >= %s AND piece = 0 AND bucket != %d)", s.o.Database, microsParam("from"), noBucket), arg("group", q.Group))
 	}
 	return f

@@ -138,9 +138,9 @@ func around(messages []trail.Message, f *filter) {
 	for i := range messages {
 		m := &messages[i]
 		n := fmt.Sprint(i)
-		any = append(any, fmt.Sprintf("(topic = {topic%s:String} AND queue_id = {queue%s:Int32} AND bucket IN ({bucket%s:Int64}, %d) AND from_offset <= {offset%s:Int64} AND to_offset > {offset%s:Int64})",
-			n, n, n, noBucket, n, n))
-		f.args = append(f.args, arg("topic"+n, m.Topic), arg("queue"+n, m.QueueID), arg("bucket"+n, m.QueueOffset/bucketSize), arg("offset"+n, m.QueueOffset))
+		any = append(any, fmt.Sprintf("(broker IN ({broker%s:String}, '') AND topic = {topic%s:String} AND queue_id = {queue%s:Int32} AND bucket IN ({bucket%s:Int64}, %d) AND from_offset <= {offset%s:Int64} AND to_offset > {offset%s:Int64})",
+			n, n, n, n, noBucket, n, n))
+		f.args = append(f.args, arg("broker"+n, m.Broker), arg("topic"+n, m.Topic), arg("queue"+n, m.QueueID), arg("bucket"+n, m.QueueOffset/bucketSize), arg("offset"+n, m.QueueOffset))
 	}
 	f.terms = append(f.terms, "("+strings.Join(any, " OR ")+")")
 }

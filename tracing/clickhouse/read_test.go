@@ -346,6 +346,47 @@ func TestAnIDWhoseClockIsWrongIsFoundAllTheSame(t *testing.T) {
 	}
 }
 
+// TestALifeHasWhatItsOwnBrokerGroupDid: each broker group has a queue 1 of the topic, with a message at its offset 1.
+func TestALifeHasWhatItsOwnBrokerGroupDid(t *testing.T) {
+	s := open(t, testOptions(t))
+	brokers := []string{"broker-a", "broker-b", "broker-c"}
+	write(t, s, "t", func(b trail.Sink) {
+		for i, broker := range brokers {
+			m := testMessage(1)
+			m.ID, m.Broker, m.TraceIn = fmt.Sprintf("ID%06d", i), broker, ""
+			b.Message(&m)
+			if d := someDelivery; broker != "broker-c" {
+				d.Broker, d.Client = broker, "of-"+broker
+				b.Delivery(&d)
+				c := someSettlement
+				c.Broker, c.Client = broker, "of-"+broker
+				b.Settlement(&c)
+			}
+		}
+	})
+	for i, broker := range brokers {
+		want := 1
+		if broker == "broker-c" {
+			want = 0
+		}
+		l, err := s.Life(context.Background(), fmt.Sprintf("ID%06d", i))
+		if err != nil || len(l.Messages) != 1 || len(l.Deliveries) != want || len(l.Settlements) != want {
+			t.Fatalf("%s: %v: %+v", broker, err, l)
+		}
+		if want == 1 && (l.Deliveries[0].Client != "of-"+broker || l.Settlements[0].Client != "of-"+broker) {
+			t.Errorf("%s: %+v %+v", broker, l.Deliveries, l.Settlements)
+		}
+		spans := count(t, s, fmt.Sprintf("SELECT count() FROM %s.otel_traces WHERE SpanAttributes['messaging.message.id'] = 'ID%06d' AND SpanName IN ('deliver orders', 'ack orders')", s.o.Database, i))
+		if spans != uint64(2*want) {
+			t.Errorf("%s: %d spans of deliveries and acknowledgements, want %d", broker, spans, 2*want)
+		}
+	}
+	q := trail.Query{Group: "billing", Topic: "orders"}
+	if got := searchIDs(t, s, q); !sameElements(got, []string{"ID000001", "ID000000"}) {
+		t.Errorf("handed to the group: %v", got)
+	}
+}
+
 func TestRatesSumMinutes(t *testing.T) {
 	s := open(t, testOptions(t))
 	minute := time.Minute.Microseconds()

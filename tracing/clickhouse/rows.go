@@ -37,22 +37,22 @@ func hexUnlessZero(raw string) string {
 }
 
 var deliveryColumns = strings.Join([]string{
-	"topic", "queue_id", "from_offset", "to_offset", "group_name", "client", "addr", "language", "version", "protocol", "node",
+	"broker", "topic", "queue_id", "from_offset", "to_offset", "group_name", "client", "addr", "language", "version", "protocol", "node",
 	micros("requested"), micros("sent"), "waited", "messages", "filtered", "skipped", "bytes", "attempt", "subscription",
 }, ", ")
 
 func scanDelivery(rows driver.Rows) (d trail.Delivery, err error) {
-	err = rows.Scan(&d.Topic, &d.QueueID, &d.From, &d.To, &d.Group, &d.Client, &d.Addr, &d.Language, &d.Version, &d.Protocol, &d.Node,
+	err = rows.Scan(&d.Broker, &d.Topic, &d.QueueID, &d.From, &d.To, &d.Group, &d.Client, &d.Addr, &d.Language, &d.Version, &d.Protocol, &d.Node,
 		&d.RequestedMicros, &d.SentMicros, &d.WaitedMicros, &d.Messages, &d.Filtered, &d.Skipped, &d.Bytes, &d.Attempt, &d.Subscription)
 	return d, err
 }
 
 var settlementColumns = strings.Join([]string{
-	"topic", "queue_id", "from_offset", "to_offset", "group_name", "outcome", "client", "node", micros("at"), "position",
+	"broker", "topic", "queue_id", "from_offset", "to_offset", "group_name", "outcome", "client", "node", micros("at"), "position",
 }, ", ")
 
 func scanSettlement(rows driver.Rows) (s trail.Settlement, err error) {
-	err = rows.Scan(&s.Topic, &s.QueueID, &s.From, &s.To, &s.Group, &s.Outcome, &s.Client, &s.Node, &s.AtMicros, &s.Position)
+	err = rows.Scan(&s.Broker, &s.Topic, &s.QueueID, &s.From, &s.To, &s.Group, &s.Outcome, &s.Client, &s.Node, &s.AtMicros, &s.Position)
 	return s, err
 }
 

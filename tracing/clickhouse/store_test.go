@@ -75,11 +75,11 @@ func testMessage(i int) trail.StoredMessage {
 
 var (
 	someDelivery = trail.StoredDelivery{AgainTo: 1, Delivery: trail.Delivery{
-		Topic: "orders", QueueID: 1, From: 0, To: 4, Group: "billing", Client: "c1", Addr: "10.0.0.8:1", Language: "JAVA", Version: "V5_5_0", Protocol: "remoting",
+		Broker: "broker-a", Topic: "orders", QueueID: 1, From: 0, To: 4, Group: "billing", Client: "c1", Addr: "10.0.0.8:1", Language: "JAVA", Version: "V5_5_0", Protocol: "remoting",
 		Node: "node-1", RequestedMicros: at, SentMicros: at + 900, WaitedMicros: 300, Messages: 3, Filtered: 1, Skipped: []int64{2}, Bytes: 900, Attempt: 1, Subscription: "paid || refunded",
 	}}
 	someSettlement = trail.StoredSettlement{AgainTo: 0, Settlement: trail.Settlement{
-		Topic: "orders", QueueID: 1, From: 0, To: 3, Group: "billing", Outcome: "acknowledged", Client: "c1", Node: "node-1", AtMicros: at + 5000, Position: 77,
+		Broker: "broker-a", Topic: "orders", QueueID: 1, From: 0, To: 3, Group: "billing", Outcome: "acknowledged", Client: "c1", Node: "node-1", AtMicros: at + 5000, Position: 77,
 	}}
 	someStep = trail.StoredStep{RecordedMicros: at + 9000, Step: trail.Step{
 		ID: "ID000001", Name: "process", Topic: "", Group: "billing", Client: "c1", Addr: "10.0.0.8", AtMicros: at + 1000, DurationMicros: 15_000, Attempt: 1,

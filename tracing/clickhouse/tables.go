@@ -169,12 +169,13 @@ func pieces(from, to int64, f func(bucket int64, piece uint32)) {
 
 type deliveries struct {
 	table
-	bucket, piece                                                               *numbers
-	topic, group, client, addr, language, version, protocol, node, subscription words
-	queueID, from, to, again, requested, sent, waited                           *numbers
-	messages, filtered, bytes, attempt                                          *numbers
-	skipped                                                                     lists
-	skip                                                                        *numbers
+	bucket, piece                                     *numbers
+	broker, topic, group, client, addr, language      words
+	version, protocol, node, subscription             words
+	queueID, from, to, again, requested, sent, waited *numbers
+	messages, filtered, bytes, attempt                *numbers
+	skipped                                           lists
+	skip                                              *numbers
 }
 
 func newDeliveries() *deliveries {
@@ -184,7 +185,7 @@ func newDeliveries() *deliveries {
 		waited: ofType("Int64"), messages: ofType("UInt32"), filtered: ofType("UInt32"), bytes: ofType("UInt64"), attempt: ofType("UInt16"), skip: ofType("Int64"),
 	}
 	d.skipped.of = d.skip
-	d.table = newTable("deliveries", field{"topic", &d.topic}, field{"queue_id", d.queueID}, field{"from_offset", d.from}, field{"to_offset", d.to},
+	d.table = newTable("deliveries", field{"broker", &d.broker}, field{"topic", &d.topic}, field{"queue_id", d.queueID}, field{"from_offset", d.from}, field{"to_offset", d.to},
 		field{"again_to", d.again}, field{"group_name", &d.group}, field{"client", &d.client}, field{"addr", &d.addr}, field{"language", &d.language},
 		field{"version", &d.version}, field{"protocol", &d.protocol}, field{"node", &d.node}, field{"requested", d.requested}, field{"sent", d.sent},
 		field{"waited", d.waited}, field{"messages", d.messages}, field{"filtered", d.filtered}, field{"skipped", &d.skipped}, field{"bytes", d.bytes},
@@ -200,6 +201,7 @@ func (t *deliveries) addPiece(d *trail.StoredDelivery, bucket int64, piece uint3
 	t.rows++
 	t.bucket.int64(bucket)
 	t.piece.put32(piece)
+	t.broker.put(d.Broker)
 	t.topic.put(d.Topic)
 	t.queueID.int32(d.QueueID)
 	t.from.int64(d.From)
@@ -229,13 +231,14 @@ func (t *deliveries) addPiece(d *trail.StoredDelivery, bucket int64, piece uint3
 type settlements struct {
 	table
 	bucket, piece                              *numbers
-	topic, group, outcome, client, node        words
+	broker, topic, group, outcome              words
+	client, node                               words
 	queueID, from, to, again, atTime, position *numbers
 }
 
 func newSettlements() *settlements {
 	s := &settlements{bucket: ofType("Int64"), piece: ofType("UInt32"), queueID: ofType("Int32"), from: ofType("Int64"), to: ofType("Int64"), again: ofType("Int64"), atTime: times(), position: ofType("Int64")}
-	s.table = newTable("settlements", field{"topic", &s.topic}, field{"queue_id", s.queueID}, field{"from_offset", s.from}, field{"to_offset", s.to},
+	s.table = newTable("settlements", field{"broker", &s.broker}, field{"topic", &s.topic}, field{"queue_id", s.queueID}, field{"from_offset", s.from}, field{"to_offset", s.to},
 		field{"again_to", s.again}, field{"group_name", &s.group}, field{"outcome", &s.outcome}, field{"client", &s.client}, field{"node", &s.node},
 		field{"at", s.atTime}, field{"position", s.position}, field{"bucket", s.bucket}, field{"piece", s.piece})
 	return s
@@ -249,6 +252,7 @@ func (t *settlements) addPiece(s *trail.StoredSettlement, bucket int64, piece ui
 	t.rows++
 	t.bucket.int64(bucket)
 	t.piece.put32(piece)
+	t.broker.put(s.Broker)
 	t.topic.put(s.Topic)
 	t.queueID.int32(s.QueueID)
 	t.from.int64(s.From)

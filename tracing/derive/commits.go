@@ -34,7 +34,7 @@ func (d *Deriver) moved(o *entry.Offset, outcome string) error {
 		again = min(max(p.acked, from), o.Offset)
 	}
 	s := &d.settled
-	s.Topic, s.QueueID, s.From, s.To, s.Group = o.Topic, o.QueueID, from, o.Offset, o.Group
+	s.Broker, s.Topic, s.QueueID, s.From, s.To, s.Group = d.o.Broker, o.Topic, o.QueueID, from, o.Offset, o.Group
 	s.Outcome, s.Client, s.Node, s.AtMicros, s.Position = outcome, o.Client, d.leader, o.AtMicros, d.record.Pos
 	s.AgainTo = again
 	p.committed = o.Offset

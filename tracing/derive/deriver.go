@@ -317,7 +317,7 @@ func (d *Deriver) delivery(n *notes.Delivery, out trail.Sink) {
 	}
 	p.handed = max(p.handed, n.To)
 	d.delivered = trail.StoredDelivery{AgainTo: again, Delivery: trail.Delivery{
-		Topic: n.Topic, QueueID: n.QueueID, From: n.From, To: n.To, Group: n.Group, Client: n.Client, Addr: n.Addr,
+		Broker: d.o.Broker, Topic: n.Topic, QueueID: n.QueueID, From: n.From, To: n.To, Group: n.Group, Client: n.Client, Addr: n.Addr,
 		Language: n.Language, Version: n.Version, Protocol: n.Protocol, Node: d.o.Node, RequestedMicros: n.RequestedMicros,
 		SentMicros: n.SentMicros, WaitedMicros: n.WaitedMicros, Messages: n.Messages, Filtered: n.Filtered, Skipped: n.Skipped,
 		Bytes: n.Bytes, Attempt: n.Attempt, Subscription: n.Subscription,

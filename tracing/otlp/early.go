@@ -24,30 +24,30 @@ type early struct {
 
 // seen is how far the messages of a queue came, sampled or not.
 type seen struct {
-	topic   string
-	id      int32
+	queueKey
 	next    int64 // behind the newest; 0: none yet
 	waiting []*trail.StoredDelivery
 }
 
 func newEarly() *early { return &early{queues: map[queueKey]*seen{}} }
 
-func (e *early) queue(topic string, id int32) *seen {
-	if q := e.last; q != nil && q.id == id && q.topic == topic {
+func (e *early) queue(key queueKey) *seen {
+	if q := e.last; q != nil && q.queueKey == key {
 		return q
 	}
-	q := e.queues[queueKey{topic, id}]
+	q := e.queues[key]
 	if q == nil {
-		q = &seen{topic: strings.Clone(topic), id: id}
-		e.queues[queueKey{q.topic, id}] = q
+		key.topic = strings.Clone(key.topic)
+		q = &seen{queueKey: key}
+		e.queues[key] = q
 	}
 	e.last = q
 	return q
 }
 
 // saw notes a message and gives the deliveries that need not wait any longer.
-func (e *early) saw(topic string, id int32, offset int64) (ready []*trail.StoredDelivery) {
-	q := e.queue(topic, id)
+func (e *early) saw(key queueKey, offset int64) (ready []*trail.StoredDelivery) {
+	q := e.queue(key)
 	q.next = offset + 1 // less than before: the topic was made anew, or a block is made again
 	if len(q.waiting) == 0 {
 		return nil
@@ -65,7 +65,7 @@ func (e *early) saw(topic string, id int32, offset int64) (ready []*trail.Stored
 
 // hold keeps a delivery that is early. lost is how many had to be given up for want of place.
 func (e *early) hold(d *trail.StoredDelivery) (held bool, lost int) {
-	if e.queue(d.Topic, d.QueueID).next >= d.To {
+	if e.queue(queueKey{d.Broker, d.Topic, d.QueueID}).next >= d.To {
 		return false, 0
 	}
 	if e.count >= earlyMax || len(e.queues) > queuesMax {
@@ -74,7 +74,7 @@ func (e *early) hold(d *trail.StoredDelivery) (held bool, lost int) {
 	if e.count >= earlyMax {
 		return true, lost + 1
 	}
-	q := e.queue(d.Topic, d.QueueID)
+	q := e.queue(queueKey{d.Broker, d.Topic, d.QueueID})
 	q.waiting = append(q.waiting, cloneDelivery(d))
 	e.count++
 	return true, lost

@@ -18,11 +18,11 @@ func names(c *collecting) (all []string) {
 }
 
 func message(topic string, offset int64) *trail.StoredMessage {
-	return &trail.StoredMessage{Message: trail.Message{ID: fmt.Sprint(topic, offset), Topic: topic, QueueOffset: offset, AppendedMicros: at}}
+	return &trail.StoredMessage{Message: trail.Message{Broker: "broker-a", ID: fmt.Sprint(topic, offset), Topic: topic, QueueOffset: offset, AppendedMicros: at}}
 }
 
 func delivery(topic string, from, to, micros int64) *trail.StoredDelivery {
-	return &trail.StoredDelivery{Delivery: trail.Delivery{Topic: topic, From: from, To: to, Group: "g", SentMicros: micros}}
+	return &trail.StoredDelivery{Delivery: trail.Delivery{Broker: "broker-a", Topic: topic, From: from, To: to, Group: "g", SentMicros: micros}}
 }
 
 // Who ships reads notes before the log: a delivery that comes first is a span all the same, with its message as parent.
@@ -88,7 +88,7 @@ func TestEarlyDeliveriesAreBounded(t *testing.T) {
 	}
 	e := newEarly()
 	for i := range queuesMax + 10 {
-		e.saw(fmt.Sprint("t", i), 0, 0)
+		e.saw(queueKey{"", fmt.Sprint("t", i), 0}, 0)
 	}
 	e.hold(delivery("t0", 5, 6, at))
 	if len(e.queues) > queuesMax/2+1 || e.count != 1 {

@@ -20,9 +20,10 @@ type known struct {
 	parent  trace.SpanID // that it brought; zero: none
 }
 
+// queueKey: each broker group has a queue of a number.
 type queueKey struct {
-	topic string
-	id    int32
+	broker, topic string
+	id            int32
 }
 
 // memory remembers the newest sampled messages: by place and by identity.
@@ -47,7 +48,7 @@ func (m *memory) add(k *known) {
 		m.order[m.next] = k
 		m.next = (m.next + 1) % m.max
 	}
-	key := queueKey{k.topic, k.queue}
+	key := queueKey{k.broker, k.topic, k.queue}
 	q := m.queues[key]
 	if n := len(q); n > 0 && q[n-1].offset >= k.offset {
 		q = nil // the topic was made anew, or a block is made again
@@ -59,7 +60,7 @@ func (m *memory) add(k *known) {
 }
 
 func (m *memory) forget(k *known) {
-	key := queueKey{k.topic, k.queue}
+	key := queueKey{k.broker, k.topic, k.queue}
 	if q := m.queues[key]; len(q) > 0 && q[0] == k {
 		if q[0] = nil; len(q) == 1 {
 			delete(m.queues, key)
@@ -72,9 +73,9 @@ func (m *memory) forget(k *known) {
 	}
 }
 
-// within are the remembered messages of a range, and from where on the queue is remembered.
-func (m *memory) within(topic string, queue int32, from, to int64) []*known {
-	q := m.queues[queueKey{topic, queue}]
+// within are the remembered messages of a range.
+func (m *memory) within(key queueKey, from, to int64) []*known {
+	q := m.queues[key]
 	i := sort.Search(len(q), func(i int) bool { return q[i].offset >= from })
 	j := sort.Search(len(q), func(i int) bool { return q[i].offset >= to })
 	return q[i:j]

@@ -130,15 +130,15 @@ func story(b trail.Sink) {
 		}
 		b.Message(&m)
 	}
-	d := trail.StoredDelivery{Delivery: trail.Delivery{Topic: "orders", From: 0, To: 4, Group: "billing", Client: "c", Node: "node-1", RequestedMicros: at + 1000, SentMicros: at + 1900, WaitedMicros: 300, Messages: 4}}
+	d := trail.StoredDelivery{Delivery: trail.Delivery{Broker: "broker-a", Topic: "orders", From: 0, To: 4, Group: "billing", Client: "c", Node: "node-1", RequestedMicros: at + 1000, SentMicros: at + 1900, WaitedMicros: 300, Messages: 4}}
 	b.Delivery(&d)
 	d.From, d.To, d.AgainTo, d.SentMicros = 2, 6, 4, at+2500
 	b.Delivery(&d)
 	d.Group, d.From, d.To, d.AgainTo, d.Filtered, d.Skipped, d.Subscription = "audit", 0, 7, 0, 3, []int64{1}, "paid || x"
 	b.Delivery(&d)
-	d = trail.StoredDelivery{Delivery: trail.Delivery{Topic: "%RETRY%billing", From: 0, To: 1, Group: "billing", Node: "node-1", RequestedMicros: at + 5000, SentMicros: at + 5100}}
+	d = trail.StoredDelivery{Delivery: trail.Delivery{Broker: "broker-a", Topic: "%RETRY%billing", From: 0, To: 1, Group: "billing", Node: "node-1", RequestedMicros: at + 5000, SentMicros: at + 5100}}
 	b.Delivery(&d)
-	c := trail.StoredSettlement{AgainTo: 1, Settlement: trail.Settlement{Topic: "orders", From: 0, To: 5, Group: "billing", Outcome: "acknowledged", Node: "node-1", AtMicros: at + 9000}}
+	c := trail.StoredSettlement{AgainTo: 1, Settlement: trail.Settlement{Broker: "broker-a", Topic: "orders", From: 0, To: 5, Group: "billing", Outcome: "acknowledged", Node: "node-1", AtMicros: at + 9000}}
 	b.Settlement(&c)
 	c.Outcome = "reset"
 	b.Settlement(&c)
@@ -253,14 +253,14 @@ func runWith(t *testing.T, o Options, rows func(trail.Sink)) *Sink {
 func many(n int, flags uint8) func(trail.Sink) {
 	return func(b trail.Sink) {
 		for i := range n {
-			m := trail.StoredMessage{Message: trail.Message{ID: fmt.Sprint("ID", i), Topic: "orders", QueueOffset: int64(i), AppendedMicros: at}}
+			m := trail.StoredMessage{Message: trail.Message{Broker: "broker-a", ID: fmt.Sprint("ID", i), Topic: "orders", QueueOffset: int64(i), AppendedMicros: at}}
 			if flags < 0xFF {
 				m.TraceIn, m.ParentIn, m.TraceFlags = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", flags
 			}
 			b.Message(&m)
 		}
-		b.Delivery(&trail.StoredDelivery{Delivery: trail.Delivery{Topic: "orders", To: int64(n), Group: "g", SentMicros: at}})
-		b.Settlement(&trail.StoredSettlement{Settlement: trail.Settlement{Topic: "orders", To: int64(n), Group: "g", Outcome: "acknowledged", AtMicros: at}})
+		b.Delivery(&trail.StoredDelivery{Delivery: trail.Delivery{Broker: "broker-a", Topic: "orders", To: int64(n), Group: "g", SentMicros: at}})
+		b.Settlement(&trail.StoredSettlement{Settlement: trail.Settlement{Broker: "broker-a", Topic: "orders", To: int64(n), Group: "g", Outcome: "acknowledged", AtMicros: at}})
 	}
 }
 

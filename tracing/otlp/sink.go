@@ -138,7 +138,7 @@ func spanID(id, group string, attempt uint16, step string) trace.SpanID {
 // Message makes the span of a store and remembers the message. Deliveries that waited for it become spans.
 func (s *Sink) Message(m *trail.StoredMessage) {
 	s.stored(m)
-	for _, d := range s.early.saw(m.Topic, m.QueueID, m.QueueOffset) {
+	for _, d := range s.early.saw(queueKey{m.Broker, m.Topic, m.QueueID}, m.QueueOffset) {
 		s.delivered(d)
 	}
 }
@@ -198,7 +198,7 @@ func (s *Sink) Delivery(d *trail.StoredDelivery) {
 
 func (s *Sink) delivered(d *trail.StoredDelivery) {
 	begin := d.RequestedMicros + d.WaitedMicros
-	for _, k := range s.memory.within(d.Topic, d.QueueID, d.From, d.To) {
+	for _, k := range s.memory.within(queueKey{d.Broker, d.Topic, d.QueueID}, d.From, d.To) {
 		if slices.Contains(d.Skipped, k.offset) || (int(d.Filtered) > len(d.Skipped) && !takes(d.Subscription, k.tag)) {
 			continue
 		}
@@ -234,7 +234,7 @@ func (s *Sink) Settlement(c *trail.StoredSettlement) {
 	if c.Outcome != "acknowledged" || c.From < 0 {
 		return
 	}
-	for _, k := range s.memory.within(c.Topic, c.QueueID, c.From, c.To) {
+	for _, k := range s.memory.within(queueKey{c.Broker, c.Topic, c.QueueID}, c.From, c.To) {
 		step := trail.StepAck
 		if k.offset < c.AgainTo {
 			step += "#" + strconv.FormatInt(c.AtMicros, 10)

@@ -43,6 +43,7 @@ type Message struct {
 
 // Delivery is one contiguous range of a queue handed to one client of one group (table deliveries).
 type Delivery struct {
+	Broker          string  `json:"broker"` // broker group's name: each has a queue of this number; "" in rows of older versions
 	Topic           string  `json:"topic"`
 	QueueID         int32   `json:"queueId"`
 	From            int64   `json:"from"` // first queue offset
@@ -67,6 +68,7 @@ type Delivery struct {
 
 // Settlement is an acknowledged range, or one message's ack, nack, expiry, dead letter or reset (table settlements).
 type Settlement struct {
+	Broker   string `json:"broker"` // as Delivery's
 	Topic    string `json:"topic"`
 	QueueID  int32  `json:"queueId"`
 	From     int64  `json:"from"` // first offset newly settled; -1 unknown
