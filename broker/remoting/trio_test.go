@@ -82,7 +82,7 @@ func (m *oneOfThree) start() {
 	m.svc, err = service.Open(context.Background(), service.Options{
 		Cluster: "DefaultCluster", Broker: testGroup, NodeID: strconv.Itoa(int(m.id)), StoreHost: netip.MustParseAddrPort("10.0.0.1:10911"),
 		FS: vfs.NewMem(), Dir: "log", SegmentBytes: 8 << 20, Durable: true, AutoCreateTopic: true, AutoCreateGroup: true,
-		Log: slog.New(slog.DiscardHandler), MemberID: m.id, Voters: []uint64{1, 2, 3}, Send: m.send, Aside: m.aside,
+		Log: slog.New(slog.DiscardHandler), MemberID: m.id, Voters: []uint64{1, 2, 3}, Nodes: []uint64{1, 2, 3}, Send: m.send, Aside: m.aside,
 		Led: func(st shard.Status) { m.registers <- st },
 	})
 	if err != nil {

@@ -78,6 +78,8 @@ func (s *Service) checkChange(add, remove uint64) *Error {
 		return Refuse(CodeInvalidParameter, "this node is alone (replication is not configured)")
 	case add == 0 && remove == 0 || add == remove:
 		return Refuse(CodeInvalidParameter, "add %d, remove %d: name a member to add, one to remove, or two different ones", add, remove)
+	case add != 0 && len(s.opts.Nodes) > 0 && !slices.Contains(s.opts.Nodes, add):
+		return Refuse(CodeInvalidParameter, "node %d is not in the cluster; possible are %v", add, s.opts.Nodes)
 	case add != 0 && slices.Contains(voters, add):
 		return Refuse(CodeInvalidParameter, "member %d is in broker group %s already: %v", add, s.opts.Broker, voters)
 	case remove != 0 && !slices.Contains(voters, remove) && !slices.Contains(st.Members.Learners, remove):

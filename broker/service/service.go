@@ -42,6 +42,7 @@ type Options struct {
 	// and Aside hand over what the members tell each other, see shard.Options; Send is nil in a group of one.
 	MemberID uint64
 	Voters   []uint64
+	Nodes    []uint64 // all of the cluster, of which members can be made; empty: not known
 	Send     func([]*pb.Message)
 	Aside    func(to uint64, kind shard.AsideKind, body []byte)
 	// Led is told when leader or term changed, or this member began or ceased to serve as the leader; it must not block, and

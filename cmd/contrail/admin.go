@@ -165,6 +165,9 @@ func (a *admin) topic(name string, q queues) (done []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Grow && source == "" {
+		return nil, &refused{service.CodeTopicNotExist, fmt.Sprintf("no broker group has a topic %s", name)}
+	}
 	for i := range chosen {
 		g := &chosen[i]
 		t, there := has[g.Name]
@@ -180,7 +183,7 @@ func (a *admin) topic(name string, q queues) (done []string, err error) {
 			return done, &refused{service.CodeInvalidParameter, fmt.Sprintf("topic %s has %d read and %d write queues in %s: %d is not more", name, t.ReadQueues, t.WriteQueues, g.Name, q.Write)}
 		}
 		if err := putTopic(g, t, q); err != nil {
-			return done, fmt.Errorf("%s: %w (done: %v)", g.Name, err, done)
+			return done, fmt.Errorf("%s: %w (changed before: %d of %d broker groups)", g.Name, err, len(done), len(chosen))
 		}
 		done = append(done, g.Name)
 	}

@@ -106,6 +106,9 @@ func (n *node) openMember(ctx context.Context, b *broker, founders []uint64) err
 		return fmt.Errorf("%s: %w (replication.founders: %v)", o.Dir, err, founders)
 	}
 	o.MemberID, o.Voters = n.conf.Replication.ID, founders
+	for _, p := range n.conf.Replication.Nodes {
+		o.Nodes = append(o.Nodes, p.ID)
+	}
 	o.Send = func(ms []*pb.Message) { n.members.net.Send(name, ms) }
 	o.Aside = func(to uint64, kind shard.AsideKind, body []byte) { n.members.net.Aside(name, to, uint8(kind), body) }
 	o.Led = func(st shard.Status) { n.led(b, st) }
