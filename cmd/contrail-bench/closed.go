@@ -40,7 +40,7 @@ func produce(addr string, l load, measuring *atomic.Bool, stop chan struct{}) (*
 		go func() {
 			defer wg.Done()
 			if l.rate > 0 {
-				errs[i] = openConn(addr, l, i, measuring, stop, &results[i])
+				errs[i] = openConn(addr, l, i, stop, func(f *wire.Frame, planned time.Time) { results[i].count(f, planned, measuring) })
 			} else {
 				errs[i] = closedConn(addr, l, i, measuring, stop, &results[i])
 			}

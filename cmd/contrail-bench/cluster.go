@@ -15,25 +15,46 @@ import (
 
 const clusterGroup = "broker-a"
 
-// clusterNode is one of the three processes of a cluster under load.
+const founders = 3
+
+// layout is what a cluster's configurations say.
+type layout struct {
+	groups   []string
+	spare    int    // nodes that every node knows and that do not run yet
+	settings string // lines of each node's configuration besides replication
+}
+
+// oneGroup has a leader only on node 1, so that only one leader's work is measured.
+var oneGroup = layout{groups: []string{clusterGroup}, settings: loadedSettings(8 << 30)}
+
+func loadedSettings(keepBytes int64) string {
+	return fmt.Sprintf("roles: [namesrv, broker]\nlog: {keepFor: 24h, keepBytes: %d}\ntrail: {engine: \"off\"}\n", keepBytes)
+}
+
+// clusterNode is one of the processes of a cluster; target.addr is where its member of the first broker group listens.
 type clusterNode struct {
 	*target
+	listen     string
 	nameServer string
+	console    string
+	brokers    []string
 	conf       string
+	dir        string
 }
 
-// cluster is three nodes on this machine with one broker group, so that only one leader's work is measured.
+// cluster is several nodes on this machine.
 type cluster struct {
+	layout
 	binary, dir string
-	nodes       [3]*clusterNode
+	nodes       []*clusterNode
 }
 
-func startCluster(binary, dir string) (*cluster, error) {
-	c := &cluster{binary: binary, dir: dir}
+func startCluster(binary, dir string, l layout) (*cluster, error) {
+	c := &cluster{layout: l, binary: binary, dir: dir}
 	if err := c.configure(); err != nil {
 		return nil, err
 	}
-	for i := range c.nodes {
+	for i := range founders {
 		if err := c.start(i); err != nil {
 			c.stop()
 			return nil, err
@@ -46,40 +67,64 @@ func startCluster(binary, dir string) (*cluster, error) {
 	return c, nil
 }
 
-// configure writes the three configurations.
+// configure writes all configurations.
 func (c *cluster) configure() error {
-	var nodes strings.Builder
-	for i := range c.nodes {
-		n := &clusterNode{target: &target{stop: func() {}}, conf: filepath.Join(c.dir, fmt.Sprintf("node%d.yaml", i+1))}
-		listen, err := freeAddr()
-		if err == nil {
-			n.nameServer, err = freeAddr()
-		}
-		if err == nil {
-			n.addr, err = freeAddr()
-		}
+	for i := range founders + c.spare {
+		n, err := c.newNode(i + 1)
 		if err != nil {
 			return err
 		}
-		c.nodes[i] = n
-		fmt.Fprintf(&nodes, "    - {id: %d, listen: %q, nameServer: %q, brokers: {%s: %q}}\n", i+1, listen, n.nameServer, clusterGroup, n.addr)
+		c.nodes = append(c.nodes, n)
 	}
 	for i, n := range c.nodes {
-		text := fmt.Sprintf("node: node-%d\ndir: %s\nroles: [namesrv, broker]\nlog: {keepFor: 24h, keepBytes: 8589934592}\ntrail: {engine: \"off\"}\nreplication:\n  id: %d\n  leaders: {%s: 1}\n  nodes:\n%s",
-			i+1, filepath.Join(c.dir, fmt.Sprintf("node%d", i+1)), i+1, clusterGroup, nodes.String())
-		if p := os.Getenv("BENCH_DEBUG"); p != "" {
-			text += fmt.Sprintf("debug: {listen: \"127.0.0.1:%s%d\"}\n", p, i+1)
-		}
-		if err := os.WriteFile(n.conf, []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(n.conf, []byte(c.text(i)), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (c *cluster) newNode(id int) (*clusterNode, error) {
+	name := fmt.Sprintf("node%d", id)
+	n := &clusterNode{
+		target: &target{name: name, stop: func() {}}, dir: filepath.Join(c.dir, name), conf: filepath.Join(c.dir, name+".yaml"),
+		brokers: make([]string, len(c.groups)),
+	}
+	addrs := []*string{&n.listen, &n.nameServer, &n.console}
+	for i := range n.brokers {
+		addrs = append(addrs, &n.brokers[i])
+	}
+	for _, a := range addrs {
+		var err error
+		if *a, err = freeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	n.addr = n.brokers[0]
+	return n, nil
+}
+
+func (c *cluster) text(i int) string {
+	var b strings.Builder
+	n := c.nodes[i]
+	fmt.Fprintf(&b, "node: node-%d\ndir: %s\nconsole: {listen: %q}\n%s", i+1, n.dir, n.console, c.settings)
+	if p := os.Getenv("BENCH_DEBUG"); p != "" {
+		fmt.Fprintf(&b, "debug: {listen: \"127.0.0.1:%s%d\"}\n", p, i+1)
+	}
+	fmt.Fprintf(&b, "replication:\n  id: %d\n  founders: [1, 2, 3]\n  nodes:\n", i+1)
+	for k, other := range c.nodes {
+		fmt.Fprintf(&b, "    - {id: %d, listen: %q, nameServer: %q, brokers: {", k+1, other.listen, other.nameServer)
+		for g, addr := range other.brokers {
+			fmt.Fprintf(&b, "%s: %q, ", c.groups[g], addr)
+		}
+		b.WriteString("}}\n")
+	}
+	return b.String()
+}
+
 func (c *cluster) start(i int) error {
 	n := c.nodes[i]
-	t, err := spawn(fmt.Sprintf("node%d", i+1), c.dir, n.addr, c.binary, "serve", "--config", n.conf)
+	t, err := spawn(n.name, c.dir, n.addr, c.binary, "serve", "--config", n.conf)
 	if err != nil {
 		return err
 	}
@@ -95,7 +140,7 @@ func (c *cluster) stop() {
 
 var masterOf = regexp.MustCompile(`"?0"?:"([^"]+)"`)
 
-// leader asks the name servers until one knows who leads; it gives the node's number.
+// leader asks the name servers until one knows who leads the first broker group; it gives the node's number.
 func (c *cluster) leader(patience time.Duration) (int, error) {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		for _, n := range c.nodes {
@@ -110,7 +155,7 @@ func (c *cluster) leader(patience time.Duration) (int, error) {
 func (c *cluster) leaderBy(nameServer string) (int, bool) {
 	client := rpc.Client{Addr: nameServer, Timeout: time.Second}
 	defer client.Close()
-	f, err := client.Do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: clusterGroup}}, nil)
+	f, err := client.Do(wire.RouteInfo, []rpc.Field{{Name: "topic", Value: c.groups[0]}}, nil)
 	if err != nil || f.Code != 0 {
 		return 0, false
 	}
@@ -126,7 +171,7 @@ func (c *cluster) leaderBy(nameServer string) (int, bool) {
 	return 0, false
 }
 
-// settled waits until the first node leads, which it shall by configuration.
+// settled waits until the first node leads, as it shall by default.
 func (c *cluster) settled(patience time.Duration) error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if i, err := c.leader(patience); err == nil && i == 0 {
@@ -138,7 +183,7 @@ func (c *cluster) settled(patience time.Duration) error {
 
 // clusterTarget is the cluster as one server: its leader is sent to, the CPU of all three is counted.
 func clusterTarget(binary, dir string) (*target, error) {
-	c, err := startCluster(binary, dir)
+	c, err := startCluster(binary, dir, oneGroup)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,7 @@ func failover(out io.Writer, binary, only, dir string, rounds, conns int) error 
 		}
 		defer os.RemoveAll(dir)
 	}
-	c, err := startCluster(binary, dir)
+	c, err := startCluster(binary, dir, oneGroup)
 	if err != nil {
 		return err
 	}

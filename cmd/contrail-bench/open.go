@@ -12,8 +12,8 @@ import (
 const openSlots = 1 << 16
 
 // openConn sends at planned times, whatever the answers do; latency counts from the planned time, so that a server that
-// stalls cannot hide it.
-func openConn(addr string, l load, i int, measuring *atomic.Bool, stop chan struct{}, r *result) error {
+// stalls cannot hide it. count is called for each answer by one goroutine.
+func openConn(addr string, l load, i int, stop chan struct{}, count func(f *wire.Frame, planned time.Time)) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func openConn(addr string, l load, i int, measuring *atomic.Bool, stop chan stru
 		for readErr == nil {
 			readErr = in.next(func(f *wire.Frame) error {
 				at := planned[(uint32(f.Opaque)-1_000_000_000)%openSlots].Load()
-				r.count(f, time.Unix(0, at), measuring)
+				count(f, time.Unix(0, at))
 				outstanding.Add(-1)
 				return nil
 			})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,10 +35,15 @@ const (
 	synced    mode = "fdatasync"
 )
 
+var givenOut sync.Map // addresses
+
 // freeAddr is a port of which the kernel makes no outgoing connection's, or it might be taken before a server listens there.
 func freeAddr() (string, error) {
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000))
+		if _, taken := givenOut.LoadOrStore(addr, true); taken {
+			continue
+		}
 		if l, err := net.Listen("tcp", addr); err == nil {
 			return addr, l.Close()
 		}
