@@ -149,3 +149,29 @@ func TestAChangeIsNeverThereWithoutWhatIsKnownOfIt(t *testing.T) {
 		t.Fatalf("entries up to %d are there, committed up to %d", again.LastIndex(), again.HardState().Commit)
 	}
 }
+
+// Raft reads the term of the log's last entry when it begins: damage there, in a sealed segment, ended the process (seed 2042333).
+func TestDamageWhereRaftBeginsIsSaid(t *testing.T) {
+	disk := vfs.NewMem()
+	options := seglog.Options{SegmentBytes: seglog.SegmentBytesMin, Foreground: true, Log: slog.New(slog.DiscardHandler)}
+	log, err := seglog.Open(disk, "log", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(3) {
+		if _, err := log.Append(seglog.Entry{Index: i + 1, Term: 1, Data: make([]byte, 500)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(log.Roll(), log.Close(), disk.Remove("log/000000000001.ent"), disk.Flip("log/000000000001.seg", 500, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if log, err = seglog.Open(disk, "log", options); err != nil {
+		t.Fatal(err)
+	}
+	_, err = New(Options{ID: 1, ConfState: &pb.ConfState{Voters: []uint64{1, 2, 3}}, Log: log, Logger: slog.New(slog.DiscardHandler), Durable: true})
+	var damage *seglog.CorruptError
+	if !errors.As(err, &damage) {
+		t.Fatalf("%v", err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -85,16 +84,25 @@ type Node struct {
 // New makes a member over an open log.
 func New(o Options) (*Node, error) {
 	s := &storage{log: o.Log, conf: o.ConfState, commit: o.Applied, snapshot: o.Snapshot}
-	raw, err := raft.NewRawNode(&raft.Config{
+	raw, err := newRaft(&o, s)
+	if err != nil {
+		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
+	}
+	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, commit: o.Applied, members: changes{unread: o.Log.LastIndex()}, beaten: map[uint64]bool{}}, nil
+}
+
+func newRaft(o *Options, s *storage) (raw *raft.RawNode, err error) {
+	defer func() { // raft reads the log's end
+		if p := recover(); p != nil {
+			err = s.panicked(p)
+		}
+	}()
+	return raft.NewRawNode(&raft.Config{
 		ID: o.ID, ElectionTick: ElectionTicks, HeartbeatTick: HeartbeatTicks, Storage: s, Applied: o.Applied,
 		AsyncStorageWrites: true, MaxSizePerMsg: maxMessage, MaxCommittedSizePerReady: maxApplied,
 		MaxUncommittedEntriesSize: maxUncommitted, MaxInflightMsgs: maxInflight, MaxInflightBytes: maxFlying, CheckQuorum: true, PreVote: true,
 		DisableProposalForwarding: true, StepDownOnRemoval: true, Logger: raftLogger{o.Logger},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("raft member %d: %w", o.ID, err)
-	}
-	return &Node{opts: o, raw: raw, storage: s, term: o.Log.HardState().Term, commit: o.Applied, members: changes{unread: o.Log.LastIndex()}, beaten: map[uint64]bool{}}, nil
 }
 
 // Campaign asks for leadership at once; a group of one needs no election time-out.
@@ -138,17 +146,10 @@ func (n *Node) guarded(f func() error) (err error) {
 		return n.err
 	}
 	defer func() {
-		p := recover()
-		if p == nil {
-			return
+		if p := recover(); p != nil {
+			err = n.storage.panicked(p)
+			n.err = err
 		}
-		if bug, ok := p.(runtime.Error); ok {
-			panic(bug)
-		}
-		if err = n.storage.failed; err == nil {
-			err = fmt.Errorf("raft: %v", p)
-		}
-		n.err = err
 	}()
 	n.storage.failed = nil // it was not why raft panics now
 	return f()

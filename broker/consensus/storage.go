@@ -2,6 +2,8 @@ package consensus
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -139,6 +141,17 @@ func (s *storage) unread(err error) error {
 		return raft.ErrCompacted
 	}
 	return err
+}
+
+// panicked gives the error for which raft panicked: what it could not read, if that is why. The program's own mistakes panic on.
+func (s *storage) panicked(p any) error {
+	if bug, ok := p.(runtime.Error); ok {
+		panic(bug)
+	}
+	if s.failed != nil {
+		return s.failed
+	}
+	return fmt.Errorf("raft: %v", p)
 }
 
 // LastIndex implements raft.Storage.
