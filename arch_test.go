@@ -17,7 +17,7 @@ const module = "github.com/contrailmq/contrail/"
 var levels = map[string]int{
 	"broker/message": 0, "broker/vfs": 0, "broker/wire": 0, "broker/inspect": 0, "broker/catalog": 0, "broker/plan": 0,
 	"broker/entry": 1, "broker/seglog": 1, "broker/notes": 1, "broker/group": 1, "broker/rpc": 1, "broker/transport": 1, "broker/identity": 1,
-	"broker/sql92": 1, "broker/timer": 1, "broker/delivery": 1, "broker/txn": 1,
+	"broker/sql92": 1,
 	"broker/queue": 2, "broker/offset": 2, "broker/consensus": 2, "broker/metrics": 2,
 	"broker/shard": 3, "broker/sim": 4, "broker/service": 4, "broker/namesrv": 4, "broker/registrar": 5, "broker/remoting": 5, "broker/brokertest": 6,
 }
