@@ -159,22 +159,25 @@ func (c *catchup) during() error {
 // stretch does something and notes from when to when, and what that cost.
 func (c *catchup) stretch(text string, do func() error) error {
 	s := &stretch{text: text}
-	var err error
-	if s.before, err = c.usage(); err != nil {
-		return err
-	}
+	s.before = c.usage()
 	s.from = time.Now()
 	if err := do(); err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	s.to = time.Now()
+	s.after = c.usage()
 	c.stretches = append(c.stretches, s)
-	s.after, err = c.usage()
-	return err
+	return nil
 }
 
-// usage is that of the node that leads; the new one is read at the end.
-func (c *catchup) usage() (usage, error) { return read(c.cluster.nodes[0].pid) }
+// usage of each node; a node that does not run has used nothing.
+func (c *catchup) usage() []usage {
+	out := make([]usage, len(c.cluster.nodes))
+	for i, n := range c.cluster.nodes {
+		out[i], _ = read(n.pid)
+	}
+	return out
+}
 
 // replace starts the new node and lets its member take the lost one's place.
 func (c *catchup) replace() error {

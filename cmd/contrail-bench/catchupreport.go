@@ -11,8 +11,8 @@ func (c *catchup) print() {
 	if c.whole {
 		kind = "entries"
 	}
-	fmt.Fprintf(c.out, "open loop %d/s, 1 KB, 16 connections; a log of %d MiB, learned as %s\n", c.rate, c.bytes>>20, kind)
-	fmt.Fprintf(c.out, "  %-22s %7s %8s %8s %8s %8s %8s %12s %7s\n", "stretch", "s", "acks/s", "p50 ms", "p99", "p999", "max", "leader cores", "steal%")
+	fmt.Fprintf(c.out, "cores: of the leader, of the new member, of other work on this machine\nopen loop %d/s, 1 KB, 16 connections; a log of %d MiB, learned as %s\n", c.rate, c.bytes>>20, kind)
+	fmt.Fprintf(c.out, "  %-22s %7s %8s %8s %8s %8s %8s %7s %7s %7s %7s\n", "stretch", "s", "acks/s", "p50 ms", "p99", "p999", "max", "leader", "new", "others", "steal%")
 	p99 := map[string]time.Duration{}
 	for _, s := range c.stretches {
 		p99[s.text] = c.printStretch(s)
@@ -45,13 +45,27 @@ func (c *catchup) printStretch(s *stretch) (p99 time.Duration) {
 	took, refused, refusal := c.load.latencies(s)
 	ms := func(q float64) float64 { return float64(quantileOf(took, q).Microseconds()) / 1000 }
 	length := s.to.Sub(s.from).Seconds()
-	fmt.Fprintf(c.out, "  %-22s %7.1f %8.0f %8.2f %8.2f %8.2f %8.1f %12.2f %7.1f", s.text, length, float64(len(took))/length, ms(0.5), ms(0.99), ms(0.999), ms(1),
-		cores(s.before, s.after), stealPercent(s.before, s.after))
+	fmt.Fprintf(c.out, "  %-22s %7.1f %8.0f %8.2f %8.2f %8.2f %8.1f %7.2f %7.2f %7.2f %7.1f", s.text, length, float64(len(took))/length, ms(0.5), ms(0.99), ms(0.999), ms(1),
+		s.cores(0), s.cores(newNode), s.foreign(), stealPercent(s.before[0], s.after[0]))
 	if refused > 0 {
 		fmt.Fprintf(c.out, "  %d refused: %s", refused, refusal)
 	}
 	fmt.Fprintln(c.out)
 	return quantileOf(took, 0.99)
+}
+
+// cores that a node used.
+func (s *stretch) cores(node int) float64 { return s.cpu(node).Seconds() / s.to.Sub(s.from).Seconds() }
+
+func (s *stretch) cpu(node int) time.Duration { return max(0, s.after[node].cpu-s.before[node].cpu) }
+
+// foreign is what others used: a stretch with much of it means nothing.
+func (s *stretch) foreign() float64 {
+	var all time.Duration
+	for i := range s.before {
+		all += s.cpu(i)
+	}
+	return foreign(s.before[0], s.after[0], all)
 }
 
 // fastest is the highest growth in bytes per second over any stretch of a length.

@@ -6,7 +6,7 @@
 // turns, A B A B, and ratios are taken pair by pair, because machines drift. Steal is what the host took from this machine.
 //
 // Files: main.go (commands), floor.go (the floor), frame.go (requests), closed.go and open.go (loops), pull.go, life.go (start,
-// idle, recovery), cluster.go (three members), idle.go,
-// failover.go, catchup.go and catchupreport.go (a member that begins with nothing), stretch.go (a load that is looked at afterwards),
-// proc.go (CPU, steal, memory), hist.go (latencies), scenarios.go, report.go.
+// idle, recovery of one node), cluster.go (several nodes), idle.go (nodes that have nothing to do), failover.go, catchup.go and
+// catchupreport.go (a member that begins with nothing), stretch.go (an open loop that is looked at afterwards), trail.go, proc.go (CPU,
+// steal, memory), hist.go (latencies), scenarios.go, report.go.
 package main

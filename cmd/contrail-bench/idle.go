@@ -90,7 +90,9 @@ func (s *idler) watch(nodes ...*target) error {
 	if err != nil {
 		return err
 	}
+	var all time.Duration
 	for i, n := range nodes {
+		all += after[i][0].cpu - before[i][0].cpu + after[i][1].cpu - before[i][1].cpu
 		own, children := cores(before[i][0], after[i][0]), cores(before[i][1], after[i][1])
 		fmt.Fprintf(s.out, "  %-12s %8.4f %8d", n.name, own, after[i][0].rss>>20)
 		if after[i][1].rss > 0 {
@@ -98,7 +100,7 @@ func (s *idler) watch(nodes ...*target) error {
 		}
 		fmt.Fprintln(s.out)
 	}
-	fmt.Fprintf(s.out, "  steal %.1f %%\n", stealPercent(before[0][0], after[0][0]))
+	fmt.Fprintf(s.out, "  steal %.1f %%, other work on this machine %.2f cores\n", stealPercent(before[0][0], after[0][0]), foreign(before[0][0], after[0][0], all))
 	return nil
 }
 

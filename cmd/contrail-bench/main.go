@@ -38,10 +38,11 @@ func floorCommand() *cobra.Command {
 }
 
 func listCommand() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List the scenarios", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
+	return &cobra.Command{Use: "list", Short: "List the scenarios of run; the other commands are scenarios of their own", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
 		for _, s := range scenarios {
 			fmt.Fprintf(cmd.OutOrStdout(), "%-4s %s\n", s.name, s.text)
 		}
+		fmt.Fprint(cmd.OutOrStdout(), "\nCommands of their own: life, idle, failover and catchup (9), trail (10)\n")
 	}}
 }
 
@@ -49,6 +50,7 @@ func listCommand() *cobra.Command {
 type settings struct {
 	contrail, peer, peerMode, out string
 	peerPID, pairs                int
+	peerOthers                    []int
 	warm, window                  time.Duration
 	backlog                       uint64
 	noFloor                       bool
@@ -64,6 +66,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&s.contrail, "contrail", "bin/contrail", "the program to measure; empty: none")
 	c.Flags().StringVar(&s.peer, "peer", "", "address of another broker, Apache RocketMQ say, that is running already")
 	c.Flags().IntVar(&s.peerPID, "peer-pid", 0, "its process")
+	c.Flags().IntSliceVar(&s.peerOthers, "peer-others", nil, "processes whose CPU counts, too: the other members of a peer of several, which is measured in the scenarios of three members only, however it acknowledges")
 	c.Flags().StringVar(&s.peerMode, "peer-mode", "page-cache", "how it acknowledges: page-cache or fdatasync; it is left out of the other scenarios")
 	c.Flags().IntVar(&s.pairs, "pairs", 5, "windows of each target, in turn")
 	c.Flags().DurationVar(&s.warm, "warm", 3*time.Second, "unmeasured stretch before each window")
@@ -111,7 +114,7 @@ func (s *settings) scenario(sc *scenario) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &row{Scenario: sc.name, Text: sc.text, Windows: map[string][]window{}}
+	r := &row{Scenario: sc.name, Text: s.text(sc), Windows: map[string][]window{}}
 	for _, t := range targets {
 		r.order = append(r.order, t.name)
 		if err := sc.prepare(t, s.backlog); err != nil {
@@ -152,10 +155,30 @@ func (s *settings) targets(sc *scenario, dir string) (out []*target, err error) 
 		}
 		out = append(out, t)
 	}
-	if s.peer != "" && (mode(s.peerMode) == sc.mode || sc.pull > 0) {
-		out = append(out, &target{name: "peer", addr: s.peer, pid: s.peerPID, stop: func() {}})
+	if s.joins(sc) {
+		out = append(out, &target{name: "peer", addr: s.peer, pid: s.peerPID, others: s.peerOthers, stop: func() {}})
 	}
 	return out, nil
+}
+
+// joins says whether the peer is measured in a scenario. One of several members has no like among single nodes; and none of them that
+// speaks this protocol waits for a majority's fdatasync as a matter of course, so that its mode is told instead of asked for.
+func (s *settings) joins(sc *scenario) bool {
+	switch {
+	case s.peer == "":
+		return false
+	case len(s.peerOthers) > 0:
+		return sc.members
+	}
+	return mode(s.peerMode) == sc.mode || sc.pull > 0
+}
+
+// text of a scenario says, too, how a peer acknowledges that does not do what the scenario says.
+func (s *settings) text(sc *scenario) string {
+	if s.joins(sc) && len(s.peerOthers) > 0 {
+		return fmt.Sprintf("%s; peer: %d processes, %s", sc.text, 1+len(s.peerOthers), s.peerMode)
+	}
+	return sc.text
 }
 
 func (s *settings) append(r *row) error {

@@ -15,6 +15,7 @@ type usage struct {
 	own   time.Duration // of this program
 	steal uint64        // ticks, all cores
 	all   uint64        // ticks, all cores
+	busy  uint64        // ticks, all cores, whoever used them
 	rss   int64         // bytes
 }
 
@@ -33,7 +34,7 @@ func read(pid int, others ...int) (usage, error) {
 	if u.own, err = cpuOf(os.Getpid()); err != nil {
 		return u, err
 	}
-	u.steal, u.all = machine()
+	u.steal, u.all, u.busy = machine()
 	u.rss = rssOf(pid)
 	return u, nil
 }
@@ -53,10 +54,10 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, nil
 }
 
-func machine() (steal, all uint64) {
+func machine() (steal, all, busy uint64) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, 0
+		return 0, 0, 0
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	for i, f := range strings.Fields(line)[1:] {
@@ -67,8 +68,17 @@ func machine() (steal, all uint64) {
 		if i < 8 {
 			all += n
 		}
+		if i < 7 && i != 3 && i != 4 { // neither idle nor waiting for a disk
+			busy += n
+		}
 	}
-	return steal, all
+	return steal, all, busy
+}
+
+// foreign is how many cores others than this program and the servers used, the kernel's own threads included.
+func foreign(a, b usage, servers time.Duration) float64 {
+	rest := time.Duration(b.busy-a.busy)*tick - (b.own - a.own) - servers
+	return max(0, rest.Seconds()/b.at.Sub(a.at).Seconds())
 }
 
 func rssOf(pid int) int64 {

@@ -55,8 +55,8 @@ func (r *recorder) end() error {
 type stretch struct {
 	text     string
 	from, to time.Time
-	before   usage
-	after    usage
+	before   []usage // of each node; the first leads
+	after    []usage
 }
 
 // latencies are those of acknowledged requests, sorted; then how many were refused, and why the newest of them was.
