@@ -203,9 +203,10 @@ func (n *Node) process(apply func(Committed) error) (more bool, err error) {
 
 // onlyCommit says that a message has no news but a commit index. It is not sent: the next entries carry it, and if there are none the
 // next heartbeat does. That halves what the members say to each other for an entry; followers, whom no client reads, apply a little later.
-// What raft says when a heartbeat was answered is sent: it finds out whether entries were lost on their way.
+// What raft says when a heartbeat was answered is sent: it finds out whether entries were lost on their way. So is what says that a change
+// of members is committed: who was removed hears nothing more.
 func (n *Node) onlyCommit(m *pb.Message) (only bool) {
-	if m.GetType() != pb.MsgApp || len(m.Entries) > 0 || n.beaten[m.GetTo()] {
+	if m.GetType() != pb.MsgApp || len(m.Entries) > 0 || n.beaten[m.GetTo()] || n.members.passed(n.opts.Log.HardState().Commit, m.GetCommit()) {
 		return false
 	}
 	n.Progress(func(id uint64, p tracker.Progress) {
