@@ -185,7 +185,9 @@ func (s *Shard) take() {
 	s.readers = append(s.readers, in.readers...)
 	clear(in.readers)
 	in.readers = in.readers[:0]
-	s.damage, in.damage = in.damage, nil
+	if in.damage != nil { // a follower takes more while it waits for its disk: what was taken before is kept until it was looked at
+		s.damage, in.damage = in.damage, nil
+	}
 	in.mu.Unlock()
 }
 

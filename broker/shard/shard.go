@@ -345,8 +345,10 @@ func (s *Shard) heldUp(late time.Duration) {
 // turn takes what came in and does what can be done.
 func (s *Shard) turn() {
 	s.take()
-	if s.damage != nil && othersVote(s.conf, s.opts.ID) && s.stillDamaged(s.damage) { // else there is no other copy: what can be read is served
-		s.fail(s.damage)
+	damage := s.damage
+	s.damage = nil
+	if damage != nil && othersVote(s.conf, s.opts.ID) && s.stillDamaged(damage) { // else there is no other copy: what can be read is served
+		s.fail(damage)
 	}
 	s.fail(s.hear())
 	s.fail(s.pump())
