@@ -34,7 +34,7 @@ lint: $(UI)/dist/index.html ## go vet, staticcheck, gofmt, tsc, eslint
 
 unit: $(UI)/dist/index.html ## Go and TypeScript tests; each fuzz target on its corpus and for two seconds more
 	cd $(UI) && npm run --silent test
-	$(GO) test -p 1 -timeout 20m ./...
+	$(GO) test -p 1 -timeout 40m ./...
 	@deploy/fuzz.sh 2s
 
 race: ## Go tests of the broker under the race detector
