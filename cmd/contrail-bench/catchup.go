@@ -60,7 +60,7 @@ func catchupCommand() *cobra.Command {
 	f.StringVar(&c.keep, "keep", "", "folder for data and logs, which stay there; empty: a temporary one")
 	f.Float64Var(&c.gib, "gib", 2, "what the log holds when the member begins")
 	f.IntVar(&c.rate, "rate", 2000, "messages of 1 KB per second, open loop, 16 connections, all the time")
-	f.DurationVar(&c.warm, "warm", 5*time.Second, "unmeasured stretch of the load before")
+	f.DurationVar(&c.warm, "warm", 10*time.Second, "unmeasured stretch of the load before; what filling the log left to be written goes to the disk in it")
 	f.DurationVar(&c.window, "window", 20*time.Second, "stretch before; half as long with two members, and afterwards")
 	f.DurationVar(&c.patience, "patience", 10*time.Minute, "how long the member may take")
 	f.BoolVar(&c.whole, "whole", false, "the log still has its first entry: the member gets entries; else retention took it, and the member gets segments as files")
@@ -204,7 +204,7 @@ func (c *catchup) replace() error {
 	return fmt.Errorf("the new member does not vote after %s", c.patience)
 }
 
-// ask repeats the command until the leader takes it: the change of members before may still be under way.
+// ask gives the command once, as contrail cluster replace-member does: it goes on by itself.
 func (c *catchup) ask() error {
 	client := rpc.Client{Addr: c.leader(), Timeout: 10 * time.Second}
 	defer client.Close()
@@ -253,7 +253,7 @@ func (c *catchup) watch(stop chan struct{}) {
 func folderBytes(dir string) (n int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
 		if err != nil {
-			return nil //nolint:nilerr // it was renamed meanwhile
+			return nil // it was renamed meanwhile
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
 			n += info.Size()
