@@ -16,9 +16,6 @@ type Syncing struct {
 }
 
 // BeginSync flushes, and returns a sync to be Run on another goroutine while the log's own goroutine goes on writing;
-// Took is how long Run waited for the disk.
-func (s *Syncing) Took() time.Duration { return s.took }
-
 // EndSync takes its result.
 func (l *Log) BeginSync() (*Syncing, error) {
 	if err := l.Flush(); err != nil {

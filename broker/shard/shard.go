@@ -101,7 +101,6 @@ type Shard struct {
 	conf          *pb.ConfState
 	syncing       *seglog.Syncing
 	syncedAt      int64
-	slowAt        int64 // when a sync was slow last, µs
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
@@ -525,29 +524,13 @@ func (s *Shard) startSync() error {
 	return s.endSync(y)
 }
 
-// slowSync is a sync that is long beside an election time-out, and slowFor how long a disk that took so long is not waited for again.
-const (
-	slowSync = 200 * time.Millisecond
-	slowFor  = time.Minute
-)
-
-// syncsItself says that the loop waits for the disk itself, which saves two wake-ups for each entry. Who leads others must hear them and
-// be heard while its disk is slow, and a follower must answer heartbeats, by which the leader knows that it still leads: it waits only
-// while its disk was quick lately. A group of one has nobody to hear.
-func (s *Shard) syncsItself() bool {
-	if !s.opts.Durable || s.alone() {
-		return s.opts.Durable
-	}
-	follows := s.leaderTerm == 0 && s.node.Lead() != 0 && s.node.Lead() != s.opts.ID
-	return follows && s.opts.Now().UnixMicro()-s.slowAt > slowFor.Microseconds()
-}
+// syncsItself says that the loop waits for the disk itself, which saves two wake-ups for each entry. A member of a larger group must hear
+// the others and answer heartbeats while its disk is slow. A group of one has nobody to hear.
+func (s *Shard) syncsItself() bool { return s.opts.Durable && s.alone() }
 
 func (s *Shard) endSync(y *seglog.Syncing) error {
 	s.syncing = nil
 	s.syncedAt = s.opts.Now().UnixMicro()
-	if y.Took() >= slowSync {
-		s.slowAt = s.syncedAt
-	}
 	if err := s.log.EndSync(y); err != nil {
 		return err
 	}
