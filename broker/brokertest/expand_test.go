@@ -28,9 +28,9 @@ func TestExpandOfficialClients(t *testing.T) {
 	(&Round{Cluster: c, T: t}).spread(30 * time.Second)
 	java := []string{"-Xmx256m", "-Drate=1000", "-Duser.home=" + t.TempDir(), "-cp", classpath, "contrail.Suite", strings.Join(c.NameServers(), ";")}
 	producer := startOfficial(t, "java", append(java, "chaos-produce", "t-")...)
-	time.Sleep(3 * time.Second)
+	producer.awaitEvents(t, 1000)
 	consumer := startOfficial(t, "java", append(java, "chaos-consume", "t-")...)
-	time.Sleep(5 * time.Second)
+	consumer.awaitEvents(t, 5000)
 	at := time.Now()
 	c.expand(t)
 	time.Sleep(35 * time.Second) // clients look at the route every 30 s

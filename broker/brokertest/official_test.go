@@ -96,6 +96,19 @@ func (o *official) events(t *testing.T) (out []event) {
 	return out
 }
 
+// awaitEvents waits until the program has told of n events: a JVM may take long to start.
+func (o *official) awaitEvents(t *testing.T, n int) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if len(o.events(t)) >= n {
+			return
+		}
+	}
+	_ = o.cmd.Process.Kill()
+	_ = o.cmd.Wait()
+	t.Fatalf("the client told of fewer than %d events in two minutes\n%s", n, o.err.String())
+}
+
 // TestChaosOfficialClients kills the leader of a group under an official producer and an orderly consumer: no acknowledged message is
 // lost, each queue's order is kept, and nothing is skipped.
 func TestChaosOfficialClients(t *testing.T) {
@@ -111,9 +124,9 @@ func killUnderJava(t *testing.T, classpath string) {
 	r.spread(30 * time.Second)
 	java := []string{"-Xmx256m", "-Drate=2000", "-Duser.home=" + t.TempDir(), "-cp", classpath, "contrail.Suite", strings.Join(c.NameServers(), ";")}
 	producer := startOfficial(t, "java", append(java, "chaos-produce", "t-")...)
-	time.Sleep(3 * time.Second)
+	producer.awaitEvents(t, 2000)
 	consumer := startOfficial(t, "java", append(java, "chaos-consume", "t-")...)
-	time.Sleep(12 * time.Second)
+	consumer.awaitEvents(t, 10_000) // it has started, with each queue's lock: a start needs the name server that it chose
 	l := c.Leader(Groups[0])
 	at := time.Now()
 	l.Kill()

@@ -282,7 +282,7 @@ func (s *Service) readRun(rows []queue.Row, size int, body *[]byte) error {
 	}
 	b = b[:at+size]
 	*body = b
-	if err := s.shard.Log().ReadAt(b[at:], rows[0].Pos); err != nil {
+	if err := s.shard.ReadAt(b[at:], rows[0].Pos); err != nil {
 		*body = b[:at]
 		return err
 	}
@@ -305,7 +305,7 @@ func whole(b []byte) bool {
 
 // suspect has the entry at pos read with its checksum: a log that is damaged is mended from the other members.
 func (s *Service) suspect(pos int64) {
-	index, _, err := s.shard.Log().Contains(pos)
+	index, _, err := s.shard.Contains(pos)
 	if err == nil {
 		_, err = s.shard.Read(index, 1, func(entry.Record) error { return nil })
 	}

@@ -23,7 +23,7 @@ const (
 
 // at reads the stored message at a position, or says that there is none.
 func (s *Service) at(position int64) (message.View, error) {
-	index, _, err := s.shard.Log().Contains(position)
+	index, _, err := s.shard.Contains(position)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (s *Service) at(position int64) (message.View, error) {
 		return nil, seglog.ErrUnavailable
 	}
 	var head [4]byte
-	if err := s.shard.Log().ReadAt(head[:], position); err != nil {
+	if err := s.shard.ReadAt(head[:], position); err != nil {
 		return nil, err
 	}
 	size := int(int32(binary.BigEndian.Uint32(head[:])))
@@ -39,7 +39,7 @@ func (s *Service) at(position int64) (message.View, error) {
 		return nil, errMoved
 	}
 	raw := make([]byte, size)
-	if err := s.shard.Log().ReadAt(raw, position); err != nil {
+	if err := s.shard.ReadAt(raw, position); err != nil {
 		return nil, err
 	}
 	v, err := message.Parse(raw)

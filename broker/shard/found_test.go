@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -178,6 +179,7 @@ func TestALearnerIsGivenWhatItLost(t *testing.T) {
 	s.opts.Send = func(ms []*pb.Message) { sent = append(sent, ms...) }
 	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
 	settle(t, s)
+	s.conf = &pb.ConfState{Voters: []uint64{1}, Learners: []uint64{2}}
 	s.onNeed(aside{from: 2, body: make([]byte, 8)})
 	for range 5 {
 		settle(t, s)
@@ -185,7 +187,6 @@ func TestALearnerIsGivenWhatItLost(t *testing.T) {
 			s.Seal()
 		}
 	}
-	s.conf = &pb.ConfState{Voters: []uint64{1}, Learners: []uint64{2}}
 	s.giveNeeded()
 	if len(sent) != 1 || sent[0].GetType() != pb.MsgSnap {
 		t.Fatalf("sent: %v", sent)
@@ -217,12 +218,43 @@ func TestDamageFoundWhileRecoveringIsMended(t *testing.T) {
 	}
 }
 
+// Segments that came with a snapshot have no entry table; who read them first came upon the damage, and nobody was told: it was never
+// mended (row 24 of the fault table).
+func TestDamageThatAReaderMeetsIsTold(t *testing.T) {
+	for name, read := range map[string]func(*Shard, int64) error{
+		"ReadAt":   func(s *Shard, pos int64) error { return s.ReadAt(make([]byte, 100), pos) },
+		"Contains": func(s *Shard, pos int64) error { _, _, err := s.Contains(pos); return err },
+		"Message":  func(s *Shard, pos int64) error { _, err := s.Message(nil, pos, 100); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := vfs.NewMem()
+			s := stepped(t, disk)
+			fill(t, s)
+			pos := s.Log().Segments()[0].FirstPos
+			disk = disk.Kill()
+			if err := errors.Join(disk.Remove("data/000000000001.ent"), disk.Flip("data/000000000001.seg", 5000, 2)); err != nil {
+				t.Fatal(err)
+			}
+			again := stepped(t, disk)
+			var damage *seglog.CorruptError
+			if err := read(again.Shard, pos); !errors.As(err, &damage) {
+				t.Fatalf("reading gives %v", err)
+			}
+			if again.inbox.damage == nil {
+				t.Error("the loop was not told")
+			}
+		})
+	}
+}
+
 // A group of one grew: the snapshot that the new member was offered did not know it, and raft refused it for ever.
 func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
 	s := stepped(t, vfs.NewMem())
 	s.opts.Send = func([]*pb.Message) {}
-	s.Command(entry.KindTopicPut, topicBody(t, "orders"))
-	settle(t, s)
+	fill(t, s)
+	if _, err := s.snapshot(); err != nil {
+		t.Fatal(err)
+	}
 	id := uint64(2)
 	body, err := proto.Marshal(&pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &id}}})
 	if err != nil {
@@ -230,11 +262,14 @@ func TestANewMemberIsInTheSnapshotThatItGets(t *testing.T) {
 	}
 	s.ChangeMembers(body)
 	settle(t, s)
+	if _, err := s.snapshot(); !errors.Is(err, raft.ErrSnapshotTemporarilyUnavailable) {
+		t.Fatalf("a snapshot that does not know the member is offered: %v", err)
+	}
 	for s.Seals() {
 		s.Seal()
 	}
-	if c := s.newest.Load(); c == nil || !slices.Contains(c.members().GetLearners(), id) {
-		t.Fatalf("the newest checkpoint is %+v", c)
+	if snap, err := s.snapshot(); err != nil || !slices.Contains(snap.GetMetadata().GetConfState().GetLearners(), id) {
+		t.Fatalf("the snapshot is %v: %v", snap.GetMetadata(), err)
 	}
 }
 

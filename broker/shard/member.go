@@ -289,7 +289,9 @@ func (s *Shard) applyMembers(c consensus.Committed) error {
 	}
 	s.conf = s.node.ApplyConfChange(change)
 	// A snapshot must say that its receiver is a member, or raft refuses it: one is made that does.
-	s.wantSeal = s.wantSeal || len(s.conf.GetLearners()) > 0
+	if newest := s.newest.Load(); newest == nil || s.lacksMember(newest) {
+		s.wantSeal = true
+	}
 	s.event("members", fmt.Sprintf("members are now %v, learners %v", s.conf.GetVoters(), s.conf.GetLearners()))
 	return nil
 }

@@ -345,11 +345,11 @@ func (s *Shard) giveNeeded() {
 		if !ok || c.Applied < want {
 			continue
 		}
-		delete(s.needs, id)
 		snap, err := s.snapshot()
 		if err != nil {
 			continue
 		}
+		delete(s.needs, id)
 		_, term := s.node.Leader()
 		s.opts.Send([]*pb.Message{{Type: pb.MsgSnap.Enum(), To: &id, From: &s.opts.ID, Term: &term, Snapshot: snap}})
 	}

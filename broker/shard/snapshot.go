@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"go.etcd.io/raft/v3"
@@ -119,6 +120,9 @@ func (s *Shard) snapshot() (*pb.Snapshot, error) {
 	if c == nil || c.Applied+1 < s.log.FirstIndex() {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
+	if s.lacksMember(c) { // raft would refuse it after all of it was fetched; applyMembers has another one made
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
 	if o := s.offered.Load(); o != nil && o.index == c.Applied && o.first == s.log.Segments()[0].Seq { // else retention took some of it
 		return o.message, nil
 	}
@@ -130,6 +134,16 @@ func (s *Shard) snapshot() (*pb.Snapshot, error) {
 	s.offered.Store(o)
 	s.event("snapshot", fmt.Sprintf("a member lags behind the log's first entry: it is offered all segments up to entry %d", c.Applied))
 	return o.message, nil
+}
+
+// lacksMember says that somebody became a member after a checkpoint was taken.
+func (s *Shard) lacksMember(c *checkpoint) bool {
+	for _, ids := range [][]uint64{s.conf.GetVoters(), s.conf.GetLearners(), s.conf.GetLearnersNext()} {
+		if slices.ContainsFunc(ids, func(id uint64) bool { return !c.has(id) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Shard) makeOffer(c *checkpoint) (*offer, error) {

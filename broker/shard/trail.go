@@ -70,13 +70,27 @@ func (s *Shard) wakeReaders() {
 	s.waitMu.Unlock()
 }
 
+// ReadAt reads the log as seglog.Log does. What is damaged is mended from the other members.
+func (s *Shard) ReadAt(p []byte, pos int64) error {
+	err := s.log.ReadAt(p, pos)
+	s.damaged(err)
+	return err
+}
+
+// Contains finds the entry that holds a position as seglog.Log does; damage as ReadAt.
+func (s *Shard) Contains(pos int64) (index uint64, dataPos int64, err error) {
+	index, dataPos, err = s.log.Contains(pos)
+	s.damaged(err)
+	return index, dataPos, err
+}
+
 // Message reads the stored message at a position into dst (grown when needed).
 func (s *Shard) Message(dst []byte, pos int64, size int) ([]byte, error) {
 	if cap(dst) < size {
 		dst = make([]byte, size)
 	}
 	dst = dst[:size]
-	if err := s.log.ReadAt(dst, pos); err != nil {
+	if err := s.ReadAt(dst, pos); err != nil {
 		return dst, fmt.Errorf("message of %d bytes at position %d: %w", size, pos, err)
 	}
 	return dst, nil
