@@ -47,13 +47,18 @@ type Server struct {
 	stop    func() // expiring
 	relay   *relay // nil in a group of one
 	lanes   atomic.Uint32
+	changes chan struct{} // a token for each change of the cluster that is being made
 }
 
-const expireEvery = 5 * time.Second
+// Limits.
+const (
+	expireEvery = 5 * time.Second
+	changesMax  = 16 // changes of the cluster at a time: each has a goroutine that may wait for seconds
+)
 
 // Start opens the port.
 func Start(svc *service.Service, o Options) (*Server, error) {
-	s := &Server{opts: o, svc: svc, clients: group.New()}
+	s := &Server{opts: o, svc: svc, clients: group.New(), changes: make(chan struct{}, changesMax)}
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
 	if o.Leader != nil {

@@ -44,6 +44,9 @@ func (s *Service) Leader() uint64 {
 	return st.Lead
 }
 
+// Term is raft's, as far as this member knows.
+func (s *Service) Term() uint64 { return s.shard.Status().Term }
+
 // BrokerID is what RocketMQ calls this member: 0 while it leads, else its id in the group.
 func (s *Service) BrokerID() int64 {
 	if !s.grouped() || s.shard.Leads() {

@@ -39,8 +39,24 @@ const (
 type agreed struct {
 	now      atomic.Pointer[plan.Plan]
 	changing sync.Mutex // one change at a time, by the leader of the home group
+	tried    tried      // held with changing
 	file     string
 	failed   sync.Map // broker group → why this node's member of it could not be started
+}
+
+// tried is the plan that this node proposed last, and in which term. While it leads in that term, what it proposed is stored before anything
+// that it proposes later, even when nobody waits for it any more: the next plan must begin there.
+type tried struct {
+	term uint64
+	plan plan.Plan
+}
+
+// over is the plan that comes before the next one of this term, when old is what was applied.
+func (t tried) over(old plan.Plan, term uint64) plan.Plan {
+	if t.term == term && t.plan.Version > old.Version {
+		return t.plan
+	}
+	return old
 }
 
 // load reads what this node knew when it ended.
@@ -107,6 +123,8 @@ func (n *node) changePlan(ctx context.Context, change func(plan.Plan) (plan.Plan
 	if known := n.plan(); known.Version > old.Version { // of an older home group
 		old = known
 	}
+	term := n.home().svc.Term()
+	old = n.agreed.tried.over(old, term)
 	p, err := change(old)
 	if err != nil {
 		return p, service.Refuse(service.CodeInvalidParameter, "%v", err)
@@ -114,9 +132,10 @@ func (n *node) changePlan(ctx context.Context, change func(plan.Plan) (plan.Plan
 	if p.Version == old.Version {
 		return p, nil
 	}
-	t := catalog.NewTopic(planTopic, 1)
-	t.Perm, t.Attributes = 0, map[string]string{planAttribute: string(p.Encode())}
-	return p, n.home().svc.PutTopic(ctx, t)
+	n.agreed.tried = tried{term, p}
+	topic := catalog.NewTopic(planTopic, 1)
+	topic.Perm, topic.Attributes = 0, map[string]string{planAttribute: string(p.Encode())}
+	return p, n.home().svc.PutTopic(ctx, topic)
 }
 
 // ClusterChange implements remoting.Cluster: it answers when a majority has the change.
