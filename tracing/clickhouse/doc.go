@@ -13,6 +13,6 @@
 //
 // Goroutines: a ping at a time while somebody asks for the status, and those of one question. Store is safe for concurrent use, a Block belongs to one goroutine.
 //
-// Files: options.go, store.go (connection) · sql/*.sql, render.go, migrate.go (schema) · columns.go, tables.go, block.go,
+// Files: options.go, store.go (connection) · sql/*.sql (each run once), sql/views (made anew when changed), render.go, migrate.go (schema) · columns.go, tables.go, block.go,
 // writer.go, cuts.go (writing) · search.go, life.go, leaders.go, rates.go, rows.go, status.go (reading).
 package clickhouse

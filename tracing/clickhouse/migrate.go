@@ -43,7 +43,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.check(applied); err != nil {
 		return err
 	}
-	if len(applied) < len(s.migrations) {
+	if len(s.missing(applied)) > 0 {
 		if err := s.locked(ctx, onCluster, s.apply); err != nil {
 			return err
 		}
@@ -78,11 +78,24 @@ func (s *Store) check(applied map[int]string) error {
 		}
 	}
 	for _, m := range s.migrations {
-		if sum, ok := applied[m.number]; ok && sum != m.sum {
+		if sum, ok := applied[m.number]; ok && sum != m.sum && sum != earlier[m.number] {
 			return fmt.Errorf("migration %s was changed after database %s got it: %s, now %s", m.name, s.o.Database, sum, m.sum)
 		}
 	}
 	return nil
+}
+
+// missing are the migrations that a database does not have, and behind them the views when they are others.
+func (s *Store) missing(applied map[int]string) (out []migration) {
+	for _, m := range s.migrations {
+		if _, ok := applied[m.number]; !ok {
+			out = append(out, m)
+		}
+	}
+	if applied[viewsNumber] != s.views.sum {
+		out = append(out, s.views)
+	}
+	return out
 }
 
 // apply runs what is missing.
@@ -91,10 +104,7 @@ func (s *Store) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range s.migrations {
-		if _, ok := applied[m.number]; ok {
-			continue
-		}
+	for _, m := range s.missing(applied) {
 		for _, statement := range m.statements {
 			if err := s.conn.Exec(ctx, statement); err != nil {
 				return fmt.Errorf("migration %s: %w", m.name, err)

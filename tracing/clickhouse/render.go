@@ -14,7 +14,7 @@ import (
 	"github.com/contrailmq/contrail/tracing/trail"
 )
 
-//go:embed sql/*.sql
+//go:embed sql/*.sql sql/views/*.sql
 var sqlFiles embed.FS
 
 // migration is one numbered file.
@@ -23,6 +23,28 @@ type migration struct {
 	name       string
 	sum        string   // of the file, not of what was rendered from it
 	statements []string // rendered
+}
+
+// viewsNumber is the views' among the migrations that a database records: they hold no rows, so they are made anew whenever they changed.
+const viewsNumber = 0
+
+// earlier are sums of migrations that were changed without a change for databases that have them.
+var earlier = map[int]string{3: "0653c5b4d9106a57"} // it made what are the views
+
+// views renders the views.
+func views(o *Options) (migration, error) {
+	const name = "sql/views/otel.sql"
+	b, err := sqlFiles.ReadFile(name)
+	if err != nil {
+		return migration{}, err
+	}
+	statements, err := render(name, string(b), o)
+	return migration{viewsNumber, "views", sumOf(b), statements}, err
+}
+
+func sumOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }
 
 // migrations renders all files, in order.
@@ -47,8 +69,7 @@ func migrations(o *Options) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		sum := sha256.Sum256(b)
-		all = append(all, migration{n, base, hex.EncodeToString(sum[:8]), statements})
+		all = append(all, migration{n, base, sumOf(b), statements})
 	}
 	return all, nil
 }

@@ -22,6 +22,7 @@ type Store struct {
 	o          Options
 	conn       driver.Conn
 	migrations []migration
+	views      migration
 	progress   atomic.Pointer[progress]
 
 	migrating sync.Mutex // held while the schema is made; taken before mu
@@ -51,6 +52,9 @@ func Open(_ context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{o: o}
+	if s.views, err = views(&o); err != nil {
+		return nil, err
+	}
 	if s.migrations, err = migrations(&o); err != nil {
 		return nil, err
 	}

@@ -206,11 +206,26 @@ func TestManyProcessesMigrateOnce(t *testing.T) {
 	if err := s.Ready(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if n := count(t, s, fmt.Sprintf("SELECT count() FROM %s.migrations", o.Database)); n != uint64(len(s.migrations)) {
-		t.Errorf("%d migrations recorded, there are %d", n, len(s.migrations))
+	if n := count(t, s, fmt.Sprintf("SELECT count() FROM %s.migrations", o.Database)); n != uint64(len(s.migrations)+1) {
+		t.Errorf("%d migrations recorded, there are %d and the views", n, len(s.migrations))
 	}
 	if n := count(t, s, "SELECT count() FROM system.tables WHERE name = 'migrating' AND database = {db:String}", arg("db", o.Database)); n != 0 {
 		t.Error("the lock was left")
+	}
+}
+
+func TestViewsAreMadeAnewWhenTheyChange(t *testing.T) {
+	o := testOptions(t)
+	if err := open(t, o).Ready(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, o)
+	s.views.sum, s.views.statements = "another", []string{"CREATE OR REPLACE VIEW " + o.Database + ".otel_traces AS SELECT 7 AS changed"}
+	if err := s.Ready(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, s, "SELECT toUInt64(changed) FROM "+o.Database+".otel_traces"); n != 7 {
+		t.Errorf("the view gives %d", n)
 	}
 }
 
@@ -259,8 +274,12 @@ func TestOneSetOfMigrationsServesACluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v, err := views(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tables := 0
-	for _, m := range all {
+	for _, m := range append(all, v) {
 		for _, sql := range m.statements {
 			if !strings.Contains(sql, "ON CLUSTER main") {
 				t.Errorf("%s: not on the cluster: %.80s", m.name, sql)
