@@ -17,6 +17,7 @@ import (
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/registrar"
 	"github.com/contrailmq/contrail/broker/remoting"
+	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/vfs"
 	"github.com/contrailmq/contrail/tracing/telemetry"
@@ -28,7 +29,7 @@ type broker struct {
 	dir    string
 	listen string
 	svc    *service.Service
-	front  *remoting.Server
+	front  atomic.Pointer[remoting.Server] // nil until its port is open: who asks a node may be faster than its start
 	notes  *notes.Log
 	store  netip.AddrPort // what clients dial
 	roll   atomic.Pointer[registrar.Registrar]
@@ -103,9 +104,16 @@ func (n *node) serviceOptions(b *broker) service.Options {
 	}
 }
 
+// portStats are the counters of the port, none when it is not open yet.
+func (b *broker) portStats() *rpc.Stats {
+	if front := b.front.Load(); front != nil {
+		return front.Stats()
+	}
+	return new(rpc.Stats)
+}
+
 func (n *node) startFront(b *broker) error {
-	var err error
-	b.front, err = remoting.Start(b.svc, remoting.Options{
+	front, err := remoting.Start(b.svc, remoting.Options{
 		Cluster: n.conf.Cluster, Broker: b.name, Listen: b.listen, Log: n.log, Leader: n.leaderOf(b),
 		BeforeWrite: b.notes.Flush, Answered: n.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
 		Whole: n,
@@ -113,8 +121,9 @@ func (n *node) startFront(b *broker) error {
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)
 	}
-	b.onStop(b.front.Shutdown)
-	n.log.Info("broker listens", "broker", b.name, "address", b.front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
+	b.front.Store(front)
+	b.onStop(front.Shutdown)
+	n.log.Info("broker listens", "broker", b.name, "address", front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
 	if !strings.HasPrefix(b.listen, "127.") {
 		n.log.Warn("the broker has no access control yet: whoever reaches its port may send and consume", "address", b.listen)
 	}

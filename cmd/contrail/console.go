@@ -118,7 +118,7 @@ func (n *node) metrics(b consoleBroker) (*metrics.Metrics, error) {
 // frontNumbers adds up the ports of all broker groups.
 func (n *node) frontNumbers() (sum metrics.Front) {
 	for _, b := range n.brokers.all() {
-		s := b.front.Stats()
+		s := b.portStats()
 		sum.Connections += s.Conns.Load()
 		sum.ConnectionsMax += rpc.ConnsMax
 		sum.InboundBytes += s.Inbound.Load()

@@ -24,7 +24,7 @@ func (c consoleBroker) InspectNode() inspect.Node {
 	var n inspect.Node
 	for i, b := range c.brokers() {
 		one := b.svc.InspectNode()
-		one.Connections = int(b.front.Stats().Conns.Load())
+		one.Connections = int(b.portStats().Conns.Load())
 		if i == 0 {
 			n = one
 			continue
