@@ -146,7 +146,7 @@ func (a *clusterAsk) status() error {
 		return e.Encode(c)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 3, ' ', 0)
-	showNodes(w, c.Nodes)
+	showNodes(w, c.Nodes, c.Groups)
 	for i := range c.Groups {
 		showGroup(w, &c.Groups[i])
 	}
@@ -159,7 +159,7 @@ func (a *clusterAsk) status() error {
 	return w.Flush()
 }
 
-func showNodes(w io.Writer, nodes []inspect.ClusterNode) {
+func showNodes(w io.Writer, nodes []inspect.ClusterNode, groups []inspect.BrokerGroup) {
 	if len(nodes) == 0 {
 		return
 	}
@@ -169,11 +169,28 @@ func showNodes(w io.Writer, nodes []inspect.ClusterNode) {
 		if n.Drained {
 			state = "drained"
 		}
+		if away(n.ID, groups) {
+			state += ", not heard"
+		}
 		if n.ReplacedBy != 0 {
 			state += fmt.Sprintf(", replaced by %d", n.ReplacedBy)
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", n.ID, n.Name, state, nothing(n.Leads), nothing(n.MemberOf))
 	}
+}
+
+// away says that none of the groups that know a node as a member heard of it lately.
+func away(id uint64, groups []inspect.BrokerGroup) bool {
+	known := false
+	for i := range groups {
+		for _, m := range groups[i].Members {
+			if m.ID == id && m.Active {
+				return false
+			}
+			known = known || m.ID == id
+		}
+	}
+	return known
 }
 
 func nothing(names []string) string {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -28,5 +30,20 @@ func TestANodeIsAskedBeforeItsPortsAreOpen(t *testing.T) {
 	}
 	if f := n.frontNumbers(); f.Connections != 0 {
 		t.Errorf("%d connections", f.Connections)
+	}
+}
+
+// A node that was killed was said to serve.
+func TestANodeThatIsNotHeardIsSaidToBe(t *testing.T) {
+	member := func(id uint64, active bool) inspect.BrokerMember { return inspect.BrokerMember{ID: id, Active: active} }
+	groups := []inspect.BrokerGroup{
+		{Name: "broker-a", Members: []inspect.BrokerMember{member(1, true), member(2, false), member(3, false)}},
+		{Name: "broker-b", Members: []inspect.BrokerMember{member(1, true), member(2, false), member(3, true)}},
+	}
+	var b strings.Builder
+	showNodes(&b, []inspect.ClusterNode{{ID: 1, Name: "one"}, {ID: 2, Name: "two", Drained: true}, {ID: 3, Name: "three"}, {ID: 4, Name: "four"}}, groups)
+	want := "NODE\tNAME\tSTATE\tLEADS\tMEMBER OF\n1\tone\tserves\t-\t-\n2\ttwo\tdrained, not heard\t-\t-\n3\tthree\tserves\t-\t-\n4\tfour\tserves\t-\t-\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
