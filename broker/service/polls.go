@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/beat"
 	"github.com/contrailmq/contrail/broker/queue"
 )
 
@@ -13,6 +14,7 @@ const (
 	PollsMax       = 200_000 // of all connections; more are answered at once
 	pollsPerClient = 10_000  // of one connection
 	sweepEvery     = 100 * time.Millisecond
+	sweepIdle      = time.Second // while none is held
 	pollWorkers    = 2
 )
 
@@ -27,13 +29,14 @@ type polls struct {
 	ready    []*pull
 	cond     sync.Cond
 	closed   bool
-	swept    bool // closed, and what was held is ready
+	swept    bool          // closed, and what was held is ready
+	kick     chan struct{} // the first one is held, or all end
 	workers  sync.WaitGroup
 }
 
 func (p *polls) init(s *Service) {
 	p.s, p.byQueue, p.byClient = s, map[*queue.Queue]map[*pull]struct{}{}, map[*Client]map[*pull]struct{}{}
-	p.cond.L = &p.mu
+	p.cond.L, p.kick = &p.mu, make(chan struct{}, 1)
 }
 
 func (p *polls) start() {
@@ -48,8 +51,17 @@ func (p *polls) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.wake()
 	p.cond.Broadcast()
 	p.workers.Wait()
+}
+
+// wake has the sweeper look now.
+func (p *polls) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
 }
 
 // Held is how many requests wait.
@@ -81,7 +93,9 @@ func (p *polls) hold(r *pull) {
 	}
 	add(p.byQueue, r.queue, r)
 	add(p.byClient, c, r)
-	heap.Push(&p.heap, r)
+	if heap.Push(&p.heap, r); len(p.heap) == 1 {
+		p.wake()
+	}
 	r.queue.Waiters.Add(1)
 	// A message, or a leader, may have come before the waiter was counted.
 	_, end, _ := r.queue.Bounds()
@@ -177,9 +191,15 @@ func (p *polls) again(r *pull) {
 // sweep answers those whose time is up.
 func (p *polls) sweep() {
 	defer p.workers.Done()
-	tick := time.NewTicker(sweepEvery)
+	tick := beat.NewTicker(sweepEvery)
 	defer tick.Stop()
-	for now := range tick.C {
+	for {
+		var now time.Time
+		select {
+		case now = <-tick.C:
+		case <-p.kick:
+			now = time.Now()
+		}
 		p.s.rates.sample(now, p.s.shard.Counters().Messages.Load(), p.s.messageOut.Load())
 		p.mu.Lock()
 		for len(p.heap) > 0 && (p.heap[0].deadline <= now.UnixMilli() || p.closed) {
@@ -189,11 +209,16 @@ func (p *polls) sweep() {
 			p.readyLocked(r)
 		}
 		p.swept = p.closed
+		wait := sweepIdle
+		if len(p.heap) > 0 {
+			wait = sweepEvery
+		}
 		p.mu.Unlock()
 		if p.swept { // only this goroutine sets it
 			p.cond.Broadcast()
 			return
 		}
+		tick.Rest(wait)
 	}
 }
 

@@ -17,8 +17,9 @@ type proposal struct {
 	batches  []*Batch
 	commands []command
 	formed   int64 // µs
-	alone    bool  // nothing is proposed behind it before it was applied
-	ticks    int   // since this member was voted out
+	keys     []uint64
+	alone    bool // nothing is proposed behind it before it was applied
+	ticks    int  // since this member was voted out
 }
 
 // roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.
@@ -32,7 +33,7 @@ func (s *Shard) mayPropose() bool {
 	if s.leaderTerm == 0 || len(s.inflight) >= inflightMax || s.changing != nil || len(s.changes) > 0 || s.deleting() {
 		return false
 	}
-	if len(s.commands) == 0 && len(s.pending) == 0 && !s.offsetsWait() {
+	if len(s.commands) == 0 && len(s.pending) == 0 && !s.deeds.look && !s.offsetsWait() {
 		return false
 	}
 	if s.syncing == nil || !s.opts.Durable {
@@ -79,30 +80,19 @@ func (s *Shard) propose() error {
 	}
 	p := s.newProposal()
 	p.alone = len(s.commands) > 0 && s.commands[0].deletes()
-	var (
-		batches []*Batch
-		bytes   int
-	)
-	if !p.alone {
-		batches, bytes = s.cut()
+	p.formed = max(s.opts.Now().UnixMicro(), s.lastMicros)
+	bytes := s.cut(p)
+	if len(p.batches) == 0 && len(s.commands) == 0 && !s.offsetsWait() { // all deeds that were looked at wait or did not hold
+		s.proposals = append(s.proposals, p)
+		return nil
 	}
-	var refused error
-	if len(s.seals)+inflightMax >= cap(s.seals) { // each entry on its way may begin a segment, and the loop must not wait
-		refused = ErrBehind
-	} else if !s.hasRoom(batches, bytes) {
-		refused = ErrNoSpace
-	}
-	if refused != nil {
-		for _, b := range batches {
-			s.answer(b, refused)
-		}
+	if refused := s.refuses(p.batches, bytes); refused != nil {
+		s.finish(p, refused)
 		s.refuseCommands(refused)
 		s.offsetsDue.Store(false) // they wait for the next try: the loop has other things to do
 		s.lastOffsets = s.opts.Now()
 		return nil
 	}
-	p.batches = append(p.batches[:0], batches...)
-	p.formed = max(s.opts.Now().UnixMicro(), s.lastMicros)
 	s.gather(p, bytes)
 	s.fill(p, bytes)
 	if len(p.payload) > seglog.DataMax {
@@ -111,6 +101,17 @@ func (s *Shard) propose() error {
 		return nil
 	}
 	return s.send(p)
+}
+
+// refuses says why no entry can be made of the batches now.
+func (s *Shard) refuses(batches []*Batch, bytes int) error {
+	if len(s.seals)+inflightMax >= cap(s.seals) { // each entry on its way may begin a segment, and the loop must not wait
+		return ErrBehind
+	}
+	if !s.hasRoom(batches, bytes) {
+		return ErrNoSpace
+	}
+	return nil
 }
 
 // send hands a proposal to raft.
@@ -144,6 +145,7 @@ func (s *Shard) hasRoom(batches []*Batch, bytes int) bool {
 	}
 	var last *Producer
 	for _, b := range batches {
+		n += b.Deed.bytes()
 		n += int64(len(b.Items)) * entry.OriginSize
 		for i := range b.Items {
 			if p := b.Items[i].Producer; p != nil && p != last {
@@ -182,18 +184,26 @@ func (s *Shard) nextIndex() uint64 {
 	return s.applied.Load() + 1
 }
 
-// cut takes batches from the front of pending, up to about EntryBytes.
-func (s *Shard) cut() (batches []*Batch, bytes int) {
-	n := 0
-	for n < len(s.pending) && (bytes < EntryBytes || n == 0) {
+// cut gives an entry its batches: the deeds that hold, then others from the front of pending, up to about EntryBytes. bytes are those
+// of their messages.
+func (s *Shard) cut(p *proposal) (bytes int) {
+	p.batches, p.keys = p.batches[:0], p.keys[:0]
+	if p.alone {
+		return 0
+	}
+	if s.deeds.look {
+		bytes = s.cutDeeds(p)
+	}
+	deeds, n := len(p.batches), 0
+	for n < len(s.pending) && (bytes < EntryBytes || n+deeds == 0) {
 		bytes += len(s.pending[n].Buf)
 		n++
 	}
-	batches = append([]*Batch(nil), s.pending[:n]...)
+	p.batches = append(p.batches, s.pending[:n]...)
 	left := copy(s.pending, s.pending[n:])
 	clear(s.pending[left:])
 	s.pending = s.pending[:left]
-	return batches, bytes
+	return bytes
 }
 
 // gather lists the messages by queue, so that each queue's messages lie together, and collects commands.
@@ -209,6 +219,14 @@ func (s *Shard) gather(p *proposal, bytes int) {
 	s.tookOffsets = s.tookOffsets[:0]
 	if !p.alone {
 		s.gatherOffsets()
+	}
+	for _, b := range p.batches {
+		if b.Deed == nil {
+			break // deeds come first
+		}
+		for _, c := range b.Deed.Commands {
+			s.builder.Command(c.Kind, c.Body)
+		}
 	}
 	seq, near := s.log.ActiveSeq(), s.log.SegmentRoom() < int64(bytes)+s.slack
 	s.items, s.touched = s.items[:0], s.touched[:0]
@@ -314,6 +332,10 @@ func (s *Shard) undo(p *proposal) {
 
 // finish answers a proposal and takes its memory back.
 func (s *Shard) finish(p *proposal, err error) {
+	if p.term == s.leaderTerm || p.term == 0 { // else what it touched was forgotten when this term began
+		s.deeds.release(p.keys)
+	}
+	p.keys = p.keys[:0]
 	for _, b := range p.batches {
 		s.answer(b, err)
 	}
@@ -332,7 +354,7 @@ func (s *Shard) finish(p *proposal, err error) {
 func (s *Shard) newProposal() *proposal {
 	if n := len(s.proposals); n > 0 {
 		p := s.proposals[n-1]
-		p.alone = false
+		p.alone, p.term = false, 0
 		s.proposals = s.proposals[:n-1]
 		return p
 	}

@@ -46,6 +46,7 @@ type Producer struct {
 type Batch struct {
 	Buf   []byte // stored messages, encoded with message.Append
 	Items []Item
+	Deed  *Deed // what it rests on; nil: nothing
 	Err   error // why nothing was stored
 	Done  func(*Batch)
 }
@@ -56,6 +57,8 @@ type Item struct {
 	Queue          *queue.Queue
 	Producer       *Producer
 	ReceivedMicros int64
+	Due            int64 // ms, when a message that is parked is due; 0: it is not. The shard may raise it.
+	DueAt          int   // where the due time's digits are in the message
 	Offset         int64 // given by the shard
 	Position       int64 // given by the shard
 	Gone           bool  // set by the shard: the topic was deleted meanwhile
@@ -73,12 +76,14 @@ type command struct {
 type inbox struct {
 	mu       sync.Mutex
 	batches  []*Batch
+	deeds    []*Batch
 	bytes    int // of batches here and in the loop's hands
 	commands []command
 	messages []*pb.Message
 	asides   []aside
 	readers  []chan error
 	damage   error // that somebody found in the log
+	undone   int   // deeds that are not answered
 	heard    int   // bytes of messages and asides
 	dropped  int   // for want of room
 	closed   bool
@@ -92,12 +97,17 @@ func (s *Shard) Submit(b *Batch) {
 	switch {
 	case in.closed:
 		b.Err = ErrStopped
-	case in.bytes > PendingBytes:
+	case in.bytes > PendingBytes || b.Deed != nil && in.undone >= deedsMax:
 		b.Err = ErrBusy
 	default:
 		in.bytes += len(b.Buf)
-		in.batches = append(in.batches, b)
-		first := len(in.batches) == 1
+		list := &in.batches
+		if b.Deed != nil {
+			list = &in.deeds
+			in.undone++
+		}
+		*list = append(*list, b)
+		first := len(*list) == 1
 		in.mu.Unlock()
 		if first {
 			in.kick()
@@ -167,6 +177,9 @@ func (s *Shard) take() {
 	s.pending = append(s.pending, in.batches...)
 	clear(in.batches)
 	in.batches = in.batches[:0]
+	s.deeds.add(in.deeds)
+	clear(in.deeds)
+	in.deeds = in.deeds[:0]
 	for _, c := range in.commands {
 		if c.kind == kindMembers {
 			s.changes = append(s.changes, c)
@@ -191,8 +204,11 @@ func (s *Shard) take() {
 	in.mu.Unlock()
 }
 
-func (s *Shard) answered(bytes int) {
+func (s *Shard) answered(b *Batch) {
 	s.inbox.mu.Lock()
-	s.inbox.bytes -= bytes
+	s.inbox.bytes -= len(b.Buf)
+	if b.Deed != nil {
+		s.inbox.undone--
+	}
 	s.inbox.mu.Unlock()
 }

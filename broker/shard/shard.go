@@ -12,6 +12,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/contrailmq/contrail/broker/beat"
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/consensus"
 	"github.com/contrailmq/contrail/broker/entry"
@@ -83,6 +84,7 @@ type Shard struct {
 
 	// loop's
 	pending       []*Batch
+	deeds         deeds
 	commands      []command
 	inflight      []*proposal
 	orphans       []*proposal // that were on their way when this member was voted out
@@ -200,6 +202,7 @@ func openState(o Options) (*Shard, error) {
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
+		deeds: deeds{claimed: map[uint64]struct{}{}},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
@@ -298,7 +301,7 @@ func (s *Shard) Close() error {
 
 func (s *Shard) loop() {
 	defer close(s.stopped)
-	tick := time.NewTicker(TickEvery)
+	tick := beat.NewTicker(TickEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -313,6 +316,7 @@ func (s *Shard) loop() {
 		case now := <-tick.C:
 			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))
+			tick.Rest(TickEvery)
 		case <-s.stop:
 			s.abandon(ErrStopped)
 			s.leadsNoMore()
@@ -467,6 +471,7 @@ func (s *Shard) lead() {
 func (s *Shard) startLeading(term uint64) {
 	s.leaderTerm = term
 	s.beginLockTime()
+	s.deeds.begin()
 	s.votedOut() // of an earlier term, when that ended within one step
 	s.supplant()
 	if !s.opts.Planted.KeepNoted {
@@ -575,6 +580,11 @@ func (s *Shard) refuseAll(err error) {
 	}
 	clear(s.pending)
 	s.pending = s.pending[:0]
+	for _, b := range s.deeds.waiting {
+		s.answer(b, err)
+	}
+	clear(s.deeds.waiting)
+	s.deeds.waiting = s.deeds.waiting[:0]
 	for _, c := range s.commands {
 		s.answerCommand(c, err)
 	}
@@ -588,7 +598,7 @@ func (s *Shard) refuseAll(err error) {
 
 func (s *Shard) answer(b *Batch, err error) {
 	b.Err = err
-	s.answered(len(b.Buf))
+	s.answered(b)
 	b.Done(b)
 }
 

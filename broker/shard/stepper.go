@@ -96,7 +96,7 @@ type Held struct {
 func (s Stepper) Held() Held {
 	in := &s.inbox
 	return Held{
-		in.bytes, in.heard, len(s.pending) + len(in.batches), len(s.inflight), len(s.commands) + len(in.commands) + len(s.changes),
+		in.bytes, in.heard, len(s.pending) + len(in.batches) + len(s.deeds.waiting) + len(in.deeds), len(s.inflight), len(s.commands) + len(in.commands) + len(s.changes),
 		len(s.readers) + len(in.readers) + len(s.reading.waiting), len(s.buffers), len(s.proposals), len(in.asides), len(in.messages), len(s.needs),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/beat"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/tracing/derive"
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -126,9 +127,12 @@ func (s *Shipper) reigns(ctx context.Context, seed boundary) {
 		if time.Since(led) > followsFor {
 			s.reigning.keep(math.MaxUint64)
 		}
-		_ = s.pause(ctx, s.o.Poll)
+		_ = s.pause(ctx, s.looks())
 	}
 }
+
+// looks is how long to wait before it is asked again who leads.
+func (s *Shipper) looks() time.Duration { return beat.Next(quietPolls * s.o.Poll) }
 
 // reignOnce ships the log until this member does not lead any more, or something fails.
 func (s *Shipper) reignOnce(ctx context.Context, seed boundary) {
@@ -155,7 +159,7 @@ func (s *Shipper) reignOnce(ctx context.Context, seed boundary) {
 // under the same token, and where leaders change faster than a block is written, somebody must come to an end.
 func (s *Shipper) abdicate(ctx context.Context, end context.CancelFunc) {
 	for s.o.Leads() {
-		if s.pause(ctx, s.o.Poll) != nil {
+		if s.pause(ctx, s.looks()) != nil {
 			return
 		}
 	}

@@ -102,6 +102,7 @@ type Shipper struct {
 	stateSmall int
 	settled    time.Time
 	said       time.Time // when a failure was logged last
+	quiet      int       // turns since something was found
 	dirty      bool      // the boundary moved since the checkpoint was written
 
 	reigning reigning // of the part that ships notes: what it knows of the one that ships the log
@@ -158,12 +159,11 @@ func (s *Shipper) turns(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if more {
-			continue
+		if !s.empty() {
+			s.quiet = 0
 		}
-		select {
-		case <-time.After(s.o.Poll):
-		case <-ctx.Done():
+		if !more {
+			_ = s.rest(ctx)
 		}
 	}
 	return ctx.Err()

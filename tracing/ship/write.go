@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/beat"
 	"github.com/contrailmq/contrail/tracing/trail"
 )
 
@@ -145,6 +146,20 @@ func (s *Shipper) pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// rest waits for the next moment to look at the sources. Who found nothing for a while looks less often.
+func (s *Shipper) rest(ctx context.Context) error {
+	d := s.o.Poll
+	if s.quiet++; s.quiet > quietTurns {
+		d *= quietPolls
+	}
+	return s.pause(ctx, beat.Next(d))
+}
+
+const (
+	quietTurns = 20 // turns in which nothing was found
+	quietPolls = 2
+)
 
 // done moves the boundary behind the block. The checkpoint on disk learns of it with the next intent, or when there is
 // nothing to do: until then a crash only makes the block again.

@@ -1,0 +1,126 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/contrailmq/contrail/broker/entry"
+)
+
+// Deed makes a batch depend on state: what a scheduled message becomes when it is due, the end of a transaction, a lease. Its commands
+// and messages come into one entry, all or none, and only if what it rests on still holds when that entry is formed. So a record in the log
+// is never void, and whoever applies it need not ask whether it is.
+type Deed struct {
+	// Keys name what it reads and changes. No two deeds with a common key are on their way at once: the later one waits until the earlier
+	// one was applied.
+	Keys []uint64
+	// Holds is called by the loop of the leader when all entries that touch Keys were applied; it must not block. An error refuses the
+	// deed. It may still change the batch and the commands, but for Buf. now is the entry's time, µs.
+	Holds    func(now int64) error
+	Commands []Command
+}
+
+// Command is what a record of the log says besides messages.
+type Command struct {
+	Kind entry.Kind
+	Body []byte
+}
+
+// deedsMax bounds the deeds that wait; more are refused.
+const (
+	deedsMax      = 100 * commandsMax
+	commandHeader = 8 // kind and length of a command in an entry
+)
+
+// deeds are those that wait, and what those on their way touch. The loop owns it.
+type deeds struct {
+	waiting []*Batch
+	claimed map[uint64]struct{} // keys of deeds in entries of this term that are not applied
+	look    bool                // something waits that was not looked at since the last change
+}
+
+func (d *deeds) add(batches []*Batch) {
+	if len(batches) > 0 {
+		d.waiting, d.look = append(d.waiting, batches...), true
+	}
+}
+
+// free says that nothing on its way touches the keys.
+func (d *deeds) free(keys []uint64) bool {
+	for _, k := range keys {
+		if _, taken := d.claimed[k]; taken {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *deeds) claim(keys []uint64) {
+	for _, k := range keys {
+		d.claimed[k] = struct{}{}
+	}
+}
+
+// release is called when an entry was applied or refused.
+func (d *deeds) release(keys []uint64) {
+	for _, k := range keys {
+		delete(d.claimed, k)
+	}
+	d.look = d.look || len(keys) > 0 && len(d.waiting) > 0
+}
+
+// begin forgets what deeds of an earlier term touch: all that is left of them was applied or never will be.
+func (d *deeds) begin() {
+	clear(d.claimed)
+	d.look = len(d.waiting) > 0
+}
+
+// bytes is the room that a deed's commands take in an entry.
+func (d *Deed) bytes() (n int64) {
+	if d == nil {
+		return 0
+	}
+	for _, c := range d.Commands {
+		n += commandHeader + int64(len(c.Body))
+	}
+	return n
+}
+
+// cutDeeds gives an entry the deeds that hold, in their order, up to about EntryBytes; one that waits for another lets those behind it
+// pass. What does not hold any more is answered. bytes are those of messages.
+func (s *Shard) cutDeeds(p *proposal) (bytes int) {
+	kept, n, room := s.deeds.waiting[:0], 0, int64(EntryBytes)
+	s.deeds.look = false
+	for _, b := range s.deeds.waiting {
+		full := len(p.batches) > 0 && (n+len(b.Deed.Commands) > commandsMax || room <= 0)
+		if full || !s.deeds.free(b.Deed.Keys) {
+			kept = append(kept, b)
+			s.deeds.look = s.deeds.look || full
+			continue
+		}
+		if err := b.Deed.Holds(p.formed); err != nil {
+			s.answer(b, err)
+			continue
+		}
+		s.deeds.claim(b.Deed.Keys)
+		p.batches, p.keys = append(p.batches, b), append(p.keys, b.Deed.Keys...)
+		n, bytes = n+len(b.Deed.Commands), bytes+len(b.Buf)
+		room -= int64(len(b.Buf)) + b.Deed.bytes()
+	}
+	clear(s.deeds.waiting[len(kept):])
+	s.deeds.waiting = kept
+	return bytes
+}
+
+// Decide submits a deed and waits for its end. Nil: it is applied.
+func (s *Shard) Decide(ctx context.Context, b *Batch) error {
+	done := make(chan error, 1)
+	b.Done = func(b *Batch) { done <- b.Err }
+	s.Submit(b)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUncertain, ctx.Err())
+	}
+}
