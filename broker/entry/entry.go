@@ -41,6 +41,9 @@ const (
 	KindGroupDelete Kind = 6 // group name
 	KindOffsetReset Kind = 7 // as KindOffsets, but may go backwards and marks a reset
 	KindQueueLocks  Kind = 8 // JSON group.LockRecord
+
+	KindTimerFire   Kind = 9  // binary: see AppendTimerFire
+	KindTimerCancel Kind = 10 // binary: see AppendTimerCancel
 )
 
 // Origin says who sent a message and how long before the batch's now it had been received.

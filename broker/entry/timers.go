@@ -1,0 +1,51 @@
+package entry
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/contrailmq/contrail/broker/timer"
+)
+
+// TimerFire says that the parked messages between two cursors of the timer, without those that were cancelled, are stored again in their real
+// topics by the same entry: Count of them.
+type TimerFire struct {
+	From, To timer.Cursor
+	Count    int64
+}
+
+const (
+	cursorBytes    = 16
+	timerFireBytes = 2*cursorBytes + 8
+)
+
+// AppendTimerFire appends a KindTimerFire body, little endian: from, to, due time 8 and position 8 each, and count 8.
+func AppendTimerFire(dst []byte, from, to timer.Cursor, count int64) []byte {
+	return binary.LittleEndian.AppendUint64(AppendTimerCancel(AppendTimerCancel(dst, from), to), uint64(count))
+}
+
+// DecodeTimerFire is the inverse of AppendTimerFire.
+func DecodeTimerFire(b []byte) (TimerFire, error) {
+	if len(b) != timerFireBytes {
+		return TimerFire{}, fmt.Errorf("%w: a timer's fire of %d bytes", ErrFormat, len(b))
+	}
+	return TimerFire{cursorAt(b), cursorAt(b[cursorBytes:]), int64(binary.LittleEndian.Uint64(b[2*cursorBytes:]))}, nil
+}
+
+// AppendTimerCancel appends a KindTimerCancel body, little endian: the parked message's due time, ms 8, and position 8. The command changes
+// nothing when that message was fired, or cancelled, before.
+func AppendTimerCancel(dst []byte, place timer.Cursor) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, uint64(place.Due)), uint64(place.Pos))
+}
+
+// DecodeTimerCancel is the inverse of AppendTimerCancel.
+func DecodeTimerCancel(b []byte) (timer.Cursor, error) {
+	if len(b) != cursorBytes {
+		return timer.Cursor{}, fmt.Errorf("%w: a timer's cancel of %d bytes", ErrFormat, len(b))
+	}
+	return cursorAt(b), nil
+}
+
+func cursorAt(b []byte) timer.Cursor {
+	return timer.Cursor{Due: int64(binary.LittleEndian.Uint64(b)), Pos: int64(binary.LittleEndian.Uint64(b[8:]))}
+}
