@@ -9,7 +9,7 @@ import (
 )
 
 // checkClientConfig: CHECK_CLIENT_CONFIG, asked at start for subscriptions that are no tags. Body: {clientId, group,
-// subscriptionData}. Answers 0; 1 for an expression type that this version does not serve; 23 for a wrong expression.
+// subscriptionData}. Answers 0; 1 for an expression type that is neither TAG nor SQL92; 23 for a wrong expression, with its place.
 func (c *conn) checkClientConfig(call *rpc.Call, f *wire.Frame) {
 	var r struct {
 		Subscription struct {

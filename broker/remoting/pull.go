@@ -61,7 +61,8 @@ func (c *conn) parsePull(req *service.PullRequest, f *wire.Frame) *service.Error
 	return nil
 }
 
-// subscription takes the group's registered one when the request brings none (rocketmq.md 6.2: 24 and 25).
+// subscription takes the group's registered one when the request brings none (rocketmq.md 6.2: 24, 25, 27). There is no
+// 28: what is compiled is always the newest that is registered.
 func (c *conn) subscription(req *service.PullRequest) *service.Error {
 	if req.SysFlag&service.PullSubscription != 0 {
 		return nil
@@ -74,6 +75,11 @@ func (c *conn) subscription(req *service.PullRequest) *service.Error {
 		return service.Refuse(service.CodeSubscriptionNotExist, "the consumer's subscription not exist, group: %s, topic: %s", req.Group, req.Topic)
 	case sub.Version < req.SubVersion:
 		return service.Refuse(service.CodeSubscriptionNotLatest, "the consumer's subscription not latest: group %s, topic %s, the broker has version %d, the request %d", req.Group, req.Topic, sub.Version, req.SubVersion)
+	}
+	if sub.Type != service.ExpressionTag {
+		if err := c.s.svc.CheckSubscription(sub.Type, sub.Expression); err != nil && err.Code == service.CodeSubscriptionParseFailed {
+			return service.Refuse(service.CodeFilterDataNotExist, "The broker's consumer filter data is not exist!Your expression may be wrong! %s", err.Text)
+		}
 	}
 	req.Subscription, req.ExpressionType = sub.Expression, sub.Type
 	return nil

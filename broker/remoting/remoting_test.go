@@ -217,7 +217,7 @@ func TestBadInput(t *testing.T) {
 		"pull: queue 2^31-1":       {wire.PullMessage, "", pullFields("g", "orders", 0, "queueId", "2147483647"), 29, "queueId[2147483647]"},
 		"pull: unknown topic":      {wire.PullMessage, "", pullFields("g", "nowhere", 0), 17, "nowhere"},
 		"pull: not subscribed":     {wire.PullMessage, "", pullFields("g", "orders", 0, "sysFlag", "0"), 24, "group: g"},
-		"pull: SQL":                {wire.PullMessage, "", pullFields("g", "orders", 0, "expressionType", "SQL92"), 1, "SQL92"},
+		"pull: SQL":                {wire.PullMessage, "", pullFields("g", "orders", 0, "expressionType", "SQL92"), 23, "line 1, column 1"},
 		"commit beyond the end":    {wire.UpdateConsumerOffset, "", []string{"consumerGroup", "g", "topic", "orders", "queueId", "0", "commitOffset", "9"}, 29, "from 0 to 1"},
 		"commit -1":                {wire.UpdateConsumerOffset, "", []string{"consumerGroup", "g", "topic", "orders", "queueId", "0", "commitOffset", "-1"}, 29, "offset -1"},
 		"heartbeat: no JSON":       {wire.Heartbeat, "}", nil, 1, "not readable"},
@@ -233,7 +233,8 @@ func TestBadInput(t *testing.T) {
 		"nobody online":            {wire.ConsumerConnections, "", []string{"consumerGroup", "nobody"}, 206, "not online"},
 		"consumer list of nobody":  {wire.ConsumerList, "", []string{"consumerGroup", "nobody"}, 1, "no consumer for this group"},
 		"lock: no JSON":            {wire.LockBatch, "x", nil, 1, "not readable"},
-		"client config with SQL92": {wire.CheckClientConfig, `{"subscriptionData":{"expressionType":"SQL92","subString":"a > 1"}}`, nil, 1, "SQL92"},
+		"client config with SQL92": {wire.CheckClientConfig, `{"subscriptionData":{"expressionType":"SQL92","subString":"a > "}}`, nil, 23, "line 1, column 5"},
+		"client config with XPATH": {wire.CheckClientConfig, `{"subscriptionData":{"expressionType":"XPATH","subString":"a"}}`, nil, 1, "XPATH"},
 	} {
 		f := c.do(x.code, x.body, x.fields...)
 		if f.Code != x.want || !strings.Contains(string(f.Remark), x.text) {

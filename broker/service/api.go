@@ -27,8 +27,10 @@ const (
 	CodeSubscriptionNotExist     = 24
 	CodeSubscriptionNotLatest    = 25
 	CodeSubscriptionGroupMissing = 26
+	CodeFilterDataNotExist       = 27
 	CodeInvalidParameter         = 29
 	CodeConsumerNotOnline        = 206
+	CodeConsumeTimeout           = 207
 	CodePollingFull              = 209
 	CodeFlowControl              = 215
 )

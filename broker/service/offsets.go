@@ -69,11 +69,14 @@ func (s *Service) CommitOffset(o entry.Offset, done func(*Error)) {
 	if err == nil {
 		err = s.checkCommit(&o)
 	}
-	if err != nil {
+	if err != nil || s.ResetWaits(o.Group, o.Topic, o.QueueID) { // the latter is about messages from before the reset
 		if done != nil {
 			done(err)
 		}
 		return
+	}
+	if offset.IsReset(o.Client) {
+		o.Client = "client " + o.Client
 	}
 	if o.AtMicros == 0 {
 		o.AtMicros = nowMicros()

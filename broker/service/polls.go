@@ -97,9 +97,9 @@ func (p *polls) hold(r *pull) {
 		p.wake()
 	}
 	r.queue.Waiters.Add(1)
-	// A message, or a leader, may have come before the waiter was counted.
+	// A message, a leader or a reset may have come before the waiter was counted.
 	_, end, _ := r.queue.Bounds()
-	if end > r.next || p.s.leaderCame(r) {
+	if end > r.next || p.s.leaderCame(r) || p.s.isReset(r) {
 		p.removeLocked(r)
 		p.readyLocked(r)
 	}

@@ -21,6 +21,8 @@ const (
 	pullMax      = 160       // RocketMQ's pullBatchMaxMessageCount
 	pullBytes    = 256 << 10 // a first message may be larger
 	pullScan     = 16_000    // rows looked at when a filter lets little through
+	evaluateScan = 4 << 20   // bytes of messages that one pull looks at with SQL92; one message may be larger
+	evaluateRun  = 256 << 10 // of them read at a time
 	rowsAtATime  = 64
 	bodyKeep     = 1 << 20
 	suspendMax   = 120_000 // ms
@@ -37,6 +39,7 @@ type pull struct {
 	filtered int
 	skipped  []int64
 	rows     []queue.Row
+	looked   int // bytes of messages evaluated for this answer
 
 	heldSince int64 // µs; 0 not held
 	deadline  int64 // ms
@@ -143,6 +146,10 @@ func (s *Service) try(p *pull) *PullResult {
 	if p.heldSince > 0 {
 		r.WaitedMicros = nowMicros() - p.heldSince
 	}
+	if at, ok := s.resetOf(p); ok {
+		r.Code, r.NextBegin, r.Remark = CodePullOffsetMoved, at, "the group's offset was reset"
+		return r
+	}
 	switch {
 	case p.req.Follower && (p.next < from || p.next > end): // this member lags, or began later than the leader: it must not move the client
 		return s.nothing(p, r)
@@ -170,7 +177,10 @@ func (s *Service) try(p *pull) *PullResult {
 		}
 	}
 	r.NextBegin = p.next
-	if r = s.nothing(p, r); r != nil && p.next > p.req.Offset {
+	if p.looked < evaluateScan { // else its client asks again at once: who looks at much must not keep the poll workers
+		r = s.nothing(p, r)
+	}
+	if r != nil && p.next > p.req.Offset {
 		r.Code = CodePullRetryImmediately // the client goes on behind what was filtered out
 		s.delivered(p, r)                 // that nothing matched is why the group did not get it
 	}
@@ -200,6 +210,7 @@ func (s *Service) collect(p *pull, r *PullResult) error {
 	body := bodies.Get().(*[]byte)
 	r.buffer = body
 	scanned := 0
+	p.looked = 0
 	for scanned < pullScan && r.Messages < int(p.req.MaxMessages) {
 		var err error
 		if p.rows, err = p.queue.Rows(p.rows[:0], p.next, rowsAtATime); err != nil {
@@ -209,7 +220,12 @@ func (s *Service) collect(p *pull, r *PullResult) error {
 			break
 		}
 		scanned += len(p.rows)
-		full, err := s.copyRows(p, r, body)
+		var full bool
+		if p.filter.sql == nil {
+			full, err = s.copyRows(p, r, body)
+		} else {
+			full, err = s.copyEvaluated(p, r, body)
+		}
 		if err != nil {
 			return err
 		}
@@ -275,6 +291,23 @@ var errMoved = errors.New("what lies at the position is not the message")
 
 // readRun appends consecutive messages to the body and checks that each is where its row says.
 func (s *Service) readRun(rows []queue.Row, size int, body *[]byte) error {
+	at := len(*body)
+	if err := s.readBytes(rows[0].Pos, size, body); err != nil {
+		return err
+	}
+	b := *body
+	for _, row := range rows {
+		m := b[at : at+int(row.Size)]
+		if !stands(m, row) || !whole(m) {
+			return s.damaged(row.Pos)
+		}
+		at += int(row.Size)
+	}
+	return nil
+}
+
+// readBytes appends size bytes of the log to the body.
+func (s *Service) readBytes(pos int64, size int, body *[]byte) error {
 	b := *body
 	at := len(b)
 	if cap(b)-at < size {
@@ -282,19 +315,21 @@ func (s *Service) readRun(rows []queue.Row, size int, body *[]byte) error {
 	}
 	b = b[:at+size]
 	*body = b
-	if err := s.shard.ReadAt(b[at:], rows[0].Pos); err != nil {
+	if err := s.shard.ReadAt(b[at:], pos); err != nil {
 		*body = b[:at]
 		return err
 	}
-	for _, row := range rows {
-		m := b[at : at+int(row.Size)]
-		if binary.BigEndian.Uint32(m) != row.Size || int64(binary.BigEndian.Uint64(m[28:])) != row.Pos || !whole(m) {
-			s.suspect(row.Pos)
-			return &seglog.CorruptError{Segment: s.opts.Dir, Offset: row.Pos, Reason: errMoved.Error()}
-		}
-		at += int(row.Size)
-	}
 	return nil
+}
+
+// stands says that m is the message of which the row speaks.
+func stands(m []byte, row queue.Row) bool {
+	return binary.BigEndian.Uint32(m) == row.Size && int64(binary.BigEndian.Uint64(m[28:])) == row.Pos
+}
+
+func (s *Service) damaged(pos int64) error {
+	s.suspect(pos)
+	return &seglog.CorruptError{Segment: s.opts.Dir, Offset: pos, Reason: errMoved.Error()}
 }
 
 // whole says that a message's body is the one that was stored: clients do not check it.

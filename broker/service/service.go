@@ -108,6 +108,8 @@ type Service struct {
 	polls      polls
 	filters    sync.Map // expression → *filter
 	nfilters   atomic.Int64
+	sqlFilters sqlFilters
+	resets     resets
 	topicMu    sync.Mutex // one change of topics at a time, so that listeners see them in order
 	onTopic    func([]catalog.Topic)
 	members    atomic.Pointer[Membership]
