@@ -83,6 +83,7 @@ type client struct {
 	beat      int64
 	producers map[string]bool
 	consumers map[string]bool
+	called    string // id under which byID has it
 }
 
 // Registry is all connections' groups.
@@ -90,13 +91,14 @@ type Registry struct {
 	mu     sync.RWMutex
 	conns  map[Conn]*client
 	groups map[string]*consumers
+	byID   map[string]Conn // by client id
 	// Happened is told of changes; set before use, may be nil.
 	Happened func(Happening)
 }
 
 // New is empty.
 func New() *Registry {
-	return &Registry{conns: map[Conn]*client{}, groups: map[string]*consumers{}}
+	return &Registry{conns: map[Conn]*client{}, groups: map[string]*consumers{}, byID: map[string]Conn{}}
 }
 
 // effects are done after the lock is given back.
@@ -154,6 +156,7 @@ func (r *Registry) Beat(now int64, c Conn, id Identity, hb *Heartbeat) (changed 
 		e.happenings = append(e.happenings, Happening{Kind: "connect", ClientID: id.ClientID, Addr: id.Addr, Text: id.Language + " " + id.Version})
 	}
 	cl.id, cl.beat = id, now
+	r.callLocked(c, cl, id.ClientID)
 	for _, p := range hb.Producers {
 		if len(cl.producers) < groupsPerConn {
 			cl.producers[p.Group] = true
@@ -269,6 +272,7 @@ func (r *Registry) closeLocked(now int64, c Conn, e *effects, why string) {
 		r.leaveLocked(now, c, cl, name, e, why)
 	}
 	delete(r.conns, c)
+	r.uncallLocked(c, cl)
 	if cl.id.ClientID != "" {
 		e.happenings = append(e.happenings, Happening{Kind: "disconnect", ClientID: cl.id.ClientID, Addr: cl.id.Addr, Text: why})
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // updateOffset: UPDATE_CONSUMER_OFFSET, usually one-way. Header: consumerGroup*, topic*, queueId*, commitOffset*. Answers 0 when
-// the offset is stored; 17, 29.
+// the offset is stored, or ignored because the group's place was reset and the group does not know yet; 17, 29.
 func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 	a := args{f: f}
 	o := entry.Offset{
@@ -23,6 +23,10 @@ func (c *conn) updateOffset(call *rpc.Call, f *wire.Frame) {
 	}
 	if o.Offset == -1 { // the Go client says so of queues that it consumed nothing of: nothing to keep, nobody to tell
 		call.Fail(service.CodeInvalidParameter, "offset -1 of group [%s] in %s queue %d: must be from 0", o.Group, o.Topic, o.QueueID)
+		return
+	}
+	if !call.Oneway && c.s.svc.ResetWaits(o.Group, o.Topic, o.QueueID) {
+		call.Answer(service.CodeSuccess, "Offset has been previously reset", nil)
 		return
 	}
 	if call.Oneway {

@@ -1,10 +1,12 @@
 package remoting
 
 import (
+	"bytes"
 	"strings"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
@@ -24,6 +26,7 @@ type conn struct {
 	parcel  *service.Parcel
 	header  service.SendHeader // scratch
 	readAt  int64              // µs, of the frames being handled; 0: not asked for yet
+	asks    asks               // what its client was asked
 	names   map[string]string  // names of groups, topics and subscriptions met, so that pulls need not copy them
 }
 
@@ -35,15 +38,40 @@ const (
 	pushedOpaque = 0
 )
 
-// introduce takes language and version from the first frame.
+// introduce takes language and version from the first frame, and the client's id from a request message: a reply must find the
+// client before its first heartbeat, which may come 31 s after its start.
 func (c *conn) introduce(f *wire.Frame) {
 	id := c.client.Identity()
+	if id.ClientID == "" && c.guests == nil && (f.Code == wire.SendMessage || f.Code == wire.SendMessageV2) {
+		c.callsItself(f)
+		id = c.client.Identity()
+	}
 	if id.Language != "" {
 		return
 	}
 	id.Language, id.Version = f.LanguageName(), wire.VersionName(f.Version)
 	c.client.SetIdentity(id)
 }
+
+// callsItself reads REPLY_TO_CLIENT of a message that a client sends itself.
+func (c *conn) callsItself(f *wire.Frame) {
+	run := f.Get("i")
+	if f.Code == wire.SendMessage {
+		run = f.Get("properties")
+	}
+	if !bytes.Contains(run, replyToName) || f.Get(relayedField) != nil {
+		return
+	}
+	name := message.Property(run, propReplyTo)
+	if n := len(name); n == 0 || n > clientIDMax || !c.s.clients.Call(c, string(name)) {
+		return
+	}
+	id := c.client.Identity()
+	id.ClientID = string(name)
+	c.client.SetIdentity(id)
+}
+
+var replyToName = []byte(propReplyTo + "\x01")
 
 // identify takes what a heartbeat says.
 func (c *conn) identify(clientID string) group.Identity {

@@ -21,9 +21,12 @@ import (
 //	_ctrlFrom     the client's address, which the message keeps as its born host and the trail shows
 //	_ctrlClient   the client's id, from its heartbeats to this member
 //
+// The other way, the leader asks a client through the member to which it is connected, with the client's id in _ctrlTo (ask.go).
+//
 // What is answered here: heartbeats, unregistering and the list of a group's consumers (34, 35, 38: consumers send heartbeats to
 // all members, so that each knows who is there; a member that does not lead makes no group for one), the check of an expression
-// (46), and what tools ask about this process (26, 28, 203, 204, 30100, 30103, 30104). Unknown codes are refused here.
+// (46), what is asked of a client that is connected to this member (223, 307, 309: it goes to the leader when there is none), and what
+// tools ask about this process (26, 28, 203, 204, 30100, 30103, 30104). Unknown codes are refused here.
 //
 // Order: what one client connection asks goes over one connection to the leader (there are lanes of them) in the order in which
 // it was asked. What tools ask (tools, below) may take the leader long; it goes over a connection of its own, so that messages
@@ -70,14 +73,17 @@ var elsewhere = map[int32]bool{
 	wire.ViewMessage: true, wire.LockBatch: true, wire.UnlockBatch: true, wire.UpdateGroup: true, wire.AllGroupConfig: true,
 	wire.TopicStats: true, wire.DeleteGroup: true, wire.ConsumeStats: true, wire.DeleteTopicInBroker: true,
 	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true, wire.TopicConfig: true, wire.GroupConfig: true,
-	wire.BrokerGroupTransfer: true, wire.BrokerGroupMembers: true,
+	wire.BrokerGroupTransfer: true, wire.BrokerGroupMembers: true, wire.ResetOffset: true, wire.ConsumeTimeSpan: true,
+	wire.CorrectionOffset: true, wire.CloneGroupOffset: true, wire.SendReply: true, wire.SendReplyV2: true,
 }
 
 // tools are the requests that may take long.
 var tools = map[int32]bool{
 	wire.QueryMessage: true, wire.UpdateTopic: true, wire.AllTopicConfig: true, wire.UpdateGroup: true, wire.AllGroupConfig: true,
 	wire.TopicStats: true, wire.DeleteGroup: true, wire.ConsumeStats: true, wire.DeleteTopicInBroker: true,
-	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true,
+	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true, wire.ResetOffset: true, wire.ConsumerStatus: true,
+	wire.ConsumeTimeSpan: true, wire.ConsumerRunningInfo: true, wire.CorrectionOffset: true, wire.ConsumeDirectly: true,
+	wire.CloneGroupOffset: true,
 }
 
 const toolLane = lanes
@@ -272,6 +278,7 @@ func (c *conn) guest(f *wire.Frame) *service.Client {
 			return c.client
 		}
 		if len(c.guests) >= guestsMax {
+			c.s.far.gone(c, c.guests)
 			clear(c.guests) // what they wait for is answered all the same
 		}
 		if c.guests == nil {
@@ -286,6 +293,7 @@ func (c *conn) guest(f *wire.Frame) *service.Client {
 	}
 	if name := f.Get(clientField); id.ClientID != string(name) {
 		id.ClientID = string(name[:min(len(name), clientIDMax)])
+		c.s.far.put(id.ClientID, c)
 	}
 	k.SetIdentity(id)
 	return k
@@ -293,6 +301,7 @@ func (c *conn) guest(f *wire.Frame) *service.Client {
 
 // guestsGone ends what guests wait for, because the connection is gone over which it would be answered.
 func (c *conn) guestsGone() {
+	c.s.far.gone(c, c.guests)
 	for _, k := range c.guests {
 		c.s.svc.CancelPulls(k)
 	}

@@ -2,13 +2,16 @@ package remoting
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
 )
@@ -29,7 +32,7 @@ type link struct {
 
 	mu     sync.Mutex
 	cond   sync.Cond // queue has something, or the link ended
-	queue  []*errand // to be written
+	queue  []*errand // to be written; without conn: answers to the leader
 	asked  map[int32]*errand
 	number int32
 	bytes  int // of queue and asked
@@ -174,7 +177,8 @@ func (l *link) read(conn net.Conn) error {
 		if err := f.Decode(buf[:n]); err != nil {
 			return err
 		}
-		if !f.Response() { // the leader asks something: its numbers are not ours
+		if !f.Response() {
+			l.leaderAsks(&f)
 			continue
 		}
 		if e := l.answered(f.Opaque); e != nil {
@@ -194,6 +198,38 @@ func (l *link) answered(number int32) *errand {
 		l.bytes -= len(e.frame)
 	}
 	return e
+}
+
+// leaderAsks hands a request of the leader's to the client that it names, and brings the answer back.
+func (l *link) leaderAsks(f *wire.Frame) {
+	number := f.Opaque
+	to, ok := l.r.client(f.String(toField))
+	if !ok {
+		l.tell(number, &reply{code: service.CodeSystemError, remark: "the client is not connected to this member any more"})
+		return
+	}
+	to.(*conn).ask(f.Code, ownFields(f, nil), bytes.Clone(f.Body), clientMax, func(r *reply, err *service.Error) {
+		if err != nil {
+			r = &reply{code: int32(err.Code), remark: err.Text}
+		}
+		l.tell(number, r)
+	})
+}
+
+// tell answers a request of the leader's. What finds no room is not sent: the leader gives up by itself.
+func (l *link) tell(number int32, r *reply) {
+	w := wire.Response(nil, wire.Binary, number, r.code, r.remark)
+	for _, f := range r.fields {
+		w.String(f.Name, f.Value)
+	}
+	frame := append(w.End(len(r.body)), r.body...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.bytes+len(frame) > linkBytes {
+		return
+	}
+	l.queue, l.bytes = append(l.queue, &errand{call: rpc.Call{Oneway: true}, frame: frame}), l.bytes+len(frame)
+	l.cond.Signal()
 }
 
 // overdue takes out what waited too long; stale, also pulls, which may be asked elsewhere. silent: nothing came since the oldest
@@ -222,7 +258,7 @@ func (l *link) idle() bool {
 func (l *link) left() (unsent, unknown []*errand) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	unsent = l.queue
+	unsent = slices.DeleteFunc(l.queue, func(e *errand) bool { return e.conn == nil })
 	for _, e := range l.asked {
 		if e.written {
 			unknown = append(unknown, e)

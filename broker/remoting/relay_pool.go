@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
 )
@@ -31,7 +32,8 @@ type RelayStats struct {
 type relay struct {
 	group  string
 	leader func() (addr string, ok bool)
-	leads  func() bool // this member does
+	leads  func() bool                        // this member does
+	client func(id string) (group.Conn, bool) // that is connected to this member
 	log    *slog.Logger
 	stats  RelayStats
 
@@ -51,9 +53,9 @@ type place struct {
 	lane int
 }
 
-func newRelay(o Options, leads func() bool) *relay {
+func newRelay(o Options, leads func() bool, client func(id string) (group.Conn, bool)) *relay {
 	r := &relay{
-		group: o.Broker, leader: o.Leader, leads: leads, log: o.Log, links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{}),
+		group: o.Broker, leader: o.Leader, leads: leads, client: client, log: o.Log, links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	r.running.Add(1)
 	go r.run()

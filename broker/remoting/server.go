@@ -46,6 +46,7 @@ type Server struct {
 	rpc     *rpc.Server
 	stop    func() // expiring
 	relay   *relay // nil in a group of one
+	far     farClients
 	lanes   atomic.Uint32
 	changes chan struct{} // a token for each change of the cluster that is being made
 }
@@ -62,7 +63,7 @@ func Start(svc *service.Service, o Options) (*Server, error) {
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
 	if o.Leader != nil {
-		s.relay = newRelay(o, svc.Leads)
+		s.relay = newRelay(o, svc.Leads, s.clients.Called)
 	}
 	var err error
 	s.rpc, err = rpc.Listen(rpc.Options{
@@ -124,6 +125,10 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
 	wire.BrokerGroupInfo: (*conn).brokerGroupInfo, wire.BrokerGroupTransfer: (*conn).brokerGroupTransfer,
 	wire.BrokerGroupMembers: (*conn).brokerGroupMembers, wire.BrokerClusterInfo: (*conn).clusterInfo, wire.BrokerClusterChange: (*conn).clusterChange,
+	wire.ResetOffset: (*conn).resetOffset, wire.ConsumerStatus: (*conn).consumerStatus, wire.ConsumeTimeSpan: (*conn).consumeTimeSpan,
+	wire.ConsumerRunningInfo: (*conn).consumerRunningInfo, wire.CorrectionOffset: (*conn).correctionOffset,
+	wire.ConsumeDirectly: (*conn).consumeDirectly, wire.CloneGroupOffset: (*conn).cloneGroupOffset,
+	wire.SendReply: (*conn).sendReply, wire.SendReplyV2: (*conn).sendReplyV2,
 }
 
 // Open implements rpc.Handler.
@@ -138,6 +143,7 @@ func (s *Server) Open(c *rpc.Conn) {
 func (s *Server) Frame(c *rpc.Conn, f *wire.Frame) {
 	k := c.Data.(*conn)
 	if f.Response() {
+		k.asks.answered(f)
 		return
 	}
 	k.introduce(f)
@@ -184,6 +190,7 @@ func (s *Server) Flush(c *rpc.Conn) {
 func (s *Server) Close(c *rpc.Conn) {
 	k := c.Data.(*conn)
 	s.svc.CancelPulls(k.client)
+	k.asks.end()
 	k.guestsGone()
 	s.clients.Close(time.Now().UnixMilli(), k)
 }
