@@ -36,6 +36,7 @@ func javaClient(t *testing.T, version string, end func(*Process)) {
 func halves(t *testing.T, end func(*Process), run func(address, scenario string)) {
 	p := Start(t, Options{})
 	run(p.NameServer, "all")
+	run(p.NameServer, "consumers")
 	run(p.NameServer, "first-half")
 	end(p)
 	p.Run()

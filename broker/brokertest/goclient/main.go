@@ -26,6 +26,7 @@ func main() {
 	s := suite{os.Args[1], os.Args[3]}
 	scenarios := map[string][]func(){
 		"all":         {s.sends, s.compressed, s.tags, s.broadcast, s.rebalance, s.pull},
+		"consumers":   {s.sql, s.requests},
 		"first-half":  {s.firstHalf},
 		"second-half": {s.secondHalf},
 	}
@@ -254,6 +255,67 @@ func (s suite) pull() {
 		}
 	}
 	check(seen.size() == 12, "pulled %d of 12", seen.size())
+}
+
+// sql: a consumer gets exactly what matches.
+func (s suite) sql() {
+	topic, p := s.prefix+"go-sql", s.producer("go-p-sql")
+	defer p.Shutdown()
+	put := func(n int) {
+		m := message(topic, []string{"even", "odd"}[n%2], fmt.Sprint("m", n))
+		m.WithProperty("n", fmt.Sprint(n))
+		send(p, m)
+	}
+	for n := range 100 {
+		put(n)
+	}
+	c, err := rmq.NewPushConsumer(consumer.WithNameServer([]string{s.address}), consumer.WithGroupName(s.prefix+"go-g-sql"),
+		consumer.WithInstance(s.prefix+"go-c-sql"), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset))
+	must(err, "new consumer")
+	seen := newBag()
+	selector := consumer.MessageSelector{Type: consumer.SQL92, Expression: "n BETWEEN 10 AND 29 AND TAGS = 'even' OR n > 1000"}
+	must(c.Subscribe(topic, selector, func(_ context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+		for _, m := range msgs {
+			seen.add(string(m.Body))
+		}
+		return consumer.ConsumeSuccess, nil
+	}), "subscribe")
+	must(c.Start(), "start consumer")
+	defer c.Shutdown()
+	await("what matches", func() bool { return seen.size() >= 10 })
+	put(101)
+	put(1001)
+	await("what matches of what comes", func() bool { return seen.has("m1001") })
+	check(seen.size() == 11 && seen.has("m10") && seen.has("m28"), "the filter let %d through", seen.size())
+}
+
+// requests: a request is answered by who consumes it, from the first one on: its client has told the broker nothing of itself by then.
+func (s suite) requests() {
+	topic, asks, answers := s.prefix+"go-requests", s.producer("go-p-asks"), s.producer("go-p-answers")
+	defer asks.Shutdown()
+	defer answers.Shutdown()
+	send(answers, message(topic, "t", "makes the topic"))
+	c, err := rmq.NewPushConsumer(consumer.WithNameServer([]string{s.address}), consumer.WithGroupName(s.prefix+"go-g-answers"),
+		consumer.WithInstance(s.prefix+"go-c-answers"), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset))
+	must(err, "new consumer")
+	must(c.Subscribe(topic, consumer.MessageSelector{Type: consumer.TAG, Expression: "question"},
+		func(_ context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+			for _, m := range msgs {
+				reply, err := consumer.CreateReplyMessage(m, nil)
+				must(err, "create reply")
+				reply.Body = []byte("answer to " + string(m.Body)) // CreateReplyMessage puts a body nowhere
+				send(answers, reply)
+			}
+			return consumer.ConsumeSuccess, nil
+		}), "subscribe")
+	must(c.Start(), "start consumer")
+	defer c.Shutdown()
+	for i := range 20 {
+		m := message(topic, "question", fmt.Sprint("q", i))
+		reply, err := asks.Request(context.Background(), 30*time.Second, m)
+		must(err, "request")
+		check(string(reply.Body) == fmt.Sprint("answer to q", i), "reply %q", reply.Body)
+	}
 }
 
 // firstHalf: what was consumed before the broker and the client stop.

@@ -60,6 +60,7 @@ public final class Suite {
                 rebalance();
                 litePull();
             }
+            case "consumers" -> Consumers.run(address, prefix);
             case "first-half" -> firstHalf();
             case "second-half" -> secondHalf();
             case "chaos-produce" -> Chaos.produce(address, prefix);
