@@ -46,7 +46,8 @@ func (t *Table) CanEnd(now, timeout int64, w *Wish) (h Half, again bool, err err
 	}
 	h = t.halfLocked(i)
 	if w.How == entry.TxnByProducer && h.ImmunityMillis > 0 && now-h.StoredMillis > max(h.ImmunityMillis, timeout) {
-		return Half{}, false, refuse(CodeIllegalOperation, "the transaction of half message %d was decided after the %d ms before its first check: wait for the check", w.Offset, max(h.ImmunityMillis, timeout))
+		const text = "the transaction of half message %d was decided after the %d ms before its first check: wait for the check"
+		return Half{}, false, refuse(CodeIllegalOperation, text, w.Offset, max(h.ImmunityMillis, timeout))
 	}
 	return h, false, w.names(h.Group, h.Position)
 }

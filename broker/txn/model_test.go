@@ -10,6 +10,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/canon"
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
 )
 
 // naive is the same as Table, said in the simplest way.
@@ -219,7 +220,8 @@ func TestDecidedAreForgotten(t *testing.T) {
 	table := New()
 	const more = 10
 	for i := range int64(DecidedMax + more) {
-		if err := errors.Join(table.Put(&Half{Offset: i, Position: 10 * i, Group: "g"}), table.End(&entry.TxnEnd{Offset: i, Position: 10 * i, Decision: entry.TxnCommit, How: entry.TxnByProducer})); err != nil {
+		end := entry.TxnEnd{Offset: i, Position: 10 * i, Decision: entry.TxnCommit, How: entry.TxnByProducer}
+		if err := errors.Join(table.Put(&Half{Offset: i, Position: 10 * i, Group: "g"}), table.End(&end)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -291,5 +293,55 @@ func BenchmarkSaveOpen(b *testing.B) {
 	}
 	for b.Loop() {
 		b.ReportMetric(float64(len(table.Save()))/OpenMax, "B/half")
+	}
+}
+
+// TestLeftOversAreSwept: transactions that ended leave no more behind than leftOversMax, and what is open still comes due.
+func TestLeftOversAreSwept(t *testing.T) {
+	table, s := New(), DefaultSettings()
+	table.Due(0, s, 1)
+	if err := table.Put(&Half{Offset: 0, Group: "g"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(3 * leftOversMax) {
+		end := entry.TxnEnd{Offset: 1 + i, Decision: entry.TxnCommit, How: entry.TxnByProducer}
+		if err := errors.Join(table.Put(&Half{Offset: 1 + i, Group: "g"}), table.End(&end)); err != nil {
+			t.Fatal(err)
+		}
+		if n := table.plan.heap.Len(); n > leftOversMax+4 {
+			t.Fatalf("%d items for one transaction", n)
+		}
+	}
+	check, _, next := table.Due(6000, s, 10)
+	if len(check) != 1 || check[0].Offset != 0 || next != 6000+AgainMillis {
+		t.Errorf("%+v, next %d", check, next)
+	}
+	if h, ok := table.Oldest(); !ok || h != check[0] {
+		t.Errorf("the oldest is %+v", h)
+	}
+}
+
+// TestRoom: more than OpenMax is refused with both numbers.
+func TestRoom(t *testing.T) {
+	table := New()
+	if err := table.Room(OpenMax); err != nil {
+		t.Error(err)
+	}
+	var refusal *Refusal
+	if err := table.Room(OpenMax + 1); !errors.As(err, &refusal) || refusal.Text != "0 transactions are open, and 1048577 more would be more than 1048576" {
+		t.Error(err)
+	}
+}
+
+// TestHalfOf: what a stored half message says, and a time before the first check that is none.
+func TestHalfOf(t *testing.T) {
+	for seconds, want := range map[string]int64{"": 0, "5": 5000, "0": 0, "-1": 0, "x": 0, "999999999999": ImmunityMaxMillis} {
+		run := message.AppendProperty(nil, message.PropProducerGroup, "g")
+		run = message.AppendProperty(run, PropImmunity, seconds)
+		v := message.View(message.Append(nil, &message.Draft{Topic: []byte("half"), Properties: run}))
+		message.Place(v, 0, 7, 800, 900)
+		if got := HalfOf(v); got != (Half{Offset: 7, Position: 800, Size: int32(len(v)), Group: "g", StoredMillis: 900, ImmunityMillis: want}) {
+			t.Errorf("%q: %+v", seconds, got)
+		}
 	}
 }
