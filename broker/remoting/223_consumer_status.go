@@ -3,6 +3,7 @@ package remoting
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/group"
@@ -19,14 +20,14 @@ const statusClients = 1000
 // answer in time; 1 when nobody is online. Checked against Broker2Client.getConsumeStatus, which asks one client after the other.
 func (c *conn) consumerStatus(call *rpc.Call, f *wire.Frame) {
 	name, wanted := f.String("group"), f.String("clientAddr")
-	var members []group.Member
-	for _, m := range c.s.clients.Members(name) {
-		if wanted == "" || m.ID.ClientID == wanted {
-			members = append(members, m)
-		}
-	}
+	members := c.s.clients.Members(name)
 	if len(members) == 0 {
 		c.offline(call, f, service.Refuse(service.CodeSystemError, "No Any Consumer online in the consumer group: [%.255s]", name))
+		return
+	}
+	members = slices.DeleteFunc(members, func(m group.Member) bool { return wanted != "" && m.ID.ClientID != wanted })
+	if len(members) == 0 {
+		call.OK(noStatus)
 		return
 	}
 	if len(members) > statusClients {
@@ -40,6 +41,9 @@ func (c *conn) consumerStatus(call *rpc.Call, f *wire.Frame) {
 		m.Conn.(*conn).ask(wire.ClientConsumerStatus, fields, nil, statusMax, func(r *reply, _ *service.Error) { g.got(i, r) })
 	}
 }
+
+// noStatus is the answer about a client that is not in the group.
+var noStatus = []byte(`{"consumerTable":{},"messageQueueTable":{}}`)
 
 // statuses gathers what a group's clients answer.
 type statuses struct {

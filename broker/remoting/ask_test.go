@@ -186,6 +186,7 @@ func TestConsumerStatus(t *testing.T) {
 	for client, want := range map[string]string{
 		"":    `{"consumerTable":{` + one + `,"two":{}},"messageQueueTable":{}}`,
 		"one": `{"consumerTable":{` + one + `},"messageQueueTable":{}}`,
+		"six": `{"consumerTable":{},"messageQueueTable":{}}`,
 	} {
 		if got := string(tool.ok(wire.ConsumerStatus, "", "topic", "orders", "group", "g", "clientAddr", client).Body); got != want {
 			t.Errorf("client %q: %s\nexpected %s", client, got, want)

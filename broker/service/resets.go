@@ -137,6 +137,8 @@ type ResetPlace struct {
 	Max       int64 `json:"max"`
 	Again     int64 `json:"messagesAgain"`   // consumed so far, to be delivered once more
 	Skipped   int64 `json:"messagesSkipped"` // not consumed so far, and never to be
+	Oldest    int64 `json:"oldestMillis"`    // when the first of these was stored; 0: there is none
+	Newest    int64 `json:"newestMillis"`    // when the last was
 }
 
 // PlanReset says what a reset would do, queue by queue, and does nothing.
@@ -192,8 +194,12 @@ func (s *Service) resetPlace(q ResetRequest, id int32) (p ResetPlace, err *Error
 			return p, err
 		}
 	}
-	p.count(s.shard.Offsets().Get(offset.Key{Group: q.Group, Topic: q.Topic, QueueID: id}))
-	return p, nil
+	c, ok := s.shard.Offsets().Get(offset.Key{Group: q.Group, Topic: q.Topic, QueueID: id})
+	if !ok { // nobody knows where the group would begin
+		return p, nil
+	}
+	p.Committed = c.Offset
+	return p, s.compare(&p, at)
 }
 
 // resetTime is the offset of the first message that was not stored before a time; the queue's end when all were.
@@ -209,14 +215,16 @@ func (s *Service) resetTime(q *queue.Queue, millis int64) (int64, *Error) {
 	return at, s.unreadable(err)
 }
 
-// count compares with what the group has committed. Without a commit nothing is said: nobody knows where it would begin.
-func (p *ResetPlace) count(c offset.Commit, ok bool) {
-	if !ok {
-		return
+// compare says which messages lie between what the group has committed and where it goes.
+func (s *Service) compare(p *ResetPlace, q *queue.Queue) (err *Error) {
+	committed := min(max(p.Committed, p.Min), p.Max)
+	p.Again, p.Skipped = max(0, committed-p.To), max(0, p.To-committed)
+	if from, to := min(committed, p.To), max(committed, p.To); from < to {
+		if p.Oldest, err = s.storeTime(q, from); err == nil {
+			p.Newest, err = s.storeTime(q, to-1)
+		}
 	}
-	p.Committed = c.Offset
-	from := min(max(c.Offset, p.Min), p.Max)
-	p.Again, p.Skipped = max(0, from-p.To), max(0, p.To-from)
+	return err
 }
 
 // ResetOffsets moves a group (code 222). It returns when the new offsets are stored.

@@ -55,7 +55,7 @@ func TestResetIsToldWithTheNextPull(t *testing.T) {
 	defer s.Close()
 	c := committed(t, s, 10)
 	p := reset(t, s, ResetRequest{QueueID: 0, Offset: 4})
-	if p.Committed != 10 || p.To != 4 || p.Again != 6 || p.Skipped != 0 || place(t, s, "g") != 4 {
+	if p.Committed != 10 || p.To != 4 || p.Again != 6 || p.Skipped != 0 || p.Oldest <= 0 || p.Newest < p.Oldest || place(t, s, "g") != 4 {
 		t.Fatalf("%+v, the group is at %d", p, place(t, s, "g"))
 	}
 	commit(t, s, "g", 9)
