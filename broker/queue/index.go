@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
@@ -74,6 +75,8 @@ type segmentIndex struct {
 	keys keyList   // while open
 	runs []openRun // begun in this segment, to be written at the seal
 	side *sidecar
+
+	timers *timer.Open // from when the segment is whole until it is sealed; nil: nothing is parked in it
 }
 
 type openRun struct {
@@ -377,17 +380,20 @@ func (x *Index) seal(seg *segmentIndex) error {
 		o.q.mu.Unlock()
 	}
 	seg.mu.Lock()
-	seg.side, seg.keys, seg.runs = side, keyList{}, nil
+	seg.side, seg.keys, seg.runs, seg.timers = side, keyList{}, nil, nil
 	seg.mu.Unlock()
 	return nil
 }
 
-// Load takes segment seq from its sidecar; fs.ErrNotExist or ErrSidecar say that it must be built from the log. created
-// gives a topic's CreatedPos and whether the topic exists.
-func (x *Index) Load(seq uint64, created func(topic string) (int64, bool)) error {
+// Load takes segment seq from its sidecar; fs.ErrNotExist or ErrSidecar say that it must be built from the log. fired is the timer's
+// cursor: only timers behind it matter. created gives a topic's CreatedPos and whether the topic exists.
+func (x *Index) Load(seq uint64, fired timer.Cursor, created func(topic string) (int64, bool)) error {
 	side, err := x.openSidecar(seq)
 	if err != nil {
 		return err
+	}
+	if err := side.timers.verify(fired); err != nil {
+		return errors.Join(err, side.file.Close())
 	}
 	for _, d := range side.dirs {
 		at, ok := created(d.topic)

@@ -14,8 +14,9 @@ import (
 
 // Sidecar file (NNN.idx), little endian:
 //
-//	magic 8 | segment 8 | runs 4 | keys 4 | directory length 4 | CRC-32C of directory and key fences 4 | rows CRC 4 | zero 4
+//	magic 8 | segment 8 | runs 4 | keys 4 | directory length 4 | CRC-32C of directory and key fences 4 | rows CRC 4 | timers 4
 //	rows: { position 8 | size 4 | tag hash 4 | store time, ms 8 } of all runs, one run after the other
+//	timers: see timers.go; a segment without parked messages has none
 //	keys: { hash 8 | position 8 } sorted by hash, then position
 //	directory: { topic length 2, topic | queue 4 | first offset 8 | count 8 | file offset of rows 8 | first position 8 | last store time 8 }
 //
@@ -38,6 +39,7 @@ type sidecar struct {
 	dirs   []directory
 	keysAt int64
 	keys   int64
+	timers *timers // nil: none
 }
 
 type directory struct {
@@ -49,7 +51,8 @@ type directory struct {
 // encodeSidecar gives the file and, per run, where its rows are.
 func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 	le := binary.LittleEndian
-	size := sidecarHeader + keyBytes*seg.keys.n
+	parked := seg.timers.Sorted()
+	size := sidecarHeader + keyBytes*seg.keys.n + int(timersSize(int64(len(parked))))
 	for _, o := range seg.runs {
 		size += rowBytes*len(o.r.rows) + len(o.q.Topic) + 64
 	}
@@ -73,6 +76,7 @@ func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 		}
 	}
 	rowsCRC := crc32.Checksum(b[sidecarHeader:], castagnoli)
+	b = appendTimers(b, parked)
 	for _, k := range sortKeys(seg.keys.list()) { // a copy: readers still look through the original
 		b = le.AppendUint64(le.AppendUint64(b, k.hash), uint64(k.pos))
 	}
@@ -83,6 +87,7 @@ func encodeSidecar(seg *segmentIndex) (data []byte, places []int64) {
 	le.PutUint32(b[20:], uint32(seg.keys.n))
 	le.PutUint32(b[24:], uint32(len(dir)))
 	le.PutUint32(b[32:], rowsCRC)
+	le.PutUint32(b[36:], uint32(len(parked)))
 	le.PutUint32(b[28:], crc32.Update(crc32.Checksum(b[:28], castagnoli), castagnoli, dir))
 	return b, places
 }
@@ -150,7 +155,24 @@ func readSidecar(f vfs.File, seq uint64) (*sidecar, error) {
 		return nil, fmt.Errorf("%w: directory checksum", ErrSidecar)
 	}
 	s := &sidecar{file: f, keys: keys, keysAt: size - dirLen - keys*keyBytes}
-	return s, s.decodeDirectory(dir, runs)
+	if err := s.decodeDirectory(dir, runs); err != nil {
+		return nil, err
+	}
+	n := int64(le.Uint32(h[36:]))
+	if s.rowsEnd()+timersSize(n) != s.keysAt { // the count of timers has no other checksum when it is 0
+		return nil, fmt.Errorf("%w: %d timers do not fill the place between rows and keys", ErrSidecar, n)
+	}
+	s.timers, err = readTimers(f, n, s.keysAt)
+	return s, err
+}
+
+// rowsEnd is where the rows end, which lie one run after the other.
+func (s *sidecar) rowsEnd() int64 {
+	end := int64(sidecarHeader)
+	for _, d := range s.dirs {
+		end += d.count * rowBytes
+	}
+	return end
 }
 
 func (s *sidecar) decodeDirectory(b []byte, runs int) error {

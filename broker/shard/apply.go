@@ -13,6 +13,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // apply changes the state as a committed entry says, then answers who waits for it.
@@ -93,6 +94,7 @@ func (s *Shard) enter(index uint64) error {
 		return nil
 	}
 	if old := s.writer.Seq(); old != 0 {
+		s.writer.SetTimers(s.timers.Open(old))
 		if err := s.sealSoon(sealJob{old, s.checkpoint(old), s.life}); err != nil {
 			return err
 		}
@@ -138,6 +140,8 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.offsets.Apply(o); return nil })
 	case entry.KindQueueLocks:
 		return s.locks.Apply(body)
+	case entry.KindTimerFire, entry.KindTimerCancel:
+		return s.applyTimer(k, body)
 	case entry.KindTopicPut:
 		e, err := s.catalog.PutTopic(body, pos)
 		if err == nil {
@@ -173,6 +177,7 @@ type applier struct {
 	dataPos int64
 	topic   *queue.Topic
 	queue   *queue.Queue
+	parks   bool // the topic is one in which messages are parked
 }
 
 func (a *applier) message(at int, v message.View, _ entry.Origin) error {
@@ -189,6 +194,11 @@ func (a *applier) message(at int, v message.View, _ entry.Origin) error {
 	a.topic.Sizes.Add(int64(len(v)))
 	a.s.counters.Messages.Add(1)
 	a.s.counters.Bytes.Add(int64(len(v)))
+	if a.parks {
+		if err := a.s.park(v, pos); err != nil {
+			return err
+		}
+	}
 	return a.s.writer.Add(a.queue, v.QueueOffset(), row)
 }
 
@@ -205,7 +215,7 @@ func (a *applier) find(v message.View) bool {
 		return false
 	}
 	a.topic = a.s.index.Topic(e.Name, e.CreatedPos)
-	a.queue = a.topic.Queue(id)
+	a.queue, a.parks = a.topic.Queue(id), timer.Parks(e.Name)
 	return true
 }
 

@@ -39,6 +39,7 @@ type checkpoint struct {
 	Queues     []queueEnd      `json:"queues"`
 	LockClock  int64           `json:"lockClock,omitempty"`
 	Locks      []group.Lock    `json:"locks,omitempty"`
+	Timers     []byte          `json:"timers,omitempty"` // of package timer; parked messages are in the sidecars
 }
 
 // joint is what raft knows of members besides the voters: those that learn, and those of a change that is under way.
@@ -93,6 +94,7 @@ func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 		LastMicros: s.appliedMicros, Born: s.born.Load(), Topics: s.catalog.Topics(), Groups: s.catalog.Groups(), Offsets: s.offsets.Save(),
 	}
 	c.LockClock, c.Locks = s.locks.Save()
+	c.Timers = s.timers.Save()
 	c.setMembers(s.conf)
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
 		for _, q := range t.Queues() {
@@ -193,12 +195,17 @@ func (s *Shard) startFrom(c *checkpoint) error {
 
 // restoreAll makes the state what a checkpoint and the sidecars of the segments before it say.
 func (s *Shard) restoreAll(c *checkpoint) error {
-	s.restore(c)
+	if err := s.restore(c); err != nil {
+		return err
+	}
 	for _, seg := range s.log.Segments() {
 		if seg.Seq > c.Sealed {
 			break
 		}
 		if err := s.loadSidecar(seg); err != nil {
+			return err
+		}
+		if err := s.timers.Attach(seg.Seq, s.index.Timers(seg.Seq)); err != nil {
 			return err
 		}
 	}
@@ -213,7 +220,7 @@ func (s *Shard) restoreAll(c *checkpoint) error {
 	return nil
 }
 
-func (s *Shard) restore(c *checkpoint) {
+func (s *Shard) restore(c *checkpoint) error {
 	s.lastMicros, s.appliedMicros = c.LastMicros, c.LastMicros
 	s.born.Store(c.Born)
 	s.catalog.Restore(c.Topics, c.Groups)
@@ -222,6 +229,7 @@ func (s *Shard) restore(c *checkpoint) {
 	for _, t := range c.Topics {
 		s.index.Topic(t.Name, t.CreatedPos)
 	}
+	return s.timers.Restore(c.Timers)
 }
 
 // restoreEnds gives queues whose messages are all gone their ends.
@@ -240,7 +248,7 @@ func (s *Shard) created(topic string) (int64, bool) {
 
 // loadSidecar takes a sealed segment's index from its file, or makes it again from the segment.
 func (s *Shard) loadSidecar(seg seglog.SegmentInfo) error {
-	err := s.index.Load(seg.Seq, s.created)
+	err := s.index.Load(seg.Seq, s.timers.Cursor(), s.created)
 	if err == nil {
 		return nil
 	}
@@ -259,7 +267,7 @@ func (s *Shard) rebuild(seg seglog.SegmentInfo) error {
 			return fmt.Errorf("rebuild the sidecar of %s: %w", seg.Name, err)
 		}
 	}
-	return s.index.Seal(seg.Seq)
+	return r.seal(seg.Seq)
 }
 
 type sealJob struct {
@@ -291,6 +299,9 @@ func (s *Shard) seal(job sealJob) error {
 	}
 	began := s.opts.Now()
 	err := s.index.Seal(job.seq)
+	if err == nil {
+		err = s.timers.Seal(job.seq, s.index.Timers(job.seq))
+	}
 	if err == nil {
 		err = s.saveCheckpoint(job.state)
 	}

@@ -175,7 +175,7 @@ func (x *incomingIndex) take(seq uint64, r seglog.Record) error {
 // sealUpTo writes the sidecars of the segments before seq.
 func (x *incomingIndex) sealUpTo(seq uint64) error {
 	for x.seq < seq {
-		if err := x.index.Seal(x.seq); err != nil {
+		if err := x.seal(x.seq); err != nil {
 			return err
 		}
 		x.seq++

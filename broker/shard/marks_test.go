@@ -63,7 +63,7 @@ func TestAHashOfEverythingIsNotCompared(t *testing.T) {
 // part), and changes the number here.
 func TestFieldsOfTheStateAreInAPart(t *testing.T) {
 	for typ, n := range map[reflect.Type]int{
-		reflect.TypeFor[checkpoint](): 14, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
+		reflect.TypeFor[checkpoint](): 15, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
 		reflect.TypeFor[catalog.Group](): 15, reflect.TypeFor[catalog.RetryPolicy](): 3, reflect.TypeFor[catalog.ExponentialRetryPolicy](): 3,
 		reflect.TypeFor[catalog.CustomizedRetryPolicy](): 1, reflect.TypeFor[catalog.GroupSubscribed](): 4, reflect.TypeFor[offset.Key](): 3,
 		reflect.TypeFor[offset.Commit](): 3, reflect.TypeFor[offset.Saved](): 2, reflect.TypeFor[queueEnd](): 4,
@@ -127,7 +127,7 @@ func setValue(v reflect.Value, n int64) {
 		v.SetString(string(rune('a' + n)))
 	case reflect.Bool:
 		v.SetBool(!v.Bool())
-	case reflect.Uint64:
+	case reflect.Uint8, reflect.Uint64:
 		v.SetUint(uint64(n))
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(n)
@@ -187,7 +187,7 @@ func TestACheckpointWithUnknownStateIsRefused(t *testing.T) {
 	if err := json.Unmarshal(b[4:], &state); err != nil {
 		t.Fatal(err)
 	}
-	state["timers"] = []int{1}
+	state["of a newer version"] = []int{1}
 	if _, err := decodeCheckpoint(sealed(t, state)); !errors.Is(err, errUnknownState) {
 		t.Fatalf("%v", err)
 	}

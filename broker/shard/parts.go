@@ -25,10 +25,12 @@ const (
 	partOffsets  part = 4
 	partQueues   part = 5
 	partLocks    part = 6
+	partTimers   part = 7
 )
 
 var partNames = map[part]string{
 	partProgress: "progress and members", partTopics: "topics", partGroups: "groups", partOffsets: "offsets", partQueues: "queues", partLocks: "queue locks",
+	partTimers: "timers",
 }
 
 func (p part) String() string {
@@ -50,6 +52,7 @@ func (c *checkpoint) hashes() (out []partHash) {
 		{partGroups, func(w *canon) { each(w, c.Groups, writeGroup) }}, {partOffsets, func(w *canon) { each(w, c.Offsets, writeOffset) }},
 		{partQueues, func(w *canon) { each(w, c.Queues, writeQueueEnd) }},
 		{partLocks, c.writeLocks},
+		{partTimers, func(w *canon) { w.names(string(c.Timers)) }},
 	} {
 		w := &canon{h: sha256.New()}
 		p.write(w)

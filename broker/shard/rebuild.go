@@ -8,6 +8,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // rebuilder indexes the messages of a sealed segment again. Unlike apply it knows the catalog as it became later, so
@@ -17,6 +18,7 @@ type rebuilder struct {
 	catalog *catalog.State
 	writer  queue.Writer
 	dataPos int64
+	parked  timer.Open // in the segment
 }
 
 func (r *rebuilder) entry(rec seglog.Record) error {
@@ -42,5 +44,20 @@ func (r *rebuilder) message(at int, v message.View, _ entry.Origin) error {
 	if minOffset, end, _ := q.Bounds(); minOffset == end && end != v.QueueOffset() {
 		q.Restore(v.QueueOffset(), 0) // the first of its messages that is kept
 	}
+	if timer.Parks(e.Name) {
+		if parked, ok := parkedEntry(v, pos); ok {
+			if err := r.parked.Add(parked); err != nil {
+				return err
+			}
+		}
+	}
 	return r.writer.Add(q, v.QueueOffset(), queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&r.writer, t, v, pos)})
+}
+
+// seal writes the sidecar of the segment that was indexed.
+func (r *rebuilder) seal(seq uint64) error {
+	parked := r.parked
+	r.parked = timer.Open{}
+	r.writer.SetTimers(&parked)
+	return r.index.Seal(seq)
 }

@@ -3,6 +3,8 @@ package shard
 import (
 	"fmt"
 	"time"
+
+	"github.com/contrailmq/contrail/broker/seglog"
 )
 
 // retain drops whole segments: those whose newest message is older than RetentionAge, and the oldest while the log is larger
@@ -16,7 +18,7 @@ func (s *Shard) retain(now time.Time) error {
 	for n < len(segs)-1 && (segs[n].Seq < s.sealedSeq.Load() || s.opts.Planted.DropUnsaved) {
 		old := segs[n+1].CreatedMillis < limit
 		large := s.opts.RetentionBytes > 0 && bytes > s.opts.RetentionBytes
-		if !old && !large {
+		if !old && !large || s.held(segs[n]) {
 			break
 		}
 		bytes -= each
@@ -28,8 +30,25 @@ func (s *Shard) retain(now time.Time) error {
 	return s.drop(segs[n].Seq, segs[n].FirstIndex, n)
 }
 
+// held says that a segment may not go because messages are parked in it. That is told once.
+func (s *Shard) held(seg seglog.SegmentInfo) bool {
+	held, err := s.timers.Held(seg.Seq)
+	if err != nil {
+		s.opts.Log.Warn("it cannot be told whether messages are parked in a segment; it is kept", "segment", seg.Name, "err", err)
+		return true
+	}
+	if held && s.heldSeq != seg.Seq {
+		s.heldSeq = seg.Seq
+		n, err := s.timers.Segment(seg.Seq, seg.FirstPos, seg.EndPos)
+		s.opts.Log.Warn("retention keeps a segment in which messages are parked that are not due yet", "segment", seg.Name, "messages", n, "err", err)
+		s.event("retention-held", fmt.Sprintf("segment %d and those after it are kept: %d messages are parked in it that are not due yet", seg.Seq, n))
+	}
+	return held
+}
+
 // drop removes the index first, so that no row points to what is gone.
 func (s *Shard) drop(seq, firstIndex uint64, segments int) error {
+	s.timers.DropBefore(seq)
 	if err := s.index.DropBefore(seq); err != nil {
 		s.opts.Log.Warn("old sidecars not removed", "before", seq, "err", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
@@ -75,6 +76,7 @@ type Shard struct {
 	catalog *catalog.State
 	offsets *offset.Table
 	locks   *group.Locks
+	timers  *timer.Table
 	lockNow atomic.Int64 // ms, of the leader's clock of locks
 	locking atomic.Int64 // commands for locks that are not answered
 
@@ -106,6 +108,7 @@ type Shard struct {
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
+	heldSeq       uint64 // segment that retention kept last because of what is parked in it
 	messages      []*pb.Message
 	asides        []aside
 	told          Status
@@ -199,7 +202,7 @@ func openState(o Options) (*Shard, error) {
 		o.Now = time.Now
 	}
 	s := &Shard{
-		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), syncs: make(chan *seglog.Syncing, 1),
+		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
 		deeds: deeds{claimed: map[uint64]struct{}{}},

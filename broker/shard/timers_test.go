@@ -1,0 +1,275 @@
+package shard
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/timer"
+	"github.com/contrailmq/contrail/broker/vfs"
+)
+
+// parkedBatch is n messages that are parked, due at the times that due gives.
+func parkedBatch(topic *queue.Topic, n int, due func(i int) int64) *Batch {
+	b := &Batch{Done: func(*Batch) {}}
+	for i := range n {
+		from, at := len(b.Buf), due(i)
+		props := message.AppendProperty(nil, message.PropUniqKey, fmt.Sprintf("id%d-%d", at, i))
+		props = message.AppendProperty(props, message.PropRealTopic, "orders")
+		props = message.AppendProperty(props, message.PropRealQueueID, "1")
+		props = message.AppendProperty(props, propOut, string(timer.AppendDue(nil, at)))
+		b.Buf = message.Append(b.Buf, &message.Draft{Topic: []byte(topic.Name), Body: make([]byte, 100), Properties: props, BornHost: host, StoreHost: host})
+		b.Items = append(b.Items, Item{From: from, To: len(b.Buf), Queue: topic.Queue(0)})
+	}
+	return b
+}
+
+// far is a due time that does not come while a test runs.
+func far(minutes int) int64 { return time.Now().UnixMilli() + int64(minutes+1000)*60_000 }
+
+// parking is a group in which n messages are parked, in several segments.
+func parking(t *testing.T, fs vfs.FS, n int) (s Stepper, topic *queue.Topic) {
+	t.Helper()
+	s = stepped(t, fs)
+	for _, name := range []string{"orders", timer.WheelTopic} {
+		s.Command(entry.KindTopicPut, topicBody(t, name))
+	}
+	settle(t, s)
+	topic, rng := s.Index().Lookup(timer.WheelTopic), rand.New(rand.NewPCG(1, 1))
+	for left := n; left > 0; left -= 50 {
+		s.Submit(parkedBatch(topic, min(left, 50), func(int) int64 { return far(rng.IntN(500)) }))
+		settle(t, s)
+	}
+	return s, topic
+}
+
+func sealSome(t *testing.T, s Stepper, n int) {
+	t.Helper()
+	for range n {
+		if !s.Seals() || !s.Seal() {
+			t.Fatal("there are too few segments: the test shows too little")
+		}
+	}
+}
+
+func pending(t *testing.T, s *Shard) []timer.Entry {
+	t.Helper()
+	all, _, err := s.Timers().Due(nil, timer.DueMax, 1_000_000)
+	if err != nil || s.Timers().Counts().Pending() != int64(len(all)) {
+		t.Fatalf("%d of %+v: %v", len(all), s.Timers().Counts(), err)
+	}
+	return all
+}
+
+// proposed is a command of the timer that is applied.
+func proposed(t *testing.T, s Stepper, k entry.Kind, body []byte) {
+	t.Helper()
+	done := s.Command(k, body)
+	settle(t, s)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is parked is found again after a restart, whichever of its segments were sealed, and whatever was fired and cancelled before.
+func TestParkedMessagesAreFoundAgain(t *testing.T) {
+	for _, seals := range []int{0, 1, 3} {
+		fs := vfs.NewMem()
+		s, _ := parking(t, fs, 2000)
+		all := pending(t, s.Shard)
+		if len(all) != 2000 || !slices.IsSortedFunc(all, func(a, b timer.Entry) int { return a.Place().Compare(b.Place()) }) {
+			t.Fatalf("%d are pending", len(all))
+		}
+		sealSome(t, s, seals)
+		if got := pending(t, s.Shard); !slices.Equal(got, all) {
+			t.Fatalf("%d are pending after %d seals", len(got), seals)
+		}
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[50].Place()))
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[1500].Place()))
+		proposed(t, s, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 99))
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[98].Place())) // too late: nothing happens
+		all = slices.Concat(all[100:1500], all[1501:])
+		if got := pending(t, s.Shard); !slices.Equal(got, all) {
+			t.Fatalf("%d are pending, expected %d", len(got), len(all))
+		}
+		counts := s.Timers().Counts()
+		s = stepped(t, fs.Kill())
+		if got := pending(t, s.Shard); !slices.Equal(got, all) || s.Timers().Counts() != counts {
+			t.Fatalf("after %d seals and a restart %d are pending, %+v; expected %d, %+v", seals, len(got), s.Timers().Counts(), len(all), counts)
+		}
+		for s.Seals() {
+			s.Seal()
+		}
+		if got := pending(t, s.Shard); !slices.Equal(got, all) {
+			t.Fatalf("%d are pending when all is sealed", len(got))
+		}
+	}
+}
+
+// A sidecar that is lost, or whose timers are damaged, is made again from the log, byte for byte, whatever was fired meanwhile.
+func TestLostTimersAreMadeAgain(t *testing.T) {
+	fs := vfs.NewMem()
+	s, _ := parking(t, fs, 2000)
+	all := pending(t, s.Shard)
+	sealSome(t, s, 2)
+	proposed(t, s, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 100))
+	sealSome(t, s, 1)
+	fs = fs.Kill()
+	want := map[string][]byte{}
+	for _, n := range fs.Names("data") {
+		if !strings.HasSuffix(n, ".idx") {
+			continue
+		}
+		name := filepath.Join("data", filepath.Base(n))
+		b, err := vfs.ReadFile(fs, name, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want[name] = b; len(want) == 1 {
+			err = fs.Flip(name, int64(len(b))/2, 1) // somewhere in rows, timers or keys
+		} else {
+			err = fs.Remove(name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = stepped(t, fs)
+	if got := pending(t, s.Shard); !slices.Equal(got, all[100:]) {
+		t.Fatalf("%d are pending, expected %d", len(got), len(all)-100)
+	}
+	for name, b := range want {
+		again, err := vfs.ReadFile(fs, name, 1<<20)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%s: %d bytes, %d before: %v", name, len(again), len(b), err)
+		}
+	}
+	if len(want) != 3 {
+		t.Errorf("%d sidecars", len(want))
+	}
+}
+
+// A message that is parked and due before what was fired stops the member: it would never be delivered.
+func TestAParkedMessageOfThePastStopsTheMember(t *testing.T) {
+	s, topic := parking(t, vfs.NewMem(), 50)
+	all := pending(t, s.Shard)
+	proposed(t, s, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[20].Place(), 21))
+	s.Submit(parkedBatch(topic, 1, func(int) int64 { return all[20].Due - 1 }))
+	for range 5 {
+		s.Turn()
+		if s.Syncing() {
+			s.EndSync()
+		}
+	}
+	if err := s.Failed(); err == nil || !strings.Contains(err.Error(), timer.ErrPast.Error()) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// Retention keeps a segment while something in it is to be fired, and says so once.
+func TestRetentionKeepsWhatIsParked(t *testing.T) {
+	var events []string
+	fs := vfs.NewMem()
+	s, _ := parking(t, fs, 1)
+	rng := rand.New(rand.NewPCG(1, 1))
+	s.opts.Event = func(kind, text string) { events = append(events, kind+": "+text) }
+	s.opts.RetentionBytes = 1
+	for range 20 {
+		s.Submit(batch(s.Index().Lookup("orders"), nil, 30, rng, func(*Batch) {}))
+		settle(t, s)
+	}
+	for s.Seals() {
+		s.Seal()
+	}
+	segments := len(s.Log().Segments())
+	for range 2 {
+		if err := s.retain(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.Log().Segments()); n != segments || segments < 3 {
+		t.Fatalf("%d of %d segments are kept", n, segments)
+	}
+	if len(events) != 1 || !strings.Contains(events[0], "retention-held: segment 1 and those after it are kept: 1 messages") {
+		t.Fatalf("%q", events)
+	}
+	proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, pending(t, s.Shard)[0].Place()))
+	if err := s.retain(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.Log().Segments()); n >= segments {
+		t.Fatalf("all %d segments are kept", n)
+	}
+	s = stepped(t, fs.Kill())
+	if got := pending(t, s.Shard); len(got) != 0 || s.Timers().Counts().Cancelled != 1 {
+		t.Fatalf("%d are pending, %+v", len(got), s.Timers().Counts())
+	}
+}
+
+func TestEntriesOfParkedMessages(t *testing.T) {
+	const due, out = "1764500000123", propOut
+	want := timer.Entry{Due: 1764500000123, Pos: 77, Key: timer.KeyHash([]byte("orders"), []byte("id1"))}
+	for name, c := range map[string]struct {
+		properties []string
+		ok         bool
+	}{
+		"parked":               {[]string{"REAL_TOPIC", "orders", "UNIQ_KEY", "id1", out, due}, true},
+		"the last one counts":  {[]string{out, "1", "REAL_TOPIC", "old", "REAL_TOPIC", "orders", "UNIQ_KEY", "id1", out, due}, true},
+		"without a topic":      {[]string{"UNIQ_KEY", "id1", out, due}, false},
+		"without a due time":   {[]string{"REAL_TOPIC", "orders", "UNIQ_KEY", "id1"}, false},
+		"a due time too short": {[]string{"REAL_TOPIC", "orders", "UNIQ_KEY", "id1", out, due[1:]}, false},
+		"never":                {[]string{"REAL_TOPIC", "orders", "UNIQ_KEY", "id1", out, "0000000000000"}, false},
+	} {
+		var run []byte
+		for i := 0; i < len(c.properties); i += 2 {
+			run = message.AppendProperty(run, c.properties[i], c.properties[i+1])
+		}
+		v, err := message.Parse(message.Append(nil, &message.Draft{Topic: []byte(timer.WheelTopic), Properties: run, BornHost: host, StoreHost: host}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Size = uint32(len(v))
+		if e, ok := parkedEntry(v, 77); ok != c.ok || ok && e != want {
+			t.Errorf("%s: %+v %t", name, e, ok)
+		}
+	}
+}
+
+// Who gets everything as a snapshot has the same timers, and the members' states are equal.
+func TestTimersComeWithASnapshot(t *testing.T) {
+	p := newPair(t)
+	p.leader.Command(entry.KindTopicPut, topicBody(t, timer.WheelTopic))
+	settle(t, p.leader)
+	topic := p.leader.Index().Lookup(timer.WheelTopic)
+	for i := range 40 {
+		p.leader.Submit(parkedBatch(topic, 50, func(j int) int64 { return far(i*7919%500) + int64(j) }))
+		settle(t, p.leader)
+	}
+	all := pending(t, p.leader.Shard)
+	proposed(t, p.leader, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 100))
+	proposed(t, p.leader, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[100].Place()))
+	for p.leader.Seals() {
+		p.leader.Seal()
+	}
+	segs := p.leader.Log().Segments()
+	if err := p.leader.drop(segs[1].Seq, segs[1].FirstIndex, 1); err != nil { // so that the log does not begin with what the new one lacks
+		t.Fatal(err)
+	}
+	p.learn()
+	p.run(200, true)
+	p.learned()
+	if got, want := pending(t, p.fresh.Shard), pending(t, p.leader.Shard); !slices.Equal(got, want) || len(got) == 0 {
+		t.Fatalf("%d are pending, %d at the leader", len(got), len(want))
+	}
+	if !bytes.Equal(encodeMark(0, p.fresh.checkpoint(1).hashes()), encodeMark(0, p.leader.checkpoint(1).hashes())) {
+		t.Fatal("the states differ")
+	}
+}
