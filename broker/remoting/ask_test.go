@@ -382,6 +382,19 @@ func TestPullWithTheGroupsSQL(t *testing.T) {
 	}
 }
 
+// A group that may not broadcast is refused when it does, by pulls that rely on what it registered.
+func TestBroadcastThatIsNotAllowed(t *testing.T) {
+	c := start(t).client()
+	c.ok(wire.SendMessageV2, "x", sendFields("orders", "d", "1")...)
+	for allowed, code := range map[bool]int32{true: 0, false: 16} {
+		c.ok(wire.UpdateGroup, fmt.Sprintf(`{"groupName":"g","consumeEnable":true,"consumeBroadcastEnable":%v}`, allowed))
+		c.ok(wire.Heartbeat, strings.ReplaceAll(heartbeatBody("c", "g", "orders"), "CLUSTERING", "BROADCASTING"))
+		if f := c.do(wire.PullMessage, "", pullFields("g", "orders", 0, "sysFlag", "0")...); f.Code != code {
+			t.Errorf("broadcast allowed: %v, code %d %s", allowed, f.Code, f.Remark)
+		}
+	}
+}
+
 // Whichever member is asked, a client is reached at whichever member it is connected to.
 func TestClientsOfOtherMembersAreReached(t *testing.T) {
 	g := startTrio(t)

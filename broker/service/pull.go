@@ -136,6 +136,11 @@ func (s *Service) checkPullGroup(req *PullRequest) *Error {
 	if !g.ConsumeEnable {
 		return Refuse(CodeNoPermission, "subscription group no permission, %s", req.Group)
 	}
+	if !g.ConsumeBroadcastEnable && req.SysFlag&PullSubscription == 0 {
+		if m, online := s.membership().Group(req.Group); online && m.Model == "BROADCASTING" {
+			return Refuse(CodeNoPermission, "the consumer group[%s] can not consume by broadcast way", req.Group)
+		}
+	}
 	return nil
 }
 
