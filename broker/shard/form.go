@@ -18,8 +18,9 @@ type proposal struct {
 	commands []command
 	formed   int64 // µs
 	keys     []uint64
-	alone    bool // nothing is proposed behind it before it was applied
-	ticks    int  // since this member was voted out
+	alone    bool  // nothing is proposed behind it before it was applied
+	ticks    int   // since this member was voted out
+	due      int64 // ms, the least of what is parked in it; 0: nothing is
 }
 
 // roomSlack is what an entry may need besides its messages: header, origins, producers, a roll's records.
@@ -215,6 +216,7 @@ func (s *Shard) gather(p *proposal, bytes int) {
 	s.commands = append(s.commands[:0], s.commands[n:]...)
 	for _, c := range p.commands {
 		s.builder.Command(c.kind, c.body)
+		s.noteFire(c.kind, c.body)
 	}
 	s.tookOffsets = s.tookOffsets[:0]
 	if !p.alone {
@@ -226,6 +228,7 @@ func (s *Shard) gather(p *proposal, bytes int) {
 		}
 		for _, c := range b.Deed.Commands {
 			s.builder.Command(c.Kind, c.Body)
+			s.noteFire(c.Kind, c.Body)
 		}
 	}
 	seq, near := s.log.ActiveSeq(), s.log.SegmentRoom() < int64(bytes)+s.slack
@@ -293,6 +296,9 @@ func (s *Shard) fill(p *proposal, bytes int) {
 			s.builder.SetOrigin(p.payload, i, origin(it, p.formed))
 			start := len(p.payload)
 			p.payload = append(p.payload, it.bytes...)
+			if it.Due != 0 {
+				s.raiseDue(p, it, p.payload[start:])
+			}
 			it.Offset, it.Position = q.Next, base+int64(start)
 			message.Place(message.View(p.payload[start:]), q.ID, it.Offset, it.Position, millis)
 			q.Next++
@@ -354,7 +360,7 @@ func (s *Shard) finish(p *proposal, err error) {
 func (s *Shard) newProposal() *proposal {
 	if n := len(s.proposals); n > 0 {
 		p := s.proposals[n-1]
-		p.alone, p.term = false, 0
+		p.alone, p.term, p.due = false, 0, 0
 		s.proposals = s.proposals[:n-1]
 		return p
 	}

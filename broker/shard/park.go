@@ -50,6 +50,43 @@ func (s *Shard) park(v message.View, pos int64) error {
 	return s.timers.Park(s.writer.Seq(), e)
 }
 
+// What is parked must be due behind everything that is fired before it is applied, or a fire would pass over it, and it would never be
+// delivered. So what is formed is due behind all that the leader has looked for, and the leader looks only for what is due before all that
+// is formed and not applied.
+
+// mayFire is up to which time, ms, the loop may look now for what is due. What is parked from here on is due behind now.
+func (s *Shard) mayFire(now int64) (upTo int64) {
+	s.lookedFor = max(s.lookedFor, now)
+	upTo = now
+	for _, p := range s.inflight {
+		if p.due != 0 {
+			upTo = min(upTo, p.due-1)
+		}
+	}
+	return upTo
+}
+
+// noteFire sees each command that comes into an entry.
+func (s *Shard) noteFire(k entry.Kind, body []byte) {
+	if k != entry.KindTimerFire {
+		return
+	}
+	if f, err := entry.DecodeTimerFire(body); err == nil {
+		s.lookedFor = max(s.lookedFor, f.To.Due)
+	}
+}
+
+// raiseDue gives a parked message that comes into an entry a due time behind all that was looked for.
+func (s *Shard) raiseDue(p *proposal, it *Item, stored []byte) {
+	if it.Due <= s.lookedFor {
+		it.Due = s.lookedFor + 1
+		timer.PutDue(stored[it.DueAt:], it.Due)
+	}
+	if p.due == 0 || it.Due < p.due {
+		p.due = it.Due
+	}
+}
+
 // applyTimer applies a fire or a cancel. A cancel that comes too late changes nothing: the order of the log decides.
 func (s *Shard) applyTimer(k entry.Kind, body []byte) error {
 	if k == entry.KindTimerFire {

@@ -108,6 +108,7 @@ type Shard struct {
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
+	lookedFor     int64  // ms: what is due up to here was looked for by the leader, or fired
 	heldSeq       uint64 // segment that retention kept last because of what is parked in it
 	messages      []*pb.Message
 	asides        []aside
@@ -475,6 +476,7 @@ func (s *Shard) startLeading(term uint64) {
 	s.leaderTerm = term
 	s.beginLockTime()
 	s.deeds.begin()
+	s.lookedFor = max(s.lookedFor, s.timers.Cursor().Due)
 	s.votedOut() // of an earlier term, when that ended within one step
 	s.supplant()
 	if !s.opts.Planted.KeepNoted {

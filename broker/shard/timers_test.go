@@ -273,3 +273,70 @@ func TestTimersComeWithASnapshot(t *testing.T) {
 		t.Fatal("the states differ")
 	}
 }
+
+// dated makes a batch of parked messages one whose due times the shard may raise.
+func dated(t *testing.T, b *Batch) *Batch {
+	t.Helper()
+	for i := range b.Items {
+		it := &b.Items[i]
+		v, err := message.Parse(b.Buf[it.From:it.To])
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := message.Property(v.Properties(), propOut)
+		it.Due, _ = timer.ParseDue(out)
+		it.DueAt = bytes.LastIndex(v, out)
+	}
+	return b
+}
+
+// What is parked is due behind everything that was fired, or is about to be: it would be passed over, and never be delivered.
+func TestDueTimesOfThePastAreRaised(t *testing.T) {
+	s, topic := parking(t, vfs.NewMem(), 50)
+	all := pending(t, s.Shard)
+	fired := all[20].Place()
+	past := func(b *Batch) { // due before, at and behind the fire
+		s.Submit(dated(t, b))
+		settle(t, s)
+		for i, want := range []int64{fired.Due + 1, fired.Due + 1, fired.Due + 7} {
+			if it := b.Items[i]; it.Due != want {
+				t.Errorf("message %d is due at %d, expected %d", i, it.Due, want)
+			}
+		}
+	}
+	due := func(i int) int64 { return []int64{fired.Due - 1, fired.Due, fired.Due + 7}[i] }
+	same := parkedBatch(topic, 3, due)
+	done := s.Command(entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, fired, 21))
+	past(same) // in one entry with the fire
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	past(parkedBatch(topic, 3, due))
+	if got := pending(t, s.Shard); len(got) != 29+6 {
+		t.Fatalf("%d are pending", len(got))
+	}
+}
+
+// What is formed and not applied is not in the table: nothing that is due behind it may be fired.
+func TestNothingIsFiredPastWhatIsOnItsWay(t *testing.T) {
+	s, topic := parking(t, vfs.NewMem(), 50)
+	now := pending(t, s.Shard)[20].Due
+	if upTo := s.mayFire(now); upTo != now {
+		t.Fatalf("up to %d, now is %d", upTo, now)
+	}
+	s.Submit(dated(t, parkedBatch(topic, 1, func(int) int64 { return now + 5 })))
+	s.Turn() // its entry waits for the disk
+	if upTo := s.mayFire(now + 100); upTo != now+4 {
+		t.Errorf("up to %d, %d is on its way", upTo, now+5)
+	}
+	settle(t, s)
+	if upTo := s.mayFire(now + 100); upTo != now+100 {
+		t.Errorf("up to %d when all is applied", upTo)
+	}
+	late := dated(t, parkedBatch(topic, 1, func(int) int64 { return now + 50 }))
+	s.Submit(late)
+	settle(t, s)
+	if it := late.Items[0]; it.Due != now+101 {
+		t.Errorf("due at %d, what is due up to %d was looked for", it.Due, now+100)
+	}
+}
