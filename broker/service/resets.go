@@ -45,6 +45,9 @@ type resets struct {
 // any says whether there may be a mark. It looks them up when this member has begun to lead.
 func (s *Service) anyReset() bool {
 	if term := s.shard.Term(); s.resets.term.Load() != term {
+		if !s.Leads() { // it may not have applied all yet
+			return false
+		}
 		s.lookUpResets(term)
 	}
 	return s.resets.count.Load() > 0
@@ -253,7 +256,7 @@ func (s *Service) ResetOffsets(q ResetRequest) ([]ResetPlace, *Error) {
 	for i := range commits {
 		s.settleReset(&commits[i])
 	}
-	s.happened("offset-reset", q.Topic, q.Group, fmt.Sprintf("%d queues, by %s", len(places), q.By))
+	s.happened("reset", q.Topic, q.Group, fmt.Sprintf("%d queues, by %s", len(places), q.By))
 	return places, nil
 }
 
@@ -364,7 +367,7 @@ func (s *Service) CloneOffsets(from, to, topic, by string, wanted func(topic str
 		return 0, err
 	}
 	if len(commits) > 0 {
-		s.happened("offset-clone", topic, to, fmt.Sprintf("%d queues as group %s has them, by %s", len(commits), from, by))
+		s.happened("reset", topic, to, fmt.Sprintf("%d queues as group %s has them, by %s", len(commits), from, by))
 	}
 	return len(commits), nil
 }
