@@ -128,6 +128,18 @@ func (l *Locks) Held(now int64, group, client string, queues []QueueRef) []Queue
 	return held
 }
 
+// Any says that somebody holds a queue of a group: its messages are consumed in order.
+func (l *Locks) Any(now int64, group string) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for k, h := range l.held {
+		if k.group == group && h.until > now {
+			return true
+		}
+	}
+	return false
+}
+
 // Settled says that a record would change nothing that matters: each queue is another's, or the client's for at least fresh ms.
 func (l *Locks) Settled(now, fresh int64, group, client string, queues []QueueRef) bool {
 	l.mu.RLock()

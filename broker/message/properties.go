@@ -22,6 +22,14 @@ const (
 	PropOriginMsgID   = "ORIGIN_MESSAGE_ID"
 	PropTraceContext  = "TRACE_CONTEXT"
 	PropTraceparent   = "traceparent"
+
+	PropTimerDelaySec      = "TIMER_DELAY_SEC"
+	PropTimerDelayMillis   = "TIMER_DELAY_MS"
+	PropTimerDeliverMillis = "TIMER_DELIVER_MS"
+	PropTimerOutMillis     = "TIMER_OUT_MS"       // when it is due, ms, 13 digits: the broker's
+	PropTimerDelUniqKey    = "TIMER_DEL_UNIQKEY"  // cancels the scheduled message of that key
+	PropStartDeliverTime   = "__STARTDELIVERTIME" // TIMER_DELIVER_MS of older clouds' clients
+	PropPopCheckpoint      = "POP_CK"
 )
 
 // Separators of the property run.

@@ -8,7 +8,7 @@ import (
 )
 
 // emptyHeader is what fields mean that are not there.
-var emptyHeader = service.SendHeader{QueueID: -1}
+var emptyHeader = service.SendHeader{QueueID: -1, MaxReconsumeTimes: -1}
 
 // sendMessageV2: SEND_MESSAGE_V2. Header (SendMessageRequestHeaderV2), one letter each: a producerGroup*, b topic*,
 // c defaultTopic*, d defaultTopicQueueNums*, e queueId*, f sysFlag*, g bornTimestamp*, h flag*, i properties,

@@ -49,6 +49,14 @@ func (k *kept) release() {
 
 // send adds the message in c.header to the parcel of this read.
 func (c *conn) send(f *wire.Frame, err error) {
+	c.store(f, err, func(t service.Token) {
+		c.header.ReceivedMicros = c.now()
+		c.parcel.Add(&c.header, f.Body, t)
+	})
+}
+
+// store has add put what f asks for into the parcel of this read.
+func (c *conn) store(f *wire.Frame, err error, add func(service.Token)) {
 	if err != nil {
 		call := c.rpc.Call(f)
 		c.refuse(&call, service.Refuse(service.CodeSystemError, "%v", err))
@@ -73,9 +81,8 @@ func (c *conn) send(f *wire.Frame, err error) {
 	if c.relayed {
 		t.Flags |= tokenRelayed
 	}
-	c.header.ReceivedMicros = c.now()
 	c.parcel.From(c.who)
-	c.parcel.Add(&c.header, f.Body, t)
+	add(t)
 	if c.parcel.Bytes() >= parcelBytes {
 		c.submit()
 	}
@@ -135,7 +142,7 @@ func appendSent(dst []byte, r *service.Result) []byte {
 	if r.NotLed && r.Token.Flags&tokenRelayed != 0 {
 		w.String(notLedField, "true")
 	}
-	if r.Code != service.CodeSuccess {
+	if r.Code != service.CodeSuccess || r.Token.Request == wire.SendMessageBack {
 		return w.End(0)
 	}
 	var scratch [64]byte
@@ -154,6 +161,9 @@ func appendSent(dst []byte, r *service.Result) []byte {
 	w.Int("queueOffset", r.QueueOffset)
 	if len(r.TransactionID) > 0 {
 		w.Bytes("transactionId", r.TransactionID)
+	}
+	if r.RecallHandle != "" {
+		w.String("recallHandle", r.RecallHandle)
 	}
 	w.String("MSG_REGION", "DefaultRegion")
 	w.String("TRACE_ON", "true")

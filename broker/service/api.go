@@ -33,6 +33,7 @@ const (
 	CodeConsumeTimeout           = 207
 	CodePollingFull              = 209
 	CodeFlowControl              = 215
+	CodeIllegalOperation         = 604
 )
 
 // Error is a refusal that reaches the client.
@@ -71,9 +72,13 @@ type SendHeader struct {
 	Flag                  int32
 	Properties            []byte
 	ReconsumeTimes        int32
-	MaxReconsumeTimes     int32
+	MaxReconsumeTimes     int32 // < 0: the group's
 	Batch                 bool  // body is RocketMQ's batch body (code 320)
 	ReceivedMicros        int64 // when the frame had been read
+	// BornHost is who sent the message first, when it is a copy of another one; else not valid.
+	BornHost netip.AddrPort
+	// Inner is set by the broker itself, which may store in any topic.
+	Inner bool
 }
 
 // Token is the front's own mark of a request; it comes back in the Result.
@@ -94,6 +99,9 @@ type Result struct {
 	Position    int64   // physical offset of the first message
 	Positions   []int64 // of all messages of a batch; nil for a single one
 	StoreHost   netip.AddrPort
+	Due         int64 // ms, when the message is to be delivered; 0: it was at once
+	// RecallHandle cancels a scheduled message; "": it is none.
+	RecallHandle string
 	// TransactionID is the message's UNIQ_KEY; it aliases the parcel and is gone after Release.
 	TransactionID []byte
 }

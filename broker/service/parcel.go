@@ -1,6 +1,8 @@
 package service
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // Parcel is the messages of one read of one connection. Use: Add for each request, then Submit once; after done was called
@@ -17,16 +20,22 @@ import (
 type Parcel struct {
 	Results []Result
 
-	s      *Service
-	client *Client
-	batch  shard.Batch
-	spans  []span // of each result
-	late   []late // messages of topics that do not exist yet
-	done   func(*Parcel)
+	s       *Service
+	client  *Client
+	batch   shard.Batch
+	spans   []span    // of each result
+	late    []late    // messages of topics that do not exist yet
+	cancels []cancels // of scheduled messages
+	at      int       // the result whose request is being put
+	inner   bool      // it is the broker's own
+	done    func(*Parcel)
 }
 
 // span is the items of one result; none when it was refused.
-type span struct{ from, n int }
+type span struct {
+	from, n int
+	queue   int32 // that the messages are for
+}
 
 // late is a request whose topic must be made first.
 type late struct {
@@ -34,6 +43,12 @@ type late struct {
 	client *Client
 	body   []byte
 	who    *shard.Producer
+	result int
+}
+
+// cancels is a request that is a message, and stores nothing.
+type cancels struct {
+	recall recall
 	result int
 }
 
@@ -71,17 +86,31 @@ func (p *Parcel) Release() {
 	clear(p.Results)
 	clear(p.batch.Items)
 	clear(p.late)
-	p.Results, p.spans, p.late, p.client, p.done = p.Results[:0], p.spans[:0], p.late[:0], nil, nil
+	p.Results, p.spans, p.late, p.cancels, p.client, p.done = p.Results[:0], p.spans[:0], p.late[:0], p.cancels[:0], nil, nil
 	p.batch.Buf, p.batch.Items, p.batch.Err = p.batch.Buf[:0], p.batch.Items[:0], nil
 	p.s.parcels.Put(p)
 }
 
 // Add appends one message (or, with h.Batch, a batch). It never fails: what is refused gets its Result at once.
 func (p *Parcel) Add(h *SendHeader, body []byte, token Token) {
+	h.Inner = false
+	var err *Error
+	if bytes.HasPrefix(h.Topic, retryPrefix) {
+		err = p.s.retried(h)
+	}
+	p.add(h, body, token, err)
+}
+
+var retryPrefix = []byte(RetryPrefix)
+
+func (p *Parcel) add(h *SendHeader, body []byte, token Token, err *Error) {
 	at := len(p.Results)
 	p.Results = append(p.Results, Result{Token: token, StoreHost: p.s.opts.StoreHost})
-	p.spans = append(p.spans, span{len(p.batch.Items), 0})
-	t, err := p.s.target(p.client, h)
+	p.spans = append(p.spans, span{len(p.batch.Items), 0, h.QueueID})
+	var t *target
+	if err == nil {
+		t, err = p.s.target(p.client, h)
+	}
 	if err == nil {
 		err = checkProducer(h.ProducerGroup)
 	}
@@ -144,7 +173,7 @@ func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
 	if t := c.last; t != nil && t.version == version && string(h.Topic) == t.topic.Name {
 		return t, nil
 	}
-	if err := s.checkSendTopic(string(h.Topic)); err != nil {
+	if err := s.checkSendTopic(string(h.Topic)); err != nil && !h.Inner {
 		return nil, err
 	}
 	e, ok := s.shard.Catalog().Topic(string(h.Topic))
@@ -189,30 +218,79 @@ func (p *Parcel) put(at int, t *target, h *SendHeader, body []byte, who *shard.P
 	}
 	d := message.Draft{
 		Topic: h.Topic, Body: body, Properties: h.Properties, More: p.s.more, QueueID: q.ID, Flag: h.Flag, BornTime: h.BornTime,
-		SysFlag: h.SysFlag &^ (message.FlagTxMask | message.FlagInnerBatch | message.FlagNeedUnwrap), BornHost: p.client.Addr,
+		SysFlag: h.SysFlag &^ (message.FlagTxMask | message.FlagInnerBatch | message.FlagNeedUnwrap), BornHost: h.born(p.client.Addr),
 		StoreHost: p.s.opts.StoreHost, ReconsumeTimes: h.ReconsumeTimes,
 	}
 	from, bytes := len(p.batch.Items), len(p.batch.Buf)
-	if h.Batch {
+	if p.at, p.inner = at, h.Inner; h.Batch {
 		err = p.putBatch(&d, q, who, h.ReceivedMicros, body)
 	} else {
-		err = p.putOne(&d, q, who, h.ReceivedMicros)
+		err = p.putOne(&d, q, who, h.ReceivedMicros, false)
 	}
 	if err != nil {
 		p.batch.Items, p.batch.Buf = p.batch.Items[:from], p.batch.Buf[:bytes]
 		return err
 	}
-	p.spans[at] = span{from, len(p.batch.Items) - from}
+	p.spans[at] = span{from, len(p.batch.Items) - from, q.ID}
 	return nil
 }
 
-func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, received int64) *Error {
-	if err := checkProperties(d.Properties, len(d.More)); err != nil {
+func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, received int64, batch bool) *Error {
+	ask, err := readProperties(d.Properties, len(d.More))
+	if err != nil {
 		return err
 	}
-	from := len(p.batch.Buf)
+	if ask.cancel != nil {
+		return p.cancel(string(d.Topic), &ask, batch)
+	}
+	item := shard.Item{From: len(p.batch.Buf), Queue: q, Producer: who, ReceivedMicros: received}
+	if ask.foreign && !p.inner {
+		d.Properties = without(d.Properties, brokersOwn...)
+	}
+	if ask.timed() {
+		if err = p.time(d, &item, &ask, batch); err != nil {
+			return err
+		}
+	}
 	p.batch.Buf = message.Append(p.batch.Buf, d)
-	p.batch.Items = append(p.batch.Items, shard.Item{From: from, To: len(p.batch.Buf), Queue: q, Producer: who, ReceivedMicros: received})
+	if item.To = len(p.batch.Buf); item.Due != 0 {
+		item.DueAt = item.To - item.From - timer.DueDigits - 1
+	}
+	p.batch.Items = append(p.batch.Items, item)
+	return nil
+}
+
+// cancel keeps a request to cancel a scheduled message until the parcel is submitted.
+func (p *Parcel) cancel(topic string, ask *asked, batch bool) *Error {
+	r, err := cancelOf(topic, ask, nowMicros()/1000)
+	if err != nil {
+		return err
+	}
+	if batch {
+		return Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot cancel another one")
+	}
+	if n := p.s.late.Add(1); n > lateMax {
+		p.s.late.Add(-1)
+		return Refuse(CodeSystemBusy, "[TOO MANY MESSAGES WAIT] %d requests wait for new topics or to cancel, the limit is %d, try again", n, lateMax)
+	}
+	p.cancels = append(p.cancels, cancels{r, p.at})
+	return nil
+}
+
+// time has a message wait for its time, if that is not now.
+func (p *Parcel) time(d *message.Draft, it *shard.Item, ask *asked, batch bool) *Error {
+	w, err := p.s.planOf(ask, nowMicros()/1000)
+	if err != nil || w.due == 0 {
+		return err
+	}
+	if batch {
+		return Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot be delayed")
+	}
+	p.park(d, it.Queue, w)
+	if len(d.Properties)+len(d.More)+1 > message.MaxProperties {
+		return Refuse(CodeMessageIllegal, "the message is illegal: msg properties length limit %dB, with what a delayed message needs these have %dB", message.MaxProperties, len(d.Properties)+len(d.More)+1)
+	}
+	it.Due, it.Queue = w.due, p.s.shard.Index().Lookup(w.topic).Queue(w.queue)
 	return nil
 }
 
@@ -239,7 +317,7 @@ func (p *Parcel) putBatch(d *message.Draft, q *queue.Queue, who *shard.Producer,
 			return Refuse(CodeMessageIllegal, "the message is illegal: message %d of the batch has %d bytes of properties, its size says %d", n, props, total-22-size)
 		}
 		d.Flag, d.Body, d.Properties = int32(be.Uint32(body[12:])), body[20:20+size], body[22+size:total]
-		if err := p.putOne(d, q, who, received); err != nil {
+		if err := p.putOne(d, q, who, received, true); err != nil {
 			return err
 		}
 		body = body[total:]
@@ -247,39 +325,48 @@ func (p *Parcel) putBatch(d *message.Draft, q *queue.Queue, who *shard.Producer,
 	return nil
 }
 
-// checkProperties refuses what the broker sets itself and what this version does not serve.
-func checkProperties(run []byte, more int) *Error {
+// readProperties finds what a message asks for, in one walk, and refuses what this version does not serve.
+func readProperties(run []byte, more int) (a asked, err *Error) {
 	if len(run)+more+1 > message.MaxProperties {
-		return Refuse(CodeMessageIllegal, "the message is illegal, maybe msg body or properties length not matched. msg properties length limit %dB, these have %dB", message.MaxProperties-more-1, len(run))
+		return a, Refuse(CodeMessageIllegal, "the message is illegal, maybe msg body or properties length not matched. msg properties length limit %dB, these have %dB", message.MaxProperties-more-1, len(run))
 	}
 	for {
 		name, value, rest, ok := message.NextProperty(run)
 		if !ok {
-			return nil
+			break
 		}
 		run = rest
 		switch string(name) {
 		case message.PropTranMsg:
-			if strings.EqualFold(string(value), "true") {
-				return Refuse(CodeNoPermission, "sending transaction messages is forbidden: this version does not serve them")
-			}
+			a.transaction = strings.EqualFold(string(value), "true")
 		case message.PropDelay:
-			if string(value) != "0" {
-				return Refuse(CodeMessageIllegal, "the message is illegal: delay level %.20s: this version does not serve delayed messages", value)
-			}
-		case "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS":
-			return Refuse(CodeMessageIllegal, "the message is illegal: %s %.20s: this version does not serve delayed messages", name, value)
-		case message.PropRealTopic, message.PropRealQueueID, "TIMER_OUT_MS", "POP_CK":
-			return Refuse(CodeMessageIllegal, "the message is illegal: property %s belongs to the broker", name)
+			a.level = value
+		case message.PropTimerDelaySec:
+			a.delaySec = value
+		case message.PropTimerDelayMillis:
+			a.delayMillis = value
+		case message.PropTimerDeliverMillis:
+			a.deliverMillis = value
+		case message.PropTimerDelUniqKey:
+			a.cancel = value
+		case message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis, message.PropPopCheckpoint:
+			a.foreign = true
 		}
 	}
+	if a.transaction {
+		return a, Refuse(CodeNoPermission, "sending transaction messages is forbidden: this version does not serve them")
+	}
+	return a, nil
 }
+
+// brokersOwn are properties that clients send because messages that they got and send again have them. The broker sets its own.
+var brokersOwn = []string{message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis, message.PropPopCheckpoint}
 
 // Submit hands the parcel over. done is called exactly once, perhaps before Submit returns, from another goroutine; it must
 // not block.
 func (p *Parcel) Submit(done func(*Parcel)) {
 	p.done = done
-	if len(p.late) > 0 {
+	if len(p.late)+len(p.cancels) > 0 {
 		go p.submitLate()
 		return
 	}
@@ -314,7 +401,19 @@ func (p *Parcel) submitLate() {
 		p.refused(l.result, err)
 		p.s.lateEnded(l)
 	}
+	p.cancelNow()
 	p.submit()
+}
+
+// cancelNow does what requests to cancel ask for, and answers them.
+func (p *Parcel) cancelNow() {
+	ctx, stop := context.WithTimeout(context.Background(), createPatience)
+	defer stop()
+	for _, c := range p.cancels {
+		p.refused(c.result, p.s.cancel(ctx, c.recall.topic, c.recall.uniqKey, c.recall.due))
+		p.Results[c.result].TransactionID = []byte(c.recall.uniqKey)
+		p.s.late.Add(-1)
+	}
 }
 
 // finish is called by the shard's goroutine.
@@ -331,19 +430,19 @@ func (p *Parcel) finish(b *shard.Batch) {
 	}
 	for i := range p.Results {
 		if n := p.spans[i].n; n > 0 {
-			p.fill(&p.Results[i], b.Items[p.spans[i].from:p.spans[i].from+n])
+			p.fill(&p.Results[i], b.Items[p.spans[i].from:p.spans[i].from+n], p.spans[i].queue)
 		}
 	}
 	p.done(p)
 }
 
-func (p *Parcel) fill(r *Result, items []shard.Item) {
+func (p *Parcel) fill(r *Result, items []shard.Item, queue int32) {
 	first := &items[0]
 	if first.Gone {
 		r.Code, r.Remark = CodeTopicNotExist, topicMissing(first.Queue.Topic).Text
 		return
 	}
-	r.QueueID, r.QueueOffset, r.Position = first.Queue.ID, first.Offset, first.Position
+	r.QueueID, r.QueueOffset, r.Position, r.Due = queue, first.Offset, first.Position, first.Due
 	if len(items) > 1 {
 		r.Positions = make([]int64, len(items))
 		for i := range items {
@@ -351,7 +450,11 @@ func (p *Parcel) fill(r *Result, items []shard.Item) {
 		}
 		return
 	}
-	r.TransactionID = message.Property(message.View(p.batch.Buf[first.From:first.To]).Properties(), message.PropUniqKey)
+	run := message.View(p.batch.Buf[first.From:first.To]).Properties()
+	r.TransactionID = message.Property(run, message.PropUniqKey)
+	if real := message.Property(run, message.PropRealTopic); first.Due != 0 && !bytes.HasPrefix(real, retryPrefix) {
+		r.RecallHandle = RecallHandle(string(real), p.s.opts.Broker, first.Due, string(r.TransactionID))
+	}
 }
 
 func nowMicros() int64 { return time.Now().UnixMicro() }

@@ -32,8 +32,10 @@ type Options struct {
 	Durable                          bool
 	RetentionAge                     time.Duration
 	RetentionBytes                   int64
-	MaxMessage                       int  // longest body; default MaxMessageDefault
-	AutoCreateTopic                  bool // through TBW102
+	MaxMessage                       int             // longest body; default MaxMessageDefault
+	DelayLevels                      []time.Duration // of DELAY; default DefaultDelayLevels
+	MaxDelay                         time.Duration   // how far ahead messages may be scheduled; default MaxDelayDefault
+	AutoCreateTopic                  bool            // through TBW102
 	AutoCreateGroup                  bool
 	TraceTopic                       bool // RMQ_SYS_TRACE_TOPIC is there
 	Log                              *slog.Logger
@@ -104,6 +106,7 @@ type Service struct {
 	opts       Options
 	shard      *shard.Shard
 	more       []byte // properties that every stored message gets
+	moreNames  []string
 	parcels    sync.Pool
 	polls      polls
 	filters    sync.Map // expression → *filter
@@ -139,11 +142,17 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.MemberID == 0 {
 		o.MemberID = 1
 	}
+	if len(o.DelayLevels) == 0 {
+		o.DelayLevels = DefaultDelayLevels
+	}
+	if o.MaxDelay == 0 {
+		o.MaxDelay = MaxDelayDefault
+	}
 	s := &Service{opts: o, started: time.Now()}
 	s.leads.kick, s.leads.stop = make(chan struct{}, 1), make(chan struct{})
-	s.more = message.AppendProperty(s.more, "CLUSTER", o.Cluster)
-	s.more = message.AppendProperty(s.more, message.PropMsgRegion, "DefaultRegion")
-	s.more = message.AppendProperty(s.more, message.PropTraceOn, "true")
+	s.always(message.PropCluster, o.Cluster)
+	s.always(message.PropMsgRegion, "DefaultRegion")
+	s.always(message.PropTraceOn, "true")
 	s.parcels.New = func() any { return &Parcel{s: s} }
 	s.polls.init(s)
 	var err error
@@ -164,6 +173,11 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// always gives every stored message a property.
+func (s *Service) always(name, value string) {
+	s.more, s.moreNames = message.AppendProperty(s.more, name, value), append(s.moreNames, name)
 }
 
 // Close refuses what waits and closes the log.

@@ -195,7 +195,13 @@ func TestRefusals(t *testing.T) {
 		"queue":              {with("orders", 99), "x", CodeInvalidParameter, "queueId[99]"},
 		"body":               {with("orders", 0), strings.Repeat("x", 1001), CodeMessageIllegal, "limit 1000B, this one has 1001B"},
 		"half message":       {with("orders", 0, "TRAN_MSG", "true"), "x", CodeNoPermission, "transaction"},
-		"real topic":         {with("orders", 0, "REAL_TOPIC", "x"), "x", CodeMessageIllegal, "belongs to the broker"},
+		"delay of 366 days":  {with("orders", 0, "TIMER_DELAY_SEC", "31622400"), "x", CodeMessageIllegal, "max delay 31536000000ms"},
+		"delay of 2^63":      {with("orders", 0, "TIMER_DELAY_SEC", "9223372036854775807"), "x", CodeMessageIllegal, "max delay 31536000000ms"},
+		"delay in words":     {with("orders", 0, "TIMER_DELIVER_MS", "soon"), "x", CodeMessageIllegal, "TIMER_DELIVER_MS [soon] is not a whole number"},
+		"delay level -1":     {with("orders", 0, "DELAY", "-1"), "x", CodeMessageIllegal, "delay level [-1]; from 1 to 18 are possible"},
+		"delay level text":   {with("orders", 0, "DELAY", "x\n"), "x", CodeMessageIllegal, "delay level"},
+		"cancel of the past": {with("orders", 0, "TIMER_DEL_UNIQKEY", "orders+x", "TIMER_DELIVER_MS", "1"), "x", CodeMessageIllegal, "bigger than the current time"},
+		"cancel of nothing":  {with("orders", 0, "TIMER_DEL_UNIQKEY", "orders+x", "TIMER_DELAY_SEC", "60"), "x", CodeIllegalOperation, "no message x of topic [orders] is scheduled"},
 		"properties":         {with("orders", 0, "p", strings.Repeat("x", 32767)), "x", CodeMessageIllegal, "properties length limit"},
 	} {
 		if r := send(t, s, c, c2.h, c2.body); r.Code != c2.code || !strings.Contains(r.Remark, c2.text) {

@@ -80,8 +80,8 @@ func (s *Service) createFor(h *SendHeader) *Error {
 	if _, ok := s.shard.Catalog().Topic(name); ok {
 		return nil
 	}
-	if strings.HasPrefix(name, RetryPrefix) {
-		return s.putTopicLocked(ctx, catalog.NewTopic(name, 1))
+	if t, ok := s.ownTopic(name); ok {
+		return s.putTopicLocked(ctx, t)
 	}
 	template, ok := s.shard.Catalog().Topic(string(h.DefaultTopic))
 	if !s.opts.AutoCreateTopic || !ok || template.Perm&catalog.PermInherit == 0 {

@@ -261,13 +261,18 @@ func (s *Shard) loadSidecar(seg seglog.SegmentInfo) error {
 
 func (s *Shard) rebuild(seg seglog.SegmentInfo) error {
 	r := rebuilder{index: s.index, catalog: s.catalog, writer: s.index.Writer(seg.Seq)}
-	for next := seg.FirstIndex; next <= seg.LastIndex; {
-		var err error
-		if next, err = s.log.ReadThrough(next, seg.LastIndex, EntryBytes, r.entry); err != nil {
-			return fmt.Errorf("rebuild the sidecar of %s: %w", seg.Name, err)
-		}
+	if err := s.readSegment(seg, r.entry); err != nil {
+		return fmt.Errorf("rebuild the sidecar of %s: %w", seg.Name, err)
 	}
 	return r.seal(seg.Seq)
+}
+
+// readSegment calls f for each entry of a segment.
+func (s *Shard) readSegment(seg seglog.SegmentInfo, f func(seglog.Record) error) (err error) {
+	for next := seg.FirstIndex; next <= seg.LastIndex && err == nil; {
+		next, err = s.log.ReadThrough(next, seg.LastIndex, EntryBytes, f)
+	}
+	return err
 }
 
 type sealJob struct {

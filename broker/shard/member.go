@@ -229,6 +229,9 @@ func (s *Shard) step(m *pb.Message) error {
 	if s.unfounded(m) || s.promised(m) {
 		return nil
 	}
+	if m.GetFrom() == s.node.Lead() {
+		s.silence = 0
+	}
 	switch m.GetType() {
 	case pb.MsgUnreachable:
 		s.node.Unreachable(m.GetFrom())

@@ -1,6 +1,9 @@
 package shard
 
 import (
+	"errors"
+	"fmt"
+
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/contrailmq/contrail/broker/catalog"
@@ -21,7 +24,10 @@ type rebuilder struct {
 	parked  timer.Open // in the segment
 }
 
-func (r *rebuilder) entry(rec seglog.Record) error {
+func (r *rebuilder) entry(rec seglog.Record) error { return r.each(rec, r.message) }
+
+// each calls f for the messages of an entry.
+func (r *rebuilder) each(rec seglog.Record, f func(int, message.View, entry.Origin) error) error {
 	if pb.EntryType(rec.Type) != pb.EntryNormal {
 		return nil
 	}
@@ -30,7 +36,7 @@ func (r *rebuilder) entry(rec seglog.Record) error {
 		return err
 	}
 	r.dataPos = rec.Pos + seglog.RecordHeaderSize
-	return b.Messages(r.message)
+	return b.Messages(f)
 }
 
 func (r *rebuilder) message(at int, v message.View, _ entry.Origin) error {
@@ -44,14 +50,21 @@ func (r *rebuilder) message(at int, v message.View, _ entry.Origin) error {
 	if minOffset, end, _ := q.Bounds(); minOffset == end && end != v.QueueOffset() {
 		q.Restore(v.QueueOffset(), 0) // the first of its messages that is kept
 	}
-	if timer.Parks(e.Name) {
-		if parked, ok := parkedEntry(v, pos); ok {
-			if err := r.parked.Add(parked); err != nil {
-				return err
-			}
-		}
+	if err := r.park(e.Name, v, pos); err != nil {
+		return err
 	}
 	return r.writer.Add(q, v.QueueOffset(), queue.Row{Pos: pos, Size: uint32(len(v)), Millis: v.StoreTime(), TagHash: keys(&r.writer, t, v, pos)})
+}
+
+func (r *rebuilder) park(topic string, v message.View, pos int64) error {
+	if !timer.Parks(topic) {
+		return nil
+	}
+	e, ok := parkedEntry(v, pos)
+	if !ok {
+		return nil
+	}
+	return r.parked.Add(e)
 }
 
 // seal writes the sidecar of the segment that was indexed.
@@ -60,4 +73,33 @@ func (r *rebuilder) seal(seq uint64) error {
 	r.parked = timer.Open{}
 	r.writer.SetTimers(&parked)
 	return r.index.Seal(seq)
+}
+
+// mendTimers makes the timers of a segment anew, in memory, when its sidecar turns out to be damaged while it is read; at the next start
+// the sidecar is made again. It reads the segment in the loop. What is not such damage is given back.
+func (s *Shard) mendTimers(err error) error {
+	var damage *queue.TimersError
+	if !errors.As(err, &damage) {
+		return err
+	}
+	for _, seg := range s.log.Segments() {
+		if seg.Seq != damage.Seq {
+			continue
+		}
+		s.opts.Log.Warn("the timers of a sidecar are damaged; they are made again from the log", "segment", seg.Name, "err", err)
+		r := rebuilder{catalog: s.catalog}
+		if err := s.readSegment(seg, func(rec seglog.Record) error { return r.each(rec, r.onlyPark) }); err != nil {
+			return fmt.Errorf("timers of %s: %w", seg.Name, err)
+		}
+		return s.timers.Replace(seg.Seq, &r.parked)
+	}
+	return err
+}
+
+func (r *rebuilder) onlyPark(at int, v message.View, _ entry.Origin) error {
+	pos := r.dataPos + int64(at)
+	if e, ok := r.catalog.Topic(string(v.Topic())); ok && pos >= e.CreatedPos {
+		return r.park(e.Name, v, pos)
+	}
+	return nil
 }

@@ -135,6 +135,8 @@ type Shard struct {
 	marks         marks
 	room          room
 	founding      founding
+	silence       int // ticks since the leader said something
+	firing        *firing
 	quiet         map[uint64]int // ticks since a member that needs a snapshot asked for some of it
 	buffers       [][]byte
 	proposals     []*proposal
@@ -180,8 +182,9 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 		return nil, err
 	}
 	alone := s.alone() // the loop's, once that runs
-	s.others.Add(5)
+	s.others.Add(6)
 	go s.checker()
+	go s.firer()
 	go s.scrubber()
 	go s.syncer()
 	go s.sealer()
@@ -206,7 +209,7 @@ func openState(o Options) (*Shard, error) {
 		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), syncs: make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
-		deeds: deeds{claimed: map[uint64]struct{}{}},
+		deeds: deeds{claimed: map[uint64]struct{}{}}, firing: newFiring(),
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
@@ -299,6 +302,8 @@ func (s *Shard) Close() error {
 	close(s.seals)
 	close(s.asks)
 	close(s.checks)
+	close(s.firing.jobs)
+	s.firing.timer.Stop()
 	s.others.Wait()
 	return s.log.Close()
 }
@@ -317,10 +322,12 @@ func (s *Shard) loop() {
 			}
 		case k := <-s.checked:
 			s.fail(s.endCheck(k))
+		case <-s.firing.timer.C:
+			s.firing.rings = 0
 		case now := <-tick.C:
 			s.heldUp(time.Since(now))
 			s.fail(s.tick(now))
-			tick.Rest(TickEvery)
+			tick.RestLate(TickEvery, s.tickLate())
 		case <-s.stop:
 			s.abandon(ErrStopped)
 			s.leadsNoMore()
@@ -329,6 +336,24 @@ func (s *Shard) loop() {
 		s.turn()
 	}
 }
+
+// tickLate keeps members from asking for votes at the same moment, which may give none of them a majority: all members tick at common
+// moments, and those that hear no leader some time after them, one after the other.
+func (s *Shard) tickLate() time.Duration {
+	if s.silence++; s.node.Lead() == s.opts.ID {
+		s.silence = 0
+	}
+	if s.silence <= silenceTicks {
+		return 0
+	}
+	return time.Duration(s.opts.ID%latePlaces) * lateApart
+}
+
+const (
+	silenceTicks = 2
+	latePlaces   = 20
+	lateApart    = 5 * time.Millisecond
+)
 
 // leadsNoMore is for those who ask after Close; Options.Led is not told, because who listens is being closed, too.
 func (s *Shard) leadsNoMore() {
@@ -363,6 +388,7 @@ func (s *Shard) turn() {
 	if s.read() {
 		s.fail(s.pump())
 	}
+	s.fail(s.fire())
 	s.damaged(s.node.Damage()) // for the next turn
 	if err := s.Failed(); err != nil {
 		s.abandon(err)
@@ -378,6 +404,8 @@ func (s *Shard) tick(now time.Time) error {
 		return nil
 	}
 	s.passLockTime()
+	s.firing.paused.Store(false)
+	s.firing.rings = 0 // a clock that was set is noticed
 	s.found()
 	if s.founded() && s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes
 		if err := s.node.Tick(); err != nil {

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -339,4 +340,55 @@ func TestNothingIsFiredPastWhatIsOnItsWay(t *testing.T) {
 	if it := late.Items[0]; it.Due != now+101 {
 		t.Errorf("due at %d, what is due up to %d was looked for", it.Due, now+100)
 	}
+}
+
+// A sidecar whose timers are damaged while it is used is read no more: the log has them.
+func TestTimersThatCannotBeReadAreMadeAgain(t *testing.T) {
+	fs := vfs.NewMem()
+	s, _ := parking(t, fs, 2000)
+	all := pending(t, s.Shard)
+	sealSome(t, s, 2)
+	name := filepath.Join("data", "000000000001.idx")
+	run := s.Index().Timers(1)
+	size := int64(len(mustRead(t, fs, name)))
+	for at := int64(40); ; at += 32 { // until it is one of the timers
+		if at > size {
+			t.Fatal("there are no timers in the sidecar")
+		}
+		if err := fs.Flip(name, at, 2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run.Read(nil, 0); err != nil {
+			break
+		}
+		if err := fs.Flip(name, at, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := s.Timers().Due(nil, timer.DueMax, 10_000)
+	if !errors.Is(err, queue.ErrSidecar) {
+		t.Fatalf("damage is not seen: %v", err)
+	}
+	if err := s.mendTimers(err); err != nil {
+		t.Fatal(err)
+	}
+	if got := pending(t, s.Shard); !slices.Equal(got, all) {
+		t.Fatalf("%d are pending, expected %d", len(got), len(all))
+	}
+	if other := errors.New("the disk"); s.mendTimers(other) != other {
+		t.Error("another error is taken for damage")
+	}
+	s = stepped(t, fs.Kill())
+	if got := pending(t, s.Shard); !slices.Equal(got, all) {
+		t.Fatalf("%d are pending after a restart, expected %d", len(got), len(all))
+	}
+}
+
+func mustRead(t *testing.T, fs vfs.FS, name string) []byte {
+	t.Helper()
+	b, err := vfs.ReadFile(fs, name, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -165,9 +165,10 @@ func sink(h []merged, i int) {
 	}
 }
 
-// Find gives the pending entries with a due time, ms, and a key hash, in order: candidates, to be verified against their messages. It reads
-// all entries of that due time. Any goroutine may ask; what changes meanwhile is seen or not.
-func (t *Table) Find(due int64, key uint64) (found []Entry, err error) {
+// Find gives the pending entries with a due time, ms, and a key hash, in order, and those that are cancelled: candidates, to be verified against
+// their messages. It reads all entries of that due time. Any goroutine may ask; what changes meanwhile is seen or not.
+func (t *Table) Find(due int64, key uint64) (pending, cancelled []Entry, err error) {
+	var found []Entry
 	from := Cursor{due, math.MinInt64}
 	t.mu.Lock()
 	var runs []*segment
@@ -183,14 +184,22 @@ func (t *Table) Find(due int64, key uint64) (found []Entry, err error) {
 	t.mu.Unlock()
 	for _, g := range runs {
 		if found, err = findIn(found, g.sealed[0].run, due, key); err != nil && t.has(g) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
+	slices.SortFunc(found, func(a, b Entry) int { return a.Place().Compare(b.Place()) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	found = slices.DeleteFunc(found, func(e Entry) bool { return !t.cursor.Before(e.Place()) || t.cancelled.has(e.Place()) })
-	slices.SortFunc(found, func(a, b Entry) int { return a.Place().Compare(b.Place()) })
-	return found, nil
+	for _, e := range found {
+		switch {
+		case !t.cursor.Before(e.Place()):
+		case t.cancelled.has(e.Place()):
+			cancelled = append(cancelled, e)
+		default:
+			pending = append(pending, e)
+		}
+	}
+	return pending, cancelled, nil
 }
 
 // pick appends those of sorted entries, which begin at or behind a due time, that have it and the key; done says that later ones are seen.

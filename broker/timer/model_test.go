@@ -99,7 +99,7 @@ func (m *model) cancel(t *rapid.T) {
 
 func (m *model) find(t *rapid.T) {
 	due, key := m.cursor.Due+int64(rapid.IntRange(0, 20).Draw(t, "due")), rapid.Uint64Range(1, 3).Draw(t, "key")
-	got, err := m.table.Find(due, key)
+	got, _, err := m.table.Find(due, key)
 	if want := m.pending(func(e *modelled) bool { return e.Due == due && e.Key == key }); err != nil || !slices.Equal(got, want) {
 		t.Fatalf("find %d: %v %v, expected %v", due, got, err, want)
 	}

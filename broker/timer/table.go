@@ -215,6 +215,22 @@ func (t *Table) Seal(seq uint64, r Run) error {
 	return nil
 }
 
+// Replace puts entries in memory in the place of a sealed run that cannot be read. They are the same.
+func (t *Table) Replace(seq uint64, o *Open) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range t.segments {
+		if g.seq != seq || g.open != nil {
+			continue
+		}
+		if n := g.sealed[0].len(); o.Len() != n {
+			return fmt.Errorf("timer: %d messages are parked in segment %d, its sidecar has %d", o.Len(), seq, n)
+		}
+		g.open, g.sealed, t.known = o, nil, false
+	}
+	return nil
+}
+
 // DropBefore forgets the runs of the segments before seq, which retention takes: there is nothing pending in them. What was cancelled there
 // stays known until the cursor passes: members take segments away at different times and must have the same state all the same.
 func (t *Table) DropBefore(seq uint64) {

@@ -105,7 +105,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	case "cancel":
 		each(t, d.Input, func(v []int64) { say(s.table.Cancel(Cursor{v[0], v[1]})) })
 	case "find":
-		entries, err := s.table.Find(due, key)
+		entries, _, err := s.table.Find(due, key)
 		say(err)
 		list(&out, entries)
 	case "seal":
@@ -188,7 +188,7 @@ func TestReadErrorsAreTold(t *testing.T) {
 	if got, to, err := tab.Due(nil, 9, 9); !errors.Is(err, r.fail) || len(got) > 0 || to != (Cursor{}) {
 		t.Errorf("due: %v %v %v", got, to, err)
 	}
-	if _, err := tab.Find(1, 0); !errors.Is(err, r.fail) {
+	if _, _, err := tab.Find(1, 0); !errors.Is(err, r.fail) {
 		t.Errorf("find: %v", err)
 	}
 	if _, err := tab.Held(1); !errors.Is(err, r.fail) {

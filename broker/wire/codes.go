@@ -20,6 +20,7 @@ const (
 	Unregister              = 35
 	ConsumerList            = 38
 	ConsumerIDsChanged      = 40
+	SendMessageBack         = 36
 	LockBatch               = 41
 	UnlockBatch             = 42
 	CheckClientConfig       = 46
@@ -65,6 +66,7 @@ const (
 	TopicConfig             = 351
 	GroupConfig             = 352
 	LitePull                = 361
+	RecallMessage           = 370
 
 	// Contrail's own, far from RocketMQ's; the binary header has two bytes for a code.
 	BrokerGroupInfo     = 30100

@@ -1,0 +1,61 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/timer"
+)
+
+// Recall cancels a scheduled message by the handle that its send was answered with (code 370,
+// org.apache.rocketmq.broker.processor.RecallMessageProcessor), and gives its UNIQ_KEY.
+func (s *Service) Recall(ctx context.Context, topic, handle string) (uniqKey string, refused *Error) {
+	if _, ok := s.shard.Catalog().Topic(topic); !ok {
+		return "", Refuse(CodeTopicNotExist, "recall failed, the topic[%s] not exist", topic)
+	}
+	r, refused := parseRecall(handle)
+	switch {
+	case refused != nil:
+		return "", refused
+	case r.topic != topic:
+		return "", Refuse(CodeIllegalOperation, "recall failed, topic not match: the handle is of topic [%.127s]", r.topic)
+	case r.broker != s.opts.Broker:
+		return "", Refuse(CodeIllegalOperation, "recall failed, broker service not available: the handle is of broker [%.127s], this is %s", r.broker, s.opts.Broker)
+	}
+	return r.uniqKey, s.cancel(ctx, r.topic, r.uniqKey, r.due)
+}
+
+// cancel tells each outcome apart: what is not cancelled is refused.
+func (s *Service) cancel(ctx context.Context, topic, uniqKey string, due int64) *Error {
+	err := s.shard.CancelTimer(ctx, topic, uniqKey, due)
+	switch {
+	case err == nil:
+		s.happened("timer-cancelled", topic, "", "the scheduled message "+uniqKey+" was cancelled")
+		return nil
+	case errors.Is(err, timer.ErrTooLate):
+		return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: the message %.80s was due at %d and is delivered", uniqKey, due)
+	case errors.Is(err, timer.ErrCancelled):
+		return Refuse(CodeIllegalOperation, "recall failed, the message %.80s is cancelled already", uniqKey)
+	case errors.Is(err, shard.ErrNotScheduled):
+		return Refuse(CodeIllegalOperation, "recall failed, no message %.80s of topic [%s] is scheduled for %d", uniqKey, topic, due)
+	case errors.Is(err, timer.ErrFull):
+		return Refuse(CodeFlowControl, "recall failed, %v", err)
+	}
+	return s.refuse(err)
+}
+
+// cancelOf is what a message with TIMER_DEL_UNIQKEY cancels: its value is the key, or from RocketMQ 5.3.2 on the real topic, a plus and
+// the key; its timer properties name the due time.
+func cancelOf(topic string, a *asked, now int64) (r recall, refused *Error) {
+	r = recall{topic: topic, uniqKey: string(a.cancel)}
+	if real, key, ok := strings.Cut(r.uniqKey, "+"); ok {
+		r.topic, r.uniqKey = real, key
+	}
+	if r.due, refused = dueOf(a, now); refused == nil && r.due <= now {
+		refused = Refuse(CodeMessageIllegal, "timer message illegal, if set del msg, the delay time should be bigger than the current time: it is %s, now is %d", strconv.FormatInt(r.due, 10), now)
+	}
+	return r, refused
+}

@@ -1,0 +1,167 @@
+package service
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/timer"
+)
+
+// DefaultDelayLevels are RocketMQ's (MessageStoreConfig.messageDelayLevel); level 1 is the first.
+var DefaultDelayLevels = []time.Duration{
+	time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute, 7 * time.Minute, 8 * time.Minute, 9 * time.Minute, 10 * time.Minute,
+	20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour,
+}
+
+// MaxDelayDefault is how far ahead a message may be scheduled unless the configuration says otherwise.
+const MaxDelayDefault = 365 * 24 * time.Hour
+
+// asked is what a message's properties ask of the broker. Values alias the frame.
+type asked struct {
+	level, delaySec, delayMillis, deliverMillis []byte
+	cancel                                      []byte // key of the scheduled message that this one cancels
+	transaction                                 bool   // it is a half message
+	foreign                                     bool   // names are among them that the broker sets itself: they are left out
+}
+
+// timed says that it is not to be delivered at once.
+func (a *asked) timed() bool {
+	return a.level != nil || a.delaySec != nil || a.delayMillis != nil || a.deliverMillis != nil || a.cancel != nil
+}
+
+// plan is when a message is to be delivered, and where it waits until then.
+type plan struct {
+	due   int64 // ms; 0: at once
+	topic string
+	queue int32
+}
+
+// planOf reads the properties in RocketMQ's order (org.apache.rocketmq.broker.util.HookUtils): a level wins over TIMER_*, then
+// TIMER_DELAY_SEC, TIMER_DELAY_MS and TIMER_DELIVER_MS. What is due already is delivered at once.
+func (s *Service) planOf(a *asked, now int64) (plan, *Error) {
+	if a.level != nil {
+		level, err := number(message.PropDelay, a.level)
+		if err != nil || level < 0 {
+			return plan{}, Refuse(CodeMessageIllegal, "the message is illegal: delay level [%.40s]; from 1 to %d are possible, 0 is no delay", a.level, len(s.opts.DelayLevels))
+		}
+		if level > 0 {
+			level = min(level, int64(len(s.opts.DelayLevels)))
+			return plan{now + s.opts.DelayLevels[level-1].Milliseconds(), timer.ScheduleTopic, int32(level - 1)}, nil
+		}
+	}
+	due, err := dueOf(a, now)
+	if err != nil {
+		return plan{}, err
+	}
+	if limit := s.opts.MaxDelay.Milliseconds(); due-now > limit {
+		return plan{}, Refuse(CodeMessageIllegal, "timer message illegal, the delay time should not be bigger than the max delay %dms: it is due at %d, in %dms", limit, due, due-now)
+	}
+	if due <= now {
+		return plan{}, nil
+	}
+	return plan{due, timer.WheelTopic, 0}, nil
+}
+
+// dueOf is the time that TIMER_* properties name, ms; 0: none.
+func dueOf(a *asked, now int64) (int64, *Error) {
+	for _, p := range []struct {
+		name  string
+		value []byte
+		unit  int64
+	}{{message.PropTimerDelaySec, a.delaySec, 1000}, {message.PropTimerDelayMillis, a.delayMillis, 1}, {message.PropTimerDeliverMillis, a.deliverMillis, 0}} {
+		if p.value == nil {
+			continue
+		}
+		n, err := number(p.name, p.value)
+		if err != nil {
+			return 0, err
+		}
+		if p.unit == 0 {
+			return n, nil
+		}
+		if n > (math.MaxInt64-now)/p.unit {
+			return math.MaxInt64, nil
+		}
+		return now + n*p.unit, nil
+	}
+	return 0, nil
+}
+
+func number(name string, value []byte) (int64, *Error) {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0, Refuse(CodeMessageIllegal, "timer message illegal: %s [%.40s] is not a whole number", name, value)
+	}
+	return n, nil
+}
+
+// park makes a draft one that waits in a parking topic until it is due. Its due time is its last property, 13 digits: the shard may have
+// to raise it.
+func (p *Parcel) park(d *message.Draft, real *queue.Queue, w plan) {
+	if d.Properties = without(d.Properties, message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis); w.topic == timer.ScheduleTopic {
+		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
+	}
+	more := append([]byte(nil), p.s.more...)
+	more = message.AppendProperty(more, message.PropRealTopic, real.Topic)
+	more = message.AppendProperty(more, message.PropRealQueueID, strconv.Itoa(int(real.ID)))
+	d.More = message.AppendProperty(more, message.PropTimerOutMillis, string(timer.AppendDue(nil, w.due)))
+	d.Topic, d.QueueID = []byte(w.topic), w.queue
+}
+
+// without is a property run without some names.
+func without(run []byte, names ...string) []byte {
+	kept, rest := run[:0:0], run
+	for {
+		name, value, next, ok := message.NextProperty(rest)
+		if !ok {
+			return kept
+		}
+		rest = next
+		if !contains(names, name) {
+			kept = message.AppendProperty(kept, string(name), string(value))
+		}
+	}
+}
+
+func contains(names []string, name []byte) bool {
+	for _, n := range names {
+		if n == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// RecallHandle is what a producer gives to cancel a scheduled message (org.apache.rocketmq.common.producer.RecallMessageHandle).
+func RecallHandle(topic, broker string, due int64, uniqKey string) string {
+	return base64.URLEncoding.EncodeToString([]byte(strings.Join([]string{"v1", topic, broker, strconv.FormatInt(due, 10), uniqKey}, " ")))
+}
+
+// recall is a handle taken apart.
+type recall struct {
+	topic, broker, uniqKey string
+	due                    int64
+}
+
+// parseRecall refuses what RecallHandle did not make, with RocketMQ's texts.
+func parseRecall(handle string) (recall, *Error) {
+	raw, err := base64.URLEncoding.DecodeString(handle)
+	if err != nil {
+		raw, err = base64.RawURLEncoding.DecodeString(handle)
+	}
+	parts := strings.Split(string(raw), " ")
+	if err != nil || len(parts) < 5 || parts[0] != "v1" {
+		return recall{}, Refuse(CodeIllegalOperation, "recall handle is invalid")
+	}
+	due, err := strconv.ParseInt(parts[3], 10, 64)
+	if err != nil {
+		return recall{}, Refuse(CodeIllegalOperation, "recall failed, timestamp invalid")
+	}
+	return recall{parts[1], parts[2], parts[4], due}, nil
+}

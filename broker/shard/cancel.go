@@ -1,0 +1,72 @@
+package shard
+
+import (
+	"context"
+	"errors"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/timer"
+)
+
+// ErrNotScheduled is a cancel of a message that is not parked and was not, as far as is known.
+var ErrNotScheduled = errors.New("no scheduled message has this key and due time")
+
+// CancelTimer has a scheduled message not be delivered, and returns when that is certain: it is found by its real topic, its UNIQ_KEY and
+// its due time, ms. timer.ErrTooLate: it was delivered; timer.ErrCancelled: it is cancelled already; ErrNotScheduled.
+func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int64) error {
+	if err := s.Barrier(ctx); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		e, err := s.scheduled(topic, uniqKey, due)
+		if err != nil {
+			return err
+		}
+		place := e.Place()
+		err = s.Decide(ctx, &Batch{Deed: &Deed{
+			Keys: []uint64{placeKey(place)}, Holds: func(int64) error { return s.timers.MayCancel(place) },
+			Commands: []Command{{entry.KindTimerCancel, entry.AppendTimerCancel(nil, place)}},
+		}})
+		if !errors.Is(err, timer.ErrCancelled) || try > 0 { // else it may have been parked anew, elsewhere
+			return err
+		}
+	}
+}
+
+// scheduled finds the pending entry of a message, or says why there is none.
+func (s *Shard) scheduled(topic, uniqKey string, due int64) (timer.Entry, error) {
+	pending, cancelled, err := s.timers.Find(due, timer.KeyHash([]byte(topic), []byte(uniqKey)))
+	if err != nil {
+		return timer.Entry{}, err
+	}
+	none := ErrNotScheduled
+	if due <= s.timers.Cursor().Due {
+		none = timer.ErrTooLate
+	}
+	for i, e := range append(pending, cancelled...) {
+		switch is, err := s.isParked(&e, topic, uniqKey); {
+		case err != nil:
+			return e, err
+		case is && i < len(pending):
+			return e, nil
+		case is:
+			none = timer.ErrCancelled
+		}
+	}
+	return timer.Entry{}, none
+}
+
+// isParked says whether an entry is that of a message: hashes may collide.
+func (s *Shard) isParked(e *timer.Entry, topic, uniqKey string) (bool, error) {
+	raw, err := s.Message(nil, e.Pos, int(e.Size))
+	if err != nil {
+		return false, err
+	}
+	v, err := message.Parse(raw)
+	if err != nil {
+		return false, err
+	}
+	run := v.Properties()
+	return string(message.Property(run, message.PropRealTopic)) == topic && string(message.Property(run, message.PropUniqKey)) == uniqKey, nil
+}

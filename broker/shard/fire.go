@@ -1,0 +1,199 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/timer"
+)
+
+// What is due is fired by the leader: the loop finds the entries, the firer reads their messages and stores them again in their real topics,
+// as a deed that moves the cursor. One fire is on its way at a time, so that nothing is fired twice; a storm drains in full entries.
+const (
+	fireMax = 4096 // messages of one fire
+	fireFar = time.Minute
+)
+
+// fireJob is what one fire stores again.
+type fireJob struct {
+	from, to  timer.Cursor
+	entries   []timer.Entry
+	cancelled int64 // how many were when the entries were found
+}
+
+// firing belongs to the loop, but for what is atomic.
+type firing struct {
+	timer   *time.Timer // rings when the next message is due
+	rings   int64       // ms; 0: it does not
+	jobs    chan *fireJob
+	later   *fireJob // the Stepper's
+	entries []timer.Entry
+	busy    atomic.Bool // one is on its way
+	paused  atomic.Bool // the last one failed; until the next tick
+}
+
+func newFiring() *firing {
+	t := time.NewTimer(fireFar)
+	t.Stop()
+	return &firing{timer: t, jobs: make(chan *fireJob, 1)}
+}
+
+// fire looks whether something is due. It is called at the end of each turn.
+func (s *Shard) fire() error {
+	if s.leaderTerm == 0 || s.firing.busy.Load() || s.firing.paused.Load() {
+		return nil
+	}
+	next, ok, err := s.timers.Next()
+	if err != nil || !ok {
+		return err
+	}
+	now := s.opts.Now().UnixMilli()
+	if next > now {
+		s.ring(next, now)
+		return nil
+	}
+	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled}
+	if s.firing.entries, job.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax); err != nil || len(s.firing.entries) == 0 {
+		return err
+	}
+	job.take(s.firing.entries)
+	s.firing.busy.Store(true)
+	if s.opts.stepped {
+		s.firing.later = job
+		return nil
+	}
+	s.firing.jobs <- job // it has room for one, and there is one
+	return nil
+}
+
+// take cuts a fire where its messages fill an entry of the log.
+func (j *fireJob) take(due []timer.Entry) {
+	bytes := 0
+	for i, e := range due {
+		if bytes += int(e.Size); bytes > EntryBytes && i > 0 {
+			due, j.to = due[:i], due[i-1].Place()
+			break
+		}
+	}
+	j.entries = append(j.entries, due...)
+}
+
+// ring has the loop wake up when a message is due.
+func (s *Shard) ring(due, now int64) {
+	if s.opts.stepped || s.firing.rings == due {
+		return
+	}
+	s.firing.rings = due
+	s.firing.timer.Reset(time.Duration(min(due-now, fireFar.Milliseconds())) * time.Millisecond)
+}
+
+// firer stores again what is due.
+func (s *Shard) firer() {
+	defer s.others.Done()
+	for job := range s.firing.jobs {
+		s.fireNow(job)
+	}
+}
+
+func (s *Shard) fireNow(job *fireJob) {
+	b, err := s.fireBatch(job)
+	if err != nil {
+		s.fireEnded(err)
+		return
+	}
+	b.Done = func(b *Batch) { s.fireEnded(b.Err) }
+	s.Submit(b)
+}
+
+// fireEnded lets the next fire begin; after one that failed, with the next tick.
+func (s *Shard) fireEnded(err error) {
+	if err != nil && !errors.Is(err, errFireOver) && !errors.Is(err, ErrNotLeader) {
+		s.firing.paused.Store(true)
+		s.opts.Log.Warn("messages that are due wait: they could not be stored", "dir", s.opts.Dir, "err", err)
+	}
+	s.firing.busy.Store(false)
+	s.inbox.kick()
+}
+
+// errFireOver is a fire that somebody else made meanwhile.
+var errFireOver = errors.New("the cursor moved")
+
+// fireBatch makes the deed: the messages as they are stored again, and the command.
+func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
+	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}}}
+	var places []timer.Cursor
+	var raw []byte
+	for _, e := range job.entries {
+		var err error
+		if raw, err = s.Message(raw, e.Pos, int(e.Size)); err != nil {
+			return nil, err
+		}
+		v, err := message.Parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("parked message at position %d: %w", e.Pos, err)
+		}
+		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
+		if it, ok := s.unpark(b, v); ok {
+			b.Items, places = append(b.Items, it), append(places, e.Place())
+		}
+	}
+	b.Deed.Holds = func(int64) error { return s.fireHolds(b, job, places) }
+	return b, nil
+}
+
+// unpark appends a parked message as it is delivered. It keeps all its properties, as RocketMQ's do. false: its topic was deleted.
+func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
+	run := v.Properties()
+	topic := message.Property(run, message.PropRealTopic)
+	id, _ := strconv.ParseInt(string(message.Property(run, message.PropRealQueueID)), 10, 32)
+	t := s.index.Lookup(string(topic))
+	if t == nil {
+		s.event("timer-lost", fmt.Sprintf("a scheduled message is due, and its topic [%s] was deleted", topic))
+		return Item{}, false
+	}
+	it := Item{From: len(b.Buf), Queue: t.Queue(max(int32(id), 0))}
+	b.Buf = message.Append(b.Buf, &message.Draft{
+		Topic: topic, Body: v.Body(), Properties: run, QueueID: it.Queue.ID, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(),
+		BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: v.PreparedOffset(),
+	})
+	it.To = len(b.Buf)
+	return it, true
+}
+
+// fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out.
+func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor) error {
+	if s.timers.Cursor() != job.from {
+		return errFireOver
+	}
+	pending := int64(len(job.entries))
+	if s.timers.Counts().Cancelled != job.cancelled {
+		for _, e := range job.entries {
+			if errors.Is(s.timers.MayCancel(e.Place()), timer.ErrCancelled) {
+				pending--
+			}
+		}
+		kept := b.Items[:0]
+		for i, it := range b.Items {
+			if !errors.Is(s.timers.MayCancel(places[i]), timer.ErrCancelled) {
+				kept = append(kept, it)
+			}
+		}
+		b.Items = kept
+	}
+	b.Deed.Commands = []Command{{entry.KindTimerFire, entry.AppendTimerFire(nil, job.from, job.to, pending)}}
+	return nil
+}
+
+// Keys of deeds. Hashes may collide: then one deed waits for another without need.
+var (
+	keySeed = maphash.MakeSeed()
+	fireKey = maphash.String(keySeed, "fire")
+)
+
+func placeKey(c timer.Cursor) uint64 { return maphash.Comparable(keySeed, c) }
