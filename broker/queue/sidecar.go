@@ -162,7 +162,7 @@ func readSidecar(f vfs.File, seq uint64) (*sidecar, error) {
 	if s.rowsEnd()+timersSize(n) != s.keysAt { // the count of timers has no other checksum when it is 0
 		return nil, fmt.Errorf("%w: %d timers do not fill the place between rows and keys", ErrSidecar, n)
 	}
-	s.timers, err = readTimers(f, n, s.keysAt)
+	s.timers, err = readTimers(f, seq, n, s.keysAt)
 	return s, err
 }
 

@@ -60,6 +60,7 @@ func timersCRC(n int, index []byte) uint32 {
 
 // timers is the run of parked messages in a sidecar.
 type timers struct {
+	seq    uint64
 	file   vfs.File
 	at     int64
 	n      int
@@ -69,7 +70,7 @@ type timers struct {
 }
 
 // readTimers reads the fences of the n timers that end at file offset end.
-func readTimers(f vfs.File, n, end int64) (*timers, error) {
+func readTimers(f vfs.File, seq uint64, n, end int64) (*timers, error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -81,7 +82,7 @@ func readTimers(f vfs.File, n, end int64) (*timers, error) {
 	if le.Uint32(index[tail:]) != timersCRC(int(n), index[:tail]) {
 		return nil, fmt.Errorf("%w: checksum of the timers' fences", ErrSidecar)
 	}
-	t := &timers{file: f, at: end - timersSize(n), n: int(n), last: place(index[tail-16:])}
+	t := &timers{seq: seq, file: f, at: end - timersSize(n), n: int(n), last: place(index[tail-16:])}
 	for range timerBlocks(n) {
 		t.fences, t.sums = append(t.fences, place(index)), append(t.sums, le.Uint32(index[16:]))
 		index = index[fenceBytes:]
@@ -104,7 +105,7 @@ func (t *timers) Read(dst []timer.Entry, block int) ([]timer.Entry, error) {
 		return dst, fmt.Errorf("queue: read timers: %w", err)
 	}
 	if crc32.Checksum(b, castagnoli) != t.sums[block] {
-		return dst, fmt.Errorf("%w: checksum of block %d of the timers", ErrSidecar, block)
+		return dst, &TimersError{t.seq, block}
 	}
 	le := binary.LittleEndian
 	for ; len(b) > 0; b = b[timerBytes:] {
@@ -112,6 +113,19 @@ func (t *timers) Read(dst []timer.Entry, block int) ([]timer.Entry, error) {
 	}
 	return dst, nil
 }
+
+// TimersError is a block of timers that is damaged; it is an ErrSidecar.
+type TimersError struct {
+	Seq   uint64 // segment
+	Block int
+}
+
+func (e *TimersError) Error() string {
+	return fmt.Sprintf("%v: checksum of block %d of the timers of segment %d", ErrSidecar, e.Block, e.Seq)
+}
+
+// Unwrap makes it an ErrSidecar.
+func (e *TimersError) Unwrap() error { return ErrSidecar }
 
 // verify reads every block that holds an entry behind the cursor.
 func (t *timers) verify(fired timer.Cursor) error {

@@ -12,9 +12,9 @@
 // at the cursor. The entries of a run never change once its segment is sealed. The due times that Due and Next give are those of the log:
 // whether they have come is for the caller to know, and that nothing which was formed and is not applied yet is due before them.
 //
-// Goroutines: none. Park, Fire, Cancel, Due, Next, Attach, Drop, Restore and Reset belong to the goroutine that applies the log; Seal may be
-// called by the one that writes sidecars, the rest by any. Due, Next, Held, PendingOf and Segment read the disk while they hold the lock, in which
-// Park waits for it; Find does not.
+// Goroutines: none. Park, Fire, Cancel, Due, Next, Attach, Replace, DropBefore, Restore and Reset belong to the goroutine that applies the log;
+// Seal may be called by the one that writes sidecars, the rest by any. Due, Next, Held, PendingOf and Segment read the disk while they hold the
+// lock, in which Park waits for it; Find does not.
 //
 // Files: entry.go (entries, due times in messages), open.go (a segment that grows), run.go (one sorted run and the place in it),
 // cancelled.go (the set), table.go (the state), due.go (what is due), save.go (its binary form). DESIGN.md says why it is so.
