@@ -108,8 +108,7 @@ type Shard struct {
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
-	lookedFor     int64  // ms: what is due up to here was looked for by the leader, or fired
-	heldSeq       uint64 // segment that retention kept last because of what is parked in it
+	lookedFor     int64 // ms: what is due up to here was looked for by the leader, or fired
 	messages      []*pb.Message
 	asides        []aside
 	told          Status
@@ -166,6 +165,7 @@ type Shard struct {
 	waitMu    sync.Mutex
 	term      atomic.Uint64
 	sealedSeq atomic.Uint64
+	heldSeq   atomic.Uint64 // segment that retention kept last because of what is parked in it
 	counters  Counters
 }
 

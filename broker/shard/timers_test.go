@@ -199,6 +199,9 @@ func TestRetentionKeepsWhatIsParked(t *testing.T) {
 	if n := len(s.Log().Segments()); n != segments || segments < 3 {
 		t.Fatalf("%d of %d segments are kept", n, segments)
 	}
+	if seq := s.HeldBack(); seq != 1 {
+		t.Errorf("segment %d is held back", seq)
+	}
 	if len(events) != 1 || !strings.Contains(events[0], "retention-held: segment 1 and those after it are kept: 1 messages") {
 		t.Fatalf("%q", events)
 	}
@@ -206,8 +209,8 @@ func TestRetentionKeepsWhatIsParked(t *testing.T) {
 	if err := s.retain(time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(s.Log().Segments()); n >= segments {
-		t.Fatalf("all %d segments are kept", n)
+	if n := len(s.Log().Segments()); n >= segments || s.HeldBack() != 0 {
+		t.Fatalf("%d of %d segments are kept, because of segment %d", n, segments, s.HeldBack())
 	}
 	s = stepped(t, fs.Kill())
 	if got := pending(t, s.Shard); len(got) != 0 || s.Timers().Counts().Cancelled != 1 {

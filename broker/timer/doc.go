@@ -13,7 +13,7 @@
 // whether they have come is for the caller to know, and that nothing which was formed and is not applied yet is due before them.
 //
 // Goroutines: none. Park, Fire, Cancel, Due, Next, Attach, Replace, DropBefore, Restore and Reset belong to the goroutine that applies the log;
-// Seal may be called by the one that writes sidecars, the rest by any. Due, Next, Held, PendingOf and Segment read the disk while they hold the
+// Seal may be called by the one that writes sidecars, the rest by any. Due, Next, Held, OldestPending and Segment read the disk while they hold the
 // lock, in which Park waits for it; Find does not.
 //
 // Files: entry.go (entries, due times in messages), open.go (a segment that grows), run.go (one sorted run and the place in it),

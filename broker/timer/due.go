@@ -61,12 +61,13 @@ func (t *Table) Due(dst []Entry, upTo int64, limit int) (due []Entry, to Cursor,
 
 // Held says whether something in a segment is pending: retention must not take it.
 func (t *Table) Held(seq uint64) (bool, error) {
-	pending, err := t.PendingOf(nil, seq, 1)
+	pending, err := t.OldestPending(nil, seq, 1)
 	return len(pending) > 0, err
 }
 
-// PendingOf appends to dst, in order, at most limit pending entries of one segment.
-func (t *Table) PendingOf(dst []Entry, seq uint64, limit int) ([]Entry, error) {
+// OldestPending appends to dst, in the order in which they are due, at most limit pending entries of one segment: who parks them anew lets
+// retention have it.
+func (t *Table) OldestPending(dst []Entry, seq uint64, limit int) ([]Entry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, g := range t.segments {
@@ -171,10 +172,11 @@ func (t *Table) Find(due int64, key uint64) (pending, cancelled []Entry, err err
 	var found []Entry
 	from := Cursor{due, math.MinInt64}
 	t.mu.Lock()
-	var runs []*segment
+	var sealed []*segment
+	var runs []Run // of sealed: they are read without the lock
 	for _, g := range t.segments {
 		if g.open == nil {
-			runs = append(runs, g)
+			sealed, runs = append(sealed, g), append(runs, g.sealed[0].run)
 			continue
 		}
 		for _, s := range g.open.pieces {
@@ -182,8 +184,8 @@ func (t *Table) Find(due int64, key uint64) (pending, cancelled []Entry, err err
 		}
 	}
 	t.mu.Unlock()
-	for _, g := range runs {
-		if found, err = findIn(found, g.sealed[0].run, due, key); err != nil && t.has(g) {
+	for i, g := range sealed {
+		if found, err = findIn(found, runs[i], due, key); err != nil && t.has(g) {
 			return nil, nil, err
 		}
 	}

@@ -186,7 +186,7 @@ func (m *model) check(t *rapid.T) {
 		if n, err := m.table.Segment(seq, from, to); err != nil || n != len(want) {
 			t.Fatalf("segment %d: %d pending, %v, expected %d", seq, n, err, len(want))
 		}
-		if got, err := m.table.PendingOf(nil, seq, 10); err != nil || !slices.Equal(got, want[:min(10, len(want))]) {
+		if got, err := m.table.OldestPending(nil, seq, 10); err != nil || !slices.Equal(got, want[:min(10, len(want))]) {
 			t.Fatalf("segment %d: %v %v, expected %v", seq, got, err, want)
 		}
 	}

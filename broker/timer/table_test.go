@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -248,4 +249,42 @@ func TestBlocksAreBounded(t *testing.T) {
 	if kept == 0 || kept > blocksMax {
 		t.Errorf("%d blocks are kept", kept)
 	}
+}
+
+// Readers may ask while the log is applied and segments are sealed and dropped; the race detector watches.
+func TestReadersMayAskAtAnyTime(t *testing.T) {
+	tab, stop := New(), make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for due := int64(1); ; due = due%2000 + 1 {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, _, err := tab.Find(due, 1)
+				_, _, err2 := tab.Next()
+				if err := errors.Join(err, err2); err != nil {
+					t.Error(err)
+					return
+				}
+				_ = tab.MayCancel(Cursor{due, due})
+			}
+		})
+	}
+	for seq := uint64(1); seq <= 20; seq++ {
+		from := tab.Cursor()
+		for i := range int64(600) {
+			if err := tab.Park(seq, Entry{Due: from.Due + 1 + i*31%200, Pos: int64(seq)*1000 + i, Key: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entries, to, err := tab.Due(nil, from.Due+100, 1000)
+		if err := errors.Join(err, sealSegment(tab, seq), tab.Fire(from, to, int64(len(entries)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	readers.Wait()
 }
