@@ -389,7 +389,7 @@ func (w *world) reset(t *rapid.T) {
 		case "topic":
 			x.DropTopic(k.Topic)
 		default:
-			x.Reset(k)
+			x.ResetQueue(k)
 		}
 	}
 	for _, other := range w.keys {

@@ -145,7 +145,7 @@ func ask(table *Table, w words) string {
 	case "passed":
 		table.Passed(k, w.number("to", 0))
 	case "reset":
-		table.Reset(k)
+		table.ResetQueue(k)
 	case "delete-group":
 		table.DropGroup(k.Group)
 	case "delete-topic":

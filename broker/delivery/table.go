@@ -233,8 +233,15 @@ func (t *Table) message(i int32, offset int64) int {
 	return -1
 }
 
-// Reset forgets what a group has in flight in a queue, and what it sent back: its offset there was reset.
-func (t *Table) Reset(k Key) {
+// Reset forgets everything.
+func (t *Table) Reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.resetLocked()
+}
+
+// ResetQueue forgets what a group has in flight in a queue, and what it sent back: its offset there was reset.
+func (t *Table) ResetQueue(k Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n, ok := t.at[k]; ok {

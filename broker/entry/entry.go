@@ -44,6 +44,8 @@ const (
 
 	KindTimerFire   Kind = 9  // binary: see AppendTimerFire
 	KindTimerCancel Kind = 10 // binary: see AppendTimerCancel
+	KindTxnEnd      Kind = 11 // binary: see AppendTxnEnd
+	KindTxnCheck    Kind = 12 // binary: see AppendTxnCheck
 )
 
 // Origin says who sent a message and how long before the batch's now it had been received.

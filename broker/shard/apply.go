@@ -14,6 +14,7 @@ import (
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
+	"github.com/contrailmq/contrail/broker/txn"
 )
 
 // apply changes the state as a committed entry says, then answers who waits for it.
@@ -142,6 +143,8 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 		return s.locks.Apply(body)
 	case entry.KindTimerFire, entry.KindTimerCancel:
 		return s.applyTimer(k, body)
+	case entry.KindTxnEnd, entry.KindTxnCheck:
+		return s.applyTxn(k, body)
 	case entry.KindTopicPut:
 		e, err := s.catalog.PutTopic(body, pos)
 		if err == nil {
@@ -166,6 +169,9 @@ func (s *Shard) deleteTopic(name string) {
 	if e, ok := s.catalog.Topic(name); ok {
 		s.index.Topic(name, e.CreatedPos).Kill()
 	}
+	if name == txn.HalfTopic { // its offsets begin anew
+		s.txn.Reset()
+	}
 	s.catalog.DeleteTopic(name)
 	s.index.DropTopic(name)
 	s.offsets.DropTopic(name)
@@ -178,6 +184,7 @@ type applier struct {
 	topic   *queue.Topic
 	queue   *queue.Queue
 	parks   bool // the topic is one in which messages are parked
+	halves  bool // the topic is that of half messages
 }
 
 func (a *applier) message(at int, v message.View, _ entry.Origin) error {
@@ -199,6 +206,11 @@ func (a *applier) message(at int, v message.View, _ entry.Origin) error {
 			return err
 		}
 	}
+	if a.halves {
+		if err := a.s.openTxn(v); err != nil {
+			return err
+		}
+	}
 	return a.s.writer.Add(a.queue, v.QueueOffset(), row)
 }
 
@@ -215,7 +227,7 @@ func (a *applier) find(v message.View) bool {
 		return false
 	}
 	a.topic = a.s.index.Topic(e.Name, e.CreatedPos)
-	a.queue, a.parks = a.topic.Queue(id), timer.Parks(e.Name)
+	a.queue, a.parks, a.halves = a.topic.Queue(id), timer.Parks(e.Name), e.Name == txn.HalfTopic
 	return true
 }
 

@@ -26,11 +26,12 @@ const (
 	partQueues   part = 5
 	partLocks    part = 6
 	partTimers   part = 7
+	partTxn      part = 8
 )
 
 var partNames = map[part]string{
 	partProgress: "progress and members", partTopics: "topics", partGroups: "groups", partOffsets: "offsets", partQueues: "queues", partLocks: "queue locks",
-	partTimers: "timers",
+	partTimers: "timers", partTxn: "transactions",
 }
 
 func (p part) String() string {
@@ -53,6 +54,7 @@ func (c *checkpoint) hashes() (out []partHash) {
 		{partQueues, func(w *canon) { each(w, c.Queues, writeQueueEnd) }},
 		{partLocks, c.writeLocks},
 		{partTimers, func(w *canon) { w.names(string(c.Timers)) }},
+		{partTxn, func(w *canon) { w.names(string(c.Txn)) }},
 	} {
 		w := &canon{h: sha256.New()}
 		p.write(w)

@@ -243,6 +243,7 @@ func (s *Shard) forgetState() {
 	s.catalog.Reset()
 	s.offsets.Reset()
 	s.locks.Reset()
+	s.txn.Reset()
 	s.timers.Reset() // before the sidecars are closed, which it reads
 	s.index.Reset()
 	s.writer = queue.Writer{}

@@ -21,6 +21,7 @@ import (
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
+	"github.com/contrailmq/contrail/broker/txn"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
@@ -77,6 +78,7 @@ type Shard struct {
 	offsets *offset.Table
 	locks   *group.Locks
 	timers  *timer.Table
+	txn     *txn.Table
 	lockNow atomic.Int64 // ms, of the leader's clock of locks
 	locking atomic.Int64 // commands for locks that are not answered
 
@@ -108,7 +110,9 @@ type Shard struct {
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
-	lookedFor     int64 // ms: what is due up to here was looked for by the leader, or fired
+	undecidedSeq  uint64 // segment that retention kept last because of a half message
+	lookedFor     int64  // ms: what is due up to here was looked for by the leader, or fired
+	heldSeq       uint64 // segment that retention kept last because of what is parked in it
 	messages      []*pb.Message
 	asides        []aside
 	told          Status
@@ -165,7 +169,6 @@ type Shard struct {
 	waitMu    sync.Mutex
 	term      atomic.Uint64
 	sealedSeq atomic.Uint64
-	heldSeq   atomic.Uint64 // segment that retention kept last because of what is parked in it
 	counters  Counters
 }
 
@@ -206,7 +209,8 @@ func openState(o Options) (*Shard, error) {
 		o.Now = time.Now
 	}
 	s := &Shard{
-		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), syncs: make(chan *seglog.Syncing, 1),
+		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), txn: txn.New(),
+		syncs:  make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
 		deeds: deeds{claimed: map[uint64]struct{}{}}, firing: newFiring(),
@@ -489,6 +493,7 @@ func (s *Shard) lead() {
 			return
 		}
 		s.leaderTerm = 0
+		s.txn.Forget()
 		if !s.opts.Planted.KeepNoted {
 			s.offsets.Forget()
 		}

@@ -11,6 +11,12 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 )
 
+// HalfTopic is where half messages are, in queue 0; ParkTopic where those go that were given up.
+const (
+	HalfTopic = "RMQ_SYS_TRANS_HALF_TOPIC"
+	ParkTopic = "TRANS_CHECK_MAX_TIME_TOPIC"
+)
+
 // Limits.
 const (
 	OpenMax           = 1 << 20                          // half messages that are open; whoever would store more is refused (Room)
