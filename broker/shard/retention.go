@@ -14,21 +14,31 @@ func (s *Shard) retain(now time.Time) error {
 	limit := now.Add(-s.opts.RetentionAge).UnixMilli()
 	bytes := s.log.Bytes()
 	each := bytes / int64(len(segs))
-	n := 0
+	n, held := 0, false
 	for n < len(segs)-1 && (segs[n].Seq < s.sealedSeq.Load() || s.opts.Planted.DropUnsaved) {
 		old := segs[n+1].CreatedMillis < limit
 		large := s.opts.RetentionBytes > 0 && bytes > s.opts.RetentionBytes
-		if !old && !large || s.held(segs[n]) || s.undecided(segs[n]) {
+		if !old && !large {
+			break
+		}
+		if held = s.held(segs[n]); held || s.undecided(segs[n]) {
 			break
 		}
 		bytes -= each
 		n++
+	}
+	if !held {
+		s.heldSeq.Store(0)
 	}
 	if n == 0 {
 		return nil
 	}
 	return s.drop(segs[n].Seq, segs[n].FirstIndex, n)
 }
+
+// HeldBack is the segment that retention would take next and keeps because messages are parked in it: who parks them anew
+// (Timers().OldestPending) lets it have it. 0: there is none, as of the last time that retention looked.
+func (s *Shard) HeldBack() (seq uint64) { return s.heldSeq.Load() }
 
 // held says that a segment may not go because messages are parked in it. That is told once.
 func (s *Shard) held(seg seglog.SegmentInfo) bool {
@@ -37,8 +47,7 @@ func (s *Shard) held(seg seglog.SegmentInfo) bool {
 		s.opts.Log.Warn("it cannot be told whether messages are parked in a segment; it is kept", "segment", seg.Name, "err", err)
 		return true
 	}
-	if held && s.heldSeq != seg.Seq {
-		s.heldSeq = seg.Seq
+	if held && s.heldSeq.Swap(seg.Seq) != seg.Seq {
 		n, err := s.timers.Segment(seg.Seq, seg.FirstPos, seg.EndPos)
 		s.opts.Log.Warn("retention keeps a segment in which messages are parked that are not due yet", "segment", seg.Name, "messages", n, "err", err)
 		s.event("retention-held", fmt.Sprintf("segment %d and those after it are kept: %d messages are parked in it that are not due yet", seg.Seq, n))

@@ -112,7 +112,6 @@ type Shard struct {
 	lastRetain    time.Time
 	undecidedSeq  uint64 // segment that retention kept last because of a half message
 	lookedFor     int64  // ms: what is due up to here was looked for by the leader, or fired
-	heldSeq       uint64 // segment that retention kept last because of what is parked in it
 	messages      []*pb.Message
 	asides        []aside
 	told          Status
@@ -169,6 +168,7 @@ type Shard struct {
 	waitMu    sync.Mutex
 	term      atomic.Uint64
 	sealedSeq atomic.Uint64
+	heldSeq   atomic.Uint64 // segment that retention kept last because of what is parked in it
 	counters  Counters
 }
 
