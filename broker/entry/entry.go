@@ -46,6 +46,11 @@ const (
 	KindTimerCancel Kind = 10 // binary: see AppendTimerCancel
 	KindTxnEnd      Kind = 11 // binary: see AppendTxnEnd
 	KindTxnCheck    Kind = 12 // binary: see AppendTxnCheck
+	KindPopLease    Kind = 13 // binary: see AppendPopLease
+	KindPopAck      Kind = 14 // binary: see AppendPopAcks
+	KindPopChange   Kind = 15 // binary: see AppendPopChange
+	KindPopRevive   Kind = 16 // binary: see AppendPopRevive
+	KindSentBack    Kind = 17 // binary: see AppendSentBack
 )
 
 // Origin says who sent a message and how long before the batch's now it had been received.

@@ -46,6 +46,14 @@ func (t *Table) Get(k Key) (Commit, bool) {
 	return c, ok
 }
 
+// Applied is a group's committed offset as the log has it; it is the same on every member.
+func (t *Table) Applied(k Key) (Commit, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	c, ok := t.applied[k]
+	return c, ok
+}
+
 // Max is how many offsets all groups have at most.
 const Max = 1_000_000
 

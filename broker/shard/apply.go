@@ -138,13 +138,15 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 	case entry.KindProducer:
 		return nil
 	case entry.KindOffsets, entry.KindOffsetReset:
-		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.offsets.Apply(o); return nil })
+		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.commit(k, o); return nil })
 	case entry.KindQueueLocks:
 		return s.locks.Apply(body)
 	case entry.KindTimerFire, entry.KindTimerCancel:
 		return s.applyTimer(k, body)
 	case entry.KindTxnEnd, entry.KindTxnCheck:
 		return s.applyTxn(k, body)
+	case entry.KindPopLease, entry.KindPopAck, entry.KindPopChange, entry.KindPopRevive, entry.KindSentBack:
+		return s.applyDelivery(k, body)
 	case entry.KindTopicPut:
 		e, err := s.catalog.PutTopic(body, pos)
 		if err == nil {
@@ -160,6 +162,7 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 	case entry.KindGroupDelete:
 		s.catalog.DeleteGroup(string(body))
 		s.offsets.DropGroup(string(body))
+		s.deliveries.DropGroup(string(body))
 		return nil
 	}
 	return fmt.Errorf("entry has command %d, which this version does not know", k)
@@ -175,6 +178,7 @@ func (s *Shard) deleteTopic(name string) {
 	s.catalog.DeleteTopic(name)
 	s.index.DropTopic(name)
 	s.offsets.DropTopic(name)
+	s.deliveries.DropTopic(name)
 }
 
 // applier puts the messages of one entry into the index; messages of one queue come together.

@@ -39,8 +39,9 @@ type checkpoint struct {
 	Queues     []queueEnd      `json:"queues"`
 	LockClock  int64           `json:"lockClock,omitempty"`
 	Locks      []group.Lock    `json:"locks,omitempty"`
-	Timers     []byte          `json:"timers,omitempty"` // of package timer; parked messages are in the sidecars
-	Txn        []byte          `json:"txn,omitempty"`    // of package txn
+	Timers     []byte          `json:"timers,omitempty"`     // of package timer; parked messages are in the sidecars
+	Txn        []byte          `json:"txn,omitempty"`        // of package txn
+	Deliveries []byte          `json:"deliveries,omitempty"` // of package delivery
 }
 
 // joint is what raft knows of members besides the voters: those that learn, and those of a change that is under way.
@@ -97,6 +98,7 @@ func (s *Shard) checkpoint(sealed uint64) *checkpoint {
 	c.LockClock, c.Locks = s.locks.Save()
 	c.Timers = s.timers.Save()
 	c.Txn = s.txn.Save()
+	c.Deliveries = s.deliveries.Save()
 	c.setMembers(s.conf)
 	for _, t := range s.index.Topics() { // by name: the state's hash is compared between members
 		for _, q := range t.Queues() {
@@ -231,7 +233,7 @@ func (s *Shard) restore(c *checkpoint) error {
 	for _, t := range c.Topics {
 		s.index.Topic(t.Name, t.CreatedPos)
 	}
-	return errors.Join(s.timers.Restore(c.Timers), s.txn.Restore(c.Txn))
+	return errors.Join(s.timers.Restore(c.Timers), s.txn.Restore(c.Txn), s.deliveries.Restore(c.Deliveries))
 }
 
 // restoreEnds gives queues whose messages are all gone their ends.

@@ -1,4 +1,5 @@
-// Package shard owns one broker group's state on one member: its log, raft, queue index, catalog and offsets. One goroutine,
+// Package shard owns one broker group's state on one member: its log, raft, queue index, catalog, offsets,
+// timers, transactions and deliveries. One goroutine,
 // the loop, changes all of it; entries are formed, proposed, written and applied there.
 //
 // Words: a Batch is the messages that one connection read in one go. While a sync runs, batches gather; when it ends they
@@ -20,5 +21,6 @@
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
 // voted_out.go, checkpoint.go, retention.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of
 // members), read.go (read barriers), room.go (full disks), founding.go, locks.go, snapshot.go, incoming.go, rebuild.go, repair.go
-// (damaged logs), marks.go and parts.go (hashes of the state), stepper.go and planted.go (the simulator's).
+// (damaged logs), marks.go and parts.go (hashes of the state), park.go, fire.go and cancel.go (timers), txn.go, deliveries.go, deeds.go
+// (batches that depend on state), stepper.go and planted.go (the simulator's).
 package shard

@@ -63,7 +63,7 @@ func TestAHashOfEverythingIsNotCompared(t *testing.T) {
 // part), and changes the number here.
 func TestFieldsOfTheStateAreInAPart(t *testing.T) {
 	for typ, n := range map[reflect.Type]int{
-		reflect.TypeFor[checkpoint](): 16, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
+		reflect.TypeFor[checkpoint](): 17, reflect.TypeFor[joint](): 4, reflect.TypeFor[catalog.Topic](): 8, reflect.TypeFor[catalog.Entry](): 2,
 		reflect.TypeFor[catalog.Group](): 15, reflect.TypeFor[catalog.RetryPolicy](): 3, reflect.TypeFor[catalog.ExponentialRetryPolicy](): 3,
 		reflect.TypeFor[catalog.CustomizedRetryPolicy](): 1, reflect.TypeFor[catalog.GroupSubscribed](): 4, reflect.TypeFor[offset.Key](): 3,
 		reflect.TypeFor[offset.Commit](): 3, reflect.TypeFor[offset.Saved](): 2, reflect.TypeFor[queueEnd](): 4,

@@ -27,11 +27,12 @@ const (
 	partLocks    part = 6
 	partTimers   part = 7
 	partTxn      part = 8
+	partDelivery part = 9
 )
 
 var partNames = map[part]string{
 	partProgress: "progress and members", partTopics: "topics", partGroups: "groups", partOffsets: "offsets", partQueues: "queues", partLocks: "queue locks",
-	partTimers: "timers", partTxn: "transactions",
+	partTimers: "timers", partTxn: "transactions", partDelivery: "deliveries",
 }
 
 func (p part) String() string {
@@ -55,6 +56,7 @@ func (c *checkpoint) hashes() (out []partHash) {
 		{partLocks, c.writeLocks},
 		{partTimers, func(w *canon) { w.names(string(c.Timers)) }},
 		{partTxn, func(w *canon) { w.names(string(c.Txn)) }},
+		{partDelivery, func(w *canon) { w.names(string(c.Deliveries)) }},
 	} {
 		w := &canon{h: sha256.New()}
 		p.write(w)

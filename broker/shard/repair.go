@@ -244,6 +244,7 @@ func (s *Shard) forgetState() {
 	s.offsets.Reset()
 	s.locks.Reset()
 	s.txn.Reset()
+	s.deliveries.Reset()
 	s.timers.Reset() // before the sidecars are closed, which it reads
 	s.index.Reset()
 	s.writer = queue.Writer{}

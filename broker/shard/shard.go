@@ -15,6 +15,7 @@ import (
 	"github.com/contrailmq/contrail/broker/beat"
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/offset"
@@ -70,17 +71,18 @@ const (
 
 // Shard is one member's state of one broker group.
 type Shard struct {
-	opts    Options
-	log     *seglog.Log
-	node    *consensus.Node
-	index   *queue.Index
-	catalog *catalog.State
-	offsets *offset.Table
-	locks   *group.Locks
-	timers  *timer.Table
-	txn     *txn.Table
-	lockNow atomic.Int64 // ms, of the leader's clock of locks
-	locking atomic.Int64 // commands for locks that are not answered
+	opts       Options
+	log        *seglog.Log
+	node       *consensus.Node
+	index      *queue.Index
+	catalog    *catalog.State
+	offsets    *offset.Table
+	locks      *group.Locks
+	timers     *timer.Table
+	txn        *txn.Table
+	deliveries *delivery.Table
+	lockNow    atomic.Int64 // ms, of the leader's clock of locks
+	locking    atomic.Int64 // commands for locks that are not answered
 
 	inbox      inbox
 	offsetsDue atomic.Bool
@@ -89,6 +91,7 @@ type Shard struct {
 	// loop's
 	pending       []*Batch
 	deeds         deeds
+	delivered     delivered
 	commands      []command
 	inflight      []*proposal
 	orphans       []*proposal // that were on their way when this member was voted out
@@ -209,7 +212,7 @@ func openState(o Options) (*Shard, error) {
 		o.Now = time.Now
 	}
 	s := &Shard{
-		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), txn: txn.New(),
+		opts: o, catalog: catalog.NewState(), offsets: offset.New(), locks: group.NewLocks(), timers: timer.New(), txn: txn.New(), deliveries: delivery.New(0),
 		syncs:  make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
@@ -494,6 +497,7 @@ func (s *Shard) lead() {
 		}
 		s.leaderTerm = 0
 		s.txn.Forget()
+		s.deliveries.Forget()
 		if !s.opts.Planted.KeepNoted {
 			s.offsets.Forget()
 		}
