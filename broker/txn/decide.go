@@ -35,7 +35,8 @@ type Wish struct {
 
 // CanEnd says whether a wish may become an end. again: the same was decided before, which is success without any effect. The error is a
 // *Refusal. now and timeout (the time before the first check) are ms: a producer that set a time of its own before the first check is
-// refused when it decides later than that without having been asked (EndTransactionProcessor.rejectCommitOrRollback).
+// refused when it decides later than that without having been asked (EndTransactionProcessor.rejectCommitOrRollback). The time counts from
+// when the message was stored; Apache's counts from the producer's clock.
 func (t *Table) CanEnd(now, timeout int64, w *Wish) (h Half, again bool, err error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
