@@ -249,7 +249,8 @@ func TestSavedStateDoesNotDependOnSealsAndRetention(t *testing.T) {
 func FuzzRestore(f *testing.F) {
 	tab := New()
 	f.Add(tab.Save())
-	if err := errors.Join(tab.Park(1, Entry{Due: 5, Pos: 1}), tab.Park(1, Entry{Due: 6, Pos: 2}), tab.Fire(Cursor{}, Cursor{5, 1}, 1), tab.Cancel(Cursor{6, 2})); err != nil {
+	err := errors.Join(tab.Park(1, Entry{Due: 5, Pos: 1}), tab.Park(1, Entry{Due: 6, Pos: 2}))
+	if err = errors.Join(err, tab.Fire(Cursor{}, Cursor{5, 1}, 1), tab.Cancel(Cursor{6, 2})); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(tab.Save())
