@@ -188,7 +188,7 @@ func (s *Shard) nextIndex() uint64 {
 // cut gives an entry its batches: the deeds that hold, then others from the front of pending, up to about EntryBytes. bytes are those
 // of their messages.
 func (s *Shard) cut(p *proposal) (bytes int) {
-	p.batches, p.keys = p.batches[:0], p.keys[:0]
+	p.batches, p.commands, p.keys = p.batches[:0], p.commands[:0], p.keys[:0] // of the proposal that this one was
 	if p.alone {
 		return 0
 	}
