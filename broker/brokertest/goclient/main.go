@@ -27,6 +27,7 @@ func main() {
 	scenarios := map[string][]func(){
 		"all":         {s.sends, s.compressed, s.tags, s.broadcast, s.rebalance, s.pull},
 		"consumers":   {s.sql, s.requests},
+		"delays":      {s.delayed, s.retried},
 		"first-half":  {s.firstHalf},
 		"second-half": {s.secondHalf},
 	}

@@ -61,6 +61,7 @@ public final class Suite {
                 litePull();
             }
             case "consumers" -> Consumers.run(address, prefix);
+            case "delays" -> Delays.run(address, prefix);
             case "first-half" -> firstHalf();
             case "second-half" -> secondHalf();
             case "chaos-produce" -> Chaos.produce(address, prefix);
