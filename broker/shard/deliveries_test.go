@@ -161,3 +161,45 @@ func TestAVoidLeaseStopsTheMember(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 }
+
+// The leader goes with leases out: the next one knows what is in flight and what was acked, and takes the handles that the old one gave.
+func TestLeasesOutliveTheirLeader(t *testing.T) {
+	n := newTrio(t, 1, 2, 3)
+	l := n.led()
+	m := n.members[l]
+	propose := func(k entry.Kind, body []byte) {
+		t.Helper()
+		done := m.Command(k, body)
+		n.run(2)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	propose(entry.KindTopicPut, topicBody(t, "orders"))
+	for i := range int64(100) {
+		propose(entry.KindPopLease, leaseBody(32*i, 32))
+	}
+	propose(entry.KindPopAck, ackBody(32, 33, 40))
+	want := m.Deliveries().Save()
+	kept := n.stop(l)
+	m = n.members[n.led()]
+	if !bytes.Equal(m.Deliveries().Save(), want) {
+		t.Fatalf("the next leader has %+v", m.Deliveries().Counts())
+	}
+	again, err := m.Deliveries().CanAck(popped, entry.PopAck{Start: 32, PopMillis: 1032, Offset: 40}, 0)
+	if held, err := m.Deliveries().CanAck(popped, entry.PopAck{Start: 32, PopMillis: 1032, Offset: 41}, 0); !again || held || err != nil {
+		t.Fatalf("acked %t, in flight %t: %v", again, !held, err)
+	}
+	if room, err := m.Deliveries().CanPop(popped, 32); err != nil || room.From != 3200 {
+		t.Fatalf("%+v: %v", room, err)
+	}
+	if over, _, _ := m.Deliveries().Due(1<<40, 1000); len(over) != 100 || err != nil {
+		t.Fatalf("%d leases are over: %v", len(over), err)
+	}
+	propose(entry.KindPopAck, ackBody(32, 41))
+	n.start(l, kept, 1, 2, 3)
+	n.run(50)
+	if !bytes.Equal(n.members[l].Deliveries().Save(), m.Deliveries().Save()) {
+		t.Fatal("the old leader has other leases")
+	}
+}
