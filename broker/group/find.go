@@ -78,3 +78,15 @@ func (r *Registry) Called(clientID string) (Conn, bool) {
 	c, ok := r.byID[clientID]
 	return c, ok
 }
+
+// Producer picks one connection of a producer group, any of them each time; !ok: none is connected.
+func (r *Registry) Producer(name string) (m Member, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for c, cl := range r.conns { // a map's order is another one each time
+		if cl.producers[name] {
+			return Member{c, cl.id}, true
+		}
+	}
+	return Member{}, false
+}

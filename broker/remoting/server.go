@@ -62,6 +62,7 @@ func Start(svc *service.Service, o Options) (*Server, error) {
 	s := &Server{opts: o, svc: svc, clients: group.New(), changes: make(chan struct{}, changesMax)}
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
+	svc.SetAsker(s)
 	if o.Leader != nil {
 		s.relay = newRelay(o, svc.Leads, s.clients.Called)
 	}

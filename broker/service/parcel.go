@@ -12,7 +12,6 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/shard"
-	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // Parcel is the messages of one read of one connection. Use: Add for each request, then Submit once; after done was called
@@ -247,14 +246,20 @@ func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, r
 	if ask.foreign && !p.inner {
 		d.Properties = without(d.Properties, brokersOwn...)
 	}
-	if ask.timed() {
-		if err = p.time(d, &item, &ask, batch); err != nil {
-			return err
-		}
+	switch {
+	case ask.transaction && batch:
+		err = Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot be a half message")
+	case ask.transaction:
+		err = p.half(d, &item)
+	case ask.timed():
+		err = p.time(d, &item, &ask, batch)
+	}
+	if err != nil {
+		return err
 	}
 	p.batch.Buf = message.Append(p.batch.Buf, d)
 	if item.To = len(p.batch.Buf); item.Due != 0 {
-		item.DueAt = item.To - item.From - timer.DueDigits - 1
+		item.DueAt = dueAt(&item)
 	}
 	p.batch.Items = append(p.batch.Items, item)
 	return nil
@@ -286,12 +291,7 @@ func (p *Parcel) time(d *message.Draft, it *shard.Item, ask *asked, batch bool) 
 	if batch {
 		return Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot be delayed")
 	}
-	p.park(d, it.Queue, w)
-	if len(d.Properties)+len(d.More)+1 > message.MaxProperties {
-		return Refuse(CodeMessageIllegal, "the message is illegal: msg properties length limit %dB, with what a delayed message needs these have %dB", message.MaxProperties, len(d.Properties)+len(d.More)+1)
-	}
-	it.Due, it.Queue = w.due, p.s.shard.Index().Lookup(w.topic).Queue(w.queue)
-	return nil
+	return p.s.park(d, it, w)
 }
 
 // putBatch takes RocketMQ's batch body apart (rocketmq MessageDecoder.decodeMessages): per message total 4, magic 4, CRC 4,
@@ -352,9 +352,6 @@ func readProperties(run []byte, more int) (a asked, err *Error) {
 		case message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis, message.PropPopCheckpoint:
 			a.foreign = true
 		}
-	}
-	if a.transaction {
-		return a, Refuse(CodeNoPermission, "sending transaction messages is forbidden: this version does not serve them")
 	}
 	return a, nil
 }

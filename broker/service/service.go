@@ -17,6 +17,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/txn"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	MaxMessage                       int             // longest body; default MaxMessageDefault
 	DelayLevels                      []time.Duration // of DELAY; default DefaultDelayLevels
 	MaxDelay                         time.Duration   // how far ahead messages may be scheduled; default MaxDelayDefault
+	Transactions                     txn.Settings    // when half messages are asked about; default txn.DefaultSettings
 	AutoCreateTopic                  bool            // through TBW102
 	AutoCreateGroup                  bool
 	TraceTopic                       bool // RMQ_SYS_TRACE_TOPIC is there
@@ -116,6 +118,7 @@ type Service struct {
 	topicMu    sync.Mutex // one change of topics at a time, so that listeners see them in order
 	onTopic    func([]catalog.Topic)
 	members    atomic.Pointer[Membership]
+	asker      atomic.Pointer[Asker]
 	started    time.Time
 	out        outCounters
 	lastPulls  sync.Map     // offset.Key → *pulled
@@ -148,6 +151,9 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.MaxDelay == 0 {
 		o.MaxDelay = MaxDelayDefault
 	}
+	if o.Transactions == (txn.Settings{}) {
+		o.Transactions = txn.DefaultSettings()
+	}
 	s := &Service{opts: o, started: time.Now()}
 	s.leads.kick, s.leads.stop = make(chan struct{}, 1), make(chan struct{})
 	s.always(message.PropCluster, o.Cluster)
@@ -165,6 +171,8 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.polls.start()
+	s.leads.ended.Add(1)
+	go s.checkHalves()
 	if s.grouped() {
 		s.followLeader()
 		return s, nil

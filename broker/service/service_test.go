@@ -194,7 +194,6 @@ func TestRefusals(t *testing.T) {
 		"unknown topic":      {noDefault, "x", CodeTopicNotExist, "apply first"},
 		"queue":              {with("orders", 99), "x", CodeInvalidParameter, "queueId[99]"},
 		"body":               {with("orders", 0), strings.Repeat("x", 1001), CodeMessageIllegal, "limit 1000B, this one has 1001B"},
-		"half message":       {with("orders", 0, "TRAN_MSG", "true"), "x", CodeNoPermission, "transaction"},
 		"delay of 366 days":  {with("orders", 0, "TIMER_DELAY_SEC", "31622400"), "x", CodeMessageIllegal, "max delay 31536000000ms"},
 		"delay of 2^63":      {with("orders", 0, "TIMER_DELAY_SEC", "9223372036854775807"), "x", CodeMessageIllegal, "max delay 31536000000ms"},
 		"delay in words":     {with("orders", 0, "TIMER_DELIVER_MS", "soon"), "x", CodeMessageIllegal, "TIMER_DELIVER_MS [soon] is not a whole number"},

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/message"
-	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/timer"
 )
 
@@ -103,15 +103,32 @@ func number(name string, value []byte) (int64, *Error) {
 
 // park makes a draft one that waits in a parking topic until it is due. Its due time is its last property, 13 digits: the shard may have
 // to raise it.
-func (p *Parcel) park(d *message.Draft, real *queue.Queue, w plan) {
-	if d.Properties = without(d.Properties, message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis); w.topic == timer.ScheduleTopic {
+func (s *Service) park(d *message.Draft, it *shard.Item, w plan) *Error {
+	if s.hide(d, it, w.topic, w.queue); w.topic == timer.ScheduleTopic {
 		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
 	}
-	more := append([]byte(nil), p.s.more...)
-	more = message.AppendProperty(more, message.PropRealTopic, real.Topic)
-	more = message.AppendProperty(more, message.PropRealQueueID, strconv.Itoa(int(real.ID)))
-	d.More = message.AppendProperty(more, message.PropTimerOutMillis, string(timer.AppendDue(nil, w.due)))
-	d.Topic, d.QueueID = []byte(w.topic), w.queue
+	d.More = message.AppendProperty(d.More, message.PropTimerOutMillis, string(timer.AppendDue(nil, w.due)))
+	it.Due = w.due
+	return propertiesFit(d)
+}
+
+// hide puts a draft into one of the broker's own topics, from which it comes out again into its real one.
+func (s *Service) hide(d *message.Draft, it *shard.Item, topic string, queue int32) {
+	d.Properties = without(d.Properties, message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis)
+	more := message.AppendProperty(append([]byte(nil), d.More...), message.PropRealTopic, it.Queue.Topic)
+	d.More = message.AppendProperty(more, message.PropRealQueueID, strconv.Itoa(int(it.Queue.ID)))
+	d.Topic, d.QueueID = []byte(topic), queue
+	it.Queue = s.shard.Index().Lookup(topic).Queue(queue)
+}
+
+// dueAt is where the due time's digits are in a parked message: in its last property, behind which stands that property's end.
+func dueAt(it *shard.Item) int { return it.To - it.From - timer.DueDigits - 1 }
+
+func propertiesFit(d *message.Draft) *Error {
+	if n := len(d.Properties) + len(d.More) + 1; n > message.MaxProperties {
+		return Refuse(CodeMessageIllegal, "the message is illegal: msg properties length limit %dB, with what the broker adds these have %dB", message.MaxProperties, n)
+	}
+	return nil
 }
 
 // without is a property run without some names.

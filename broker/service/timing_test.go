@@ -50,7 +50,7 @@ func TestDelayedMessagesComeWhenTheyAreDue(t *testing.T) {
 	for i, ask := range [][]string{
 		{"DELAY", "2"}, {"TIMER_DELAY_MS", "50"}, {"TIMER_DELIVER_MS", "soon"}, {"TIMER_DELAY_SEC", "1"},
 		{"DELAY", "1", "TIMER_DELAY_SEC", "3600"}, // a level wins
-		{"DELAY", "99"},                           // the last level
+		{"DELAY", "99"}, // the last level
 		{"TIMER_DELIVER_MS", "1"}, {"TIMER_DELAY_MS", "-5"}, {"DELAY", "0"},
 	} {
 		before := time.Now().UnixMilli()

@@ -13,7 +13,6 @@ import (
 // would lose one.
 type counting struct {
 	n     *trio
-	refs  int
 	ended map[*Batch]error
 }
 

@@ -18,7 +18,9 @@ const (
 	ViewMessage             = 33
 	Heartbeat               = 34
 	Unregister              = 35
+	EndTransaction          = 37
 	ConsumerList            = 38
+	CheckTransaction        = 39
 	ConsumerIDsChanged      = 40
 	SendMessageBack         = 36
 	LockBatch               = 41
