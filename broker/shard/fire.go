@@ -24,7 +24,8 @@ const (
 type fireJob struct {
 	from, to  timer.Cursor
 	entries   []timer.Entry
-	cancelled int64 // how many were when the entries were found
+	cancelled int64  // how many were when the entries were found
+	term      uint64 // of the leader that found them
 }
 
 // firing belongs to the loop, but for what is atomic.
@@ -49,20 +50,14 @@ func (s *Shard) fire() error {
 	if s.leaderTerm == 0 || s.firing.busy.Load() || s.firing.paused.Load() {
 		return nil
 	}
-	next, ok, err := s.timers.Next()
-	if err != nil || !ok {
-		return err
+	job, err := s.due(s.opts.Now().UnixMilli())
+	if err != nil { // a block of a sidecar may be damaged: the next turn looks again
+		s.inbox.kick()
+		return s.mendTimers(err)
 	}
-	now := s.opts.Now().UnixMilli()
-	if next > now {
-		s.ring(next, now)
+	if job == nil {
 		return nil
 	}
-	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled}
-	if s.firing.entries, job.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax); err != nil || len(s.firing.entries) == 0 {
-		return err
-	}
-	job.take(s.firing.entries)
 	s.firing.busy.Store(true)
 	if s.opts.stepped {
 		s.firing.later = job
@@ -70,6 +65,25 @@ func (s *Shard) fire() error {
 	}
 	s.firing.jobs <- job // it has room for one, and there is one
 	return nil
+}
+
+// due is the next fire; nil: there is none now, ms.
+func (s *Shard) due(now int64) (*fireJob, error) {
+	next, ok, err := s.timers.Next()
+	if err != nil || !ok {
+		return nil, err
+	}
+	if next > now {
+		s.ring(next, now)
+		return nil, nil
+	}
+	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled, term: s.leaderTerm}
+	s.firing.entries, job.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax)
+	if err != nil || len(s.firing.entries) == 0 { // what is due waits behind an entry on its way
+		return nil, err
+	}
+	job.take(s.firing.entries)
+	return job, nil
 }
 
 // take cuts a fire where its messages fill an entry of the log.
@@ -121,8 +135,8 @@ func (s *Shard) fireEnded(err error) {
 	s.inbox.kick()
 }
 
-// errFireOver is a fire that somebody else made meanwhile.
-var errFireOver = errors.New("the cursor moved")
+// errFireOver is a fire that was found in a state which is not that of now.
+var errFireOver = errors.New("the timers changed")
 
 // fireBatch makes the deed: the messages as they are stored again, and the command.
 func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
@@ -168,7 +182,7 @@ func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
 
 // fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out.
 func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor) error {
-	if s.timers.Cursor() != job.from {
+	if s.timers.Cursor() != job.from || s.leaderTerm != job.term { // another leader may have let things be due before what this one looked for
 		return errFireOver
 	}
 	pending := int64(len(job.entries))

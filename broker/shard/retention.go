@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,7 +45,7 @@ func (s *Shard) HeldBack() (seq uint64) { return s.heldSeq.Load() }
 func (s *Shard) held(seg seglog.SegmentInfo) bool {
 	held, err := s.timers.Held(seg.Seq)
 	if err != nil {
-		s.opts.Log.Warn("it cannot be told whether messages are parked in a segment; it is kept", "segment", seg.Name, "err", err)
+		s.opts.Log.Warn("it cannot be told whether messages are parked in a segment; it is kept", "segment", seg.Name, "err", errors.Join(err, s.mendTimers(err)))
 		return true
 	}
 	if held && s.heldSeq.Swap(seg.Seq) != seg.Seq {

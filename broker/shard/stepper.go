@@ -61,6 +61,16 @@ func (s Stepper) Check() {
 	s.fail(s.endCheck(k))
 }
 
+// Fires says whether messages are due and to be stored again; Fire reads them and submits that.
+func (s Stepper) Fires() bool { return s.firing.later != nil }
+
+// Fire submits what was found to be due, which may be over by then.
+func (s Stepper) Fire() {
+	job := s.firing.later
+	s.firing.later = nil
+	s.fireNow(job)
+}
+
 // Scrub checks the next sealed segment.
 func (s Stepper) Scrub() { s.scrub() }
 

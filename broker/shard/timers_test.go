@@ -351,23 +351,7 @@ func TestTimersThatCannotBeReadAreMadeAgain(t *testing.T) {
 	s, _ := parking(t, fs, 2000)
 	all := pending(t, s.Shard)
 	sealSome(t, s, 2)
-	name := filepath.Join("data", "000000000001.idx")
-	run := s.Index().Timers(1)
-	size := int64(len(mustRead(t, fs, name)))
-	for at := int64(40); ; at += 32 { // until it is one of the timers
-		if at > size {
-			t.Fatal("there are no timers in the sidecar")
-		}
-		if err := fs.Flip(name, at, 2); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := run.Read(nil, 0); err != nil {
-			break
-		}
-		if err := fs.Flip(name, at, 2); err != nil {
-			t.Fatal(err)
-		}
-	}
+	flipTimers(t, s, fs)
 	_, _, err := s.Timers().Due(nil, timer.DueMax, 10_000)
 	if !errors.Is(err, queue.ErrSidecar) {
 		t.Fatalf("damage is not seen: %v", err)
@@ -387,6 +371,28 @@ func TestTimersThatCannotBeReadAreMadeAgain(t *testing.T) {
 	}
 }
 
+// flipTimers damages the first block of the timers of segment 1.
+func flipTimers(t *testing.T, s Stepper, fs *vfs.Mem) {
+	t.Helper()
+	name := filepath.Join("data", "000000000001.idx")
+	run := s.Index().Timers(1)
+	size := int64(len(mustRead(t, fs, name)))
+	for at := int64(40); ; at += 32 { // until it is one of the timers
+		if at > size {
+			t.Fatal("there are no timers in the sidecar")
+		}
+		if err := fs.Flip(name, at, 2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run.Read(nil, 0); err != nil {
+			break
+		}
+		if err := fs.Flip(name, at, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func mustRead(t *testing.T, fs vfs.FS, name string) []byte {
 	t.Helper()
 	b, err := vfs.ReadFile(fs, name, 1<<20)
@@ -394,4 +400,75 @@ func mustRead(t *testing.T, fs vfs.FS, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// dueNow is a group with one message that is due, and whose fire was found and not yet submitted.
+func dueNow(t *testing.T, fs vfs.FS) Stepper {
+	t.Helper()
+	s, topic := parking(t, fs, 1)
+	s.Submit(dated(t, parkedBatch(topic, 1, func(int) int64 { return time.Now().UnixMilli() - 1 })))
+	settle(t, s)
+	if !s.Fires() {
+		t.Fatal("nothing is due")
+	}
+	return s
+}
+
+// What is due is stored again in its real topic, with its body and its properties, and is pending no more.
+func TestWhatIsDueIsFired(t *testing.T) {
+	s := dueNow(t, vfs.NewMem())
+	s.Fire()
+	settle(t, s)
+	if c := s.Timers().Counts(); c.Fired != 1 || c.Pending() != 1 || s.Fires() {
+		t.Fatalf("%+v", c)
+	}
+	rows, err := s.Index().Lookup("orders").Queue(1).Rows(nil, 0, 10)
+	if err != nil || len(rows) != 1 {
+		t.Fatal(rows, err)
+	}
+	raw, err := s.Message(nil, rows[0].Pos, int(rows[0].Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := message.Parse(raw)
+	if err != nil || len(v.Body()) != 100 || len(message.Property(v.Properties(), propOut)) != timer.DueDigits {
+		t.Fatalf("%q %v", raw, err)
+	}
+}
+
+// A fire that a leader found in an earlier term is not formed: the leaders between may have parked messages that are due before its end.
+func TestAFireOfAnEarlierTermIsOver(t *testing.T) {
+	s := dueNow(t, vfs.NewMem())
+	s.firing.later.term--
+	s.Fire()
+	settle(t, s)
+	if c := s.Timers().Counts(); c.Fired != 0 || !s.Fires() {
+		t.Fatalf("%+v, looked for again: %t", c, s.Fires())
+	}
+	s.Fire()
+	settle(t, s)
+	if c := s.Timers().Counts(); c.Fired != 1 {
+		t.Fatalf("%+v", c)
+	}
+}
+
+// A block of a sidecar that turns out to be damaged while the leader looks for what is due does not stop it.
+func TestDamagedTimersAreMendedWhenTheyAreDue(t *testing.T) {
+	fs := vfs.NewMem()
+	s, _ := parking(t, fs, 2000)
+	sealSome(t, s, 2)
+	now := far(2000)
+	s.opts.Now = func() time.Time { return time.UnixMilli(now) }
+	s.timers.DropBefore(0) // what is known of the next one
+	flipTimers(t, s, fs)
+	settle(t, s)
+	for range 20 {
+		if s.Fires() {
+			s.Fire()
+		}
+		settle(t, s)
+	}
+	if c := s.Timers().Counts(); c.Fired != 2000 {
+		t.Fatalf("%+v", c)
+	}
 }
