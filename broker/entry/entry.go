@@ -51,6 +51,7 @@ const (
 	KindPopChange   Kind = 15 // binary: see AppendPopChange
 	KindPopRevive   Kind = 16 // binary: see AppendPopRevive
 	KindSentBack    Kind = 17 // binary: see AppendSentBack
+	KindTimerRoll   Kind = 18 // binary: see AppendTimerRoll
 )
 
 // Origin says who sent a message and how long before the batch's now it had been received.

@@ -46,6 +46,31 @@ func DecodeTimerCancel(b []byte) (timer.Cursor, error) {
 	return cursorAt(b), nil
 }
 
+// TimerRoll says that what was pending at positions [From, To), Count messages, is parked again by the same entry, and that everything that was
+// parked before To is void.
+type TimerRoll struct {
+	From, To, Count int64
+}
+
+const timerRollBytes = 3 * 8
+
+// AppendTimerRoll appends a KindTimerRoll body, little endian: from 8, to 8, count 8.
+func AppendTimerRoll(dst []byte, r TimerRoll) []byte {
+	for _, v := range [...]int64{r.From, r.To, r.Count} {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(v))
+	}
+	return dst
+}
+
+// DecodeTimerRoll is the inverse of AppendTimerRoll.
+func DecodeTimerRoll(b []byte) (TimerRoll, error) {
+	if len(b) != timerRollBytes {
+		return TimerRoll{}, fmt.Errorf("%w: a timer's roll of %d bytes", ErrFormat, len(b))
+	}
+	le := binary.LittleEndian
+	return TimerRoll{int64(le.Uint64(b)), int64(le.Uint64(b[8:])), int64(le.Uint64(b[16:]))}, nil
+}
+
 func cursorAt(b []byte) timer.Cursor {
 	return timer.Cursor{Due: int64(binary.LittleEndian.Uint64(b)), Pos: int64(binary.LittleEndian.Uint64(b[8:]))}
 }

@@ -16,12 +16,17 @@ func TestTimerCommandsComeBack(t *testing.T) {
 	if got, err := DecodeTimerCancel(AppendTimerCancel(nil, f.To)); err != nil || got != f.To {
 		t.Errorf("%+v %v", got, err)
 	}
+	r := TimerRoll{1 << 40, 1<<40 + 1, 3}
+	if got, err := DecodeTimerRoll(AppendTimerRoll(nil, r)); err != nil || got != r {
+		t.Errorf("%+v %v", got, err)
+	}
 }
 
 // FuzzTimerCommands: what is taken comes back as it was; all else is an error.
 func FuzzTimerCommands(f *testing.F) {
 	f.Add(AppendTimerFire(nil, timer.Cursor{}, timer.Cursor{Due: 1}, 1))
 	f.Add(AppendTimerCancel(nil, timer.Cursor{Due: 1, Pos: 2}))
+	f.Add(AppendTimerRoll(nil, TimerRoll{1, 2, 3}))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fire, err := DecodeTimerFire(b)
@@ -31,6 +36,10 @@ func FuzzTimerCommands(f *testing.F) {
 		cancel, err := DecodeTimerCancel(b)
 		if err == nil && !bytes.Equal(AppendTimerCancel(nil, cancel), b) || err != nil && !errors.Is(err, ErrFormat) {
 			t.Fatalf("%x: %+v %v", b, cancel, err)
+		}
+		roll, err := DecodeTimerRoll(b)
+		if err == nil && !bytes.Equal(AppendTimerRoll(nil, roll), b) || err != nil && !errors.Is(err, ErrFormat) {
+			t.Fatalf("%x: %+v %v", b, roll, err)
 		}
 	})
 }

@@ -68,6 +68,17 @@ func (s *set) dropThrough(c Cursor) {
 	s.n -= at
 }
 
+// dropBefore forgets all places with a lower position.
+func (s *set) dropBefore(pos int64) {
+	var kept set
+	s.each(func(c Cursor) {
+		if c.Pos >= pos {
+			kept.add(c)
+		}
+	})
+	*s = kept
+}
+
 // floor is the last place up to c.
 func (s *set) floor(c Cursor) (Cursor, bool) {
 	i, at, found := s.find(c)

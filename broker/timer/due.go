@@ -92,7 +92,11 @@ func (t *Table) Segment(seq uint64, from, to int64) (pending int, err error) {
 			if err != nil {
 				return 0, err
 			}
-			pending += s.len() - n
+			void, err := t.voidLocked(s, n, from)
+			if err != nil {
+				return 0, err
+			}
+			pending += s.len() - n - void
 		}
 		t.cancelled.each(func(c Cursor) {
 			if c.Pos >= from && c.Pos < to {
@@ -101,6 +105,23 @@ func (t *Table) Segment(seq uint64, from, to int64) (pending int, err error) {
 		})
 	}
 	return pending, nil
+}
+
+// voidLocked counts the void entries of a source from number n on; its messages lie at `from` and behind.
+func (t *Table) voidLocked(s *source, n int, from int64) (void int, err error) {
+	if t.rolled <= from {
+		return 0, nil
+	}
+	for ; n < s.len(); n++ {
+		e, err := t.at(s, n)
+		if err != nil {
+			return 0, err
+		}
+		if e.Pos < t.rolled {
+			void++
+		}
+	}
+	return void, nil
 }
 
 // mergeLocked appends pending entries of segments in order; complete says that there are no more of them up to that time.
@@ -142,7 +163,7 @@ func (t *Table) advance(m *merged) (ok bool, err error) {
 		if m.e, err = t.at(m.s, m.i); err != nil {
 			return false, err
 		}
-		if !t.cancelled.has(m.e.Place()) {
+		if !t.passesLocked(m.e.Place()) {
 			return true, nil
 		}
 	}
@@ -194,7 +215,7 @@ func (t *Table) Find(due int64, key uint64) (pending, cancelled []Entry, err err
 	defer t.mu.Unlock()
 	for _, e := range found {
 		switch {
-		case !t.cursor.Before(e.Place()):
+		case !t.cursor.Before(e.Place()) || e.Pos < t.rolled:
 		case t.cancelled.has(e.Place()):
 			cancelled = append(cancelled, e)
 		default:

@@ -2,6 +2,7 @@ package timer
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -15,6 +16,7 @@ type model struct {
 	table   *Table
 	all     []modelled
 	cursor  Cursor
+	rolled  int64
 	counts  Counts
 	seq     uint64                // the open segment
 	sealed  map[uint64]*sealedRun // of those that were not dropped
@@ -30,7 +32,7 @@ type modelled struct {
 
 func (m *model) pending(keep func(*modelled) bool) (out []Entry) {
 	for i := range m.all {
-		if e := &m.all[i]; !e.cancelled && m.cursor.Before(e.Place()) && keep(e) {
+		if e := &m.all[i]; !e.cancelled && e.Pos >= m.rolled && m.cursor.Before(e.Place()) && keep(e) {
 			out = append(out, e.Entry)
 		}
 	}
@@ -83,6 +85,8 @@ func (m *model) cancel(t *rapid.T) {
 		e := &m.all[rapid.IntRange(0, len(m.all)-1).Draw(t, "which")]
 		var want error
 		switch {
+		case e.Pos < m.rolled:
+			want = ErrCancelled
 		case !m.cursor.Before(e.Place()):
 			want = ErrTooLate
 		case e.cancelled:
@@ -102,6 +106,36 @@ func (m *model) find(t *rapid.T) {
 	got, _, err := m.table.Find(due, key)
 	if want := m.pending(func(e *modelled) bool { return e.Due == due && e.Key == key }); err != nil || !slices.Equal(got, want) {
 		t.Fatalf("find %d: %v %v, expected %v", due, got, err, want)
+	}
+}
+
+// roll parks the oldest again.
+func (m *model) roll(t *rapid.T) {
+	seq, limit := rapid.Uint64Range(0, m.seq).Draw(t, "up to segment"), rapid.IntRange(1, 500).Draw(t, "limit")
+	want := m.pending(func(e *modelled) bool { return e.seq <= seq })
+	slices.SortFunc(want, func(a, b Entry) int { return cmp.Compare(a.Pos, b.Pos) })
+	want = want[:min(limit, len(want))]
+	got, err := m.table.Oldest(seq, limit)
+	if err != nil || !slices.Equal(got, want) {
+		t.Fatalf("the oldest up to segment %d: %v %v, expected %v", seq, got, err, want)
+	}
+	if len(got) == 0 || rapid.Bool().Draw(t, "nothing comes of it") {
+		return
+	}
+	to := got[len(got)-1].Pos + 1
+	if err := m.table.Roll(m.rolled, to, int64(len(got))); err != nil {
+		t.Fatal(err)
+	}
+	m.rolled = to
+	m.counts.Rolled += int64(len(got))
+	for _, e := range got {
+		m.pos++
+		e.Pos = m.pos
+		if err := m.table.Park(m.seq, e); err != nil {
+			t.Fatal(err)
+		}
+		m.all = append(m.all, modelled{e, m.seq, false})
+		m.counts.Scheduled++
 	}
 }
 
@@ -197,7 +231,7 @@ func TestTableIsAList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{table: New(), seq: 1, sealed: map[uint64]*sealedRun{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"park": m.park, "park more": m.park, "fire": m.fire, "fire more": m.fire, "cancel": m.cancel, "find": m.find,
+			"park": m.park, "park more": m.park, "fire": m.fire, "fire more": m.fire, "cancel": m.cancel, "find": m.find, "roll": m.roll,
 			"end a segment": m.end, "seal": m.sealAll, "drop": m.drop, "restart": m.restart, "": m.check,
 		})
 	})
@@ -255,6 +289,10 @@ func FuzzRestore(f *testing.F) {
 	}
 	f.Add(tab.Save())
 	f.Add(tab.Save()[:20])
+	if err = errors.Join(tab.Roll(0, 2, 0)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(tab.Save())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tab := New()
 		if err := tab.Restore(b); err != nil {

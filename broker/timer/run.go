@@ -19,7 +19,7 @@ type Run interface {
 type source struct {
 	mem  []Entry // in memory: all entries
 	run  Run     // sealed: where they are
-	next int     // the entries before it are fired or cancelled
+	next int     // the entries before it are fired, cancelled or void
 
 	head    Entry // entry number headAt of a sealed run
 	headAt  int   // -1: none
@@ -113,7 +113,7 @@ func (t *Table) settle(s *source) (e Entry, ok bool, err error) {
 			s.next-- // the loop adds one
 			continue
 		}
-		if !t.cancelled.has(e.Place()) {
+		if !t.passesLocked(e.Place()) {
 			s.head, s.headAt = e, s.next
 			return e, true, nil
 		}

@@ -10,12 +10,22 @@ import (
 //
 //	version 1 | cursor: due 8, position 8 | scheduled 8 | fired 8 | cancelled 8 | n 4 | n places of cancelled entries, in order: due 8, position 8
 //
-// Entries are not in it: they are in the segments' sidecars. A group that never parked a message saves nothing.
+// Entries are not in it: they are in the segments' sidecars. A group that never parked a message saves nothing. Version 2 has, before n, the
+// position up to which all is rolled 8, and rolled 8; it is written when something was.
 const (
-	saveVersion = 1
-	saveHeader  = 1 + 5*8 + 4
-	placeBytes  = 16
+	saveVersion  = 1
+	saveRolled   = 2
+	savedNumbers = 5 // of version 1
+	placeBytes   = 16
 )
+
+// savedHeader is the length of what comes before the places.
+func savedHeader(version byte) int {
+	if version == saveRolled {
+		return 1 + (savedNumbers+2)*8 + 4
+	}
+	return 1 + savedNumbers*8 + 4
+}
 
 // ErrSaved is state that Save did not write.
 var ErrSaved = errors.New("timer: saved state is malformed")
@@ -28,9 +38,14 @@ func (t *Table) Save() []byte {
 		return nil
 	}
 	le := binary.LittleEndian
-	b := make([]byte, 1, saveHeader+placeBytes*t.cancelled.n)
-	b[0] = saveVersion
-	for _, v := range []int64{t.cursor.Due, t.cursor.Pos, t.counts.Scheduled, t.counts.Fired, t.counts.Cancelled} {
+	numbers := []int64{t.cursor.Due, t.cursor.Pos, t.counts.Scheduled, t.counts.Fired, t.counts.Cancelled}
+	version := byte(saveVersion)
+	if t.rolled != 0 {
+		version, numbers = saveRolled, append(numbers, t.rolled, t.counts.Rolled)
+	}
+	b := make([]byte, 1, savedHeader(version)+placeBytes*t.cancelled.n)
+	b[0] = version
+	for _, v := range numbers {
 		b = le.AppendUint64(b, uint64(v))
 	}
 	b = le.AppendUint32(b, uint32(t.cancelled.n))
@@ -43,34 +58,43 @@ func (t *Table) Restore(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if len(b) < saveHeader || b[0] != saveVersion {
+	header := savedHeader(b[0])
+	if len(b) < header || b[0] != saveVersion && b[0] != saveRolled {
 		return fmt.Errorf("%w: %d bytes, version %d", ErrSaved, len(b), b[0])
 	}
 	le := binary.LittleEndian
-	n := int(le.Uint32(b[saveHeader-4:]))
-	if n > CancelledMax || len(b) != saveHeader+n*placeBytes {
+	n := int(le.Uint32(b[header-4:]))
+	if n > CancelledMax || len(b) != header+n*placeBytes {
 		return fmt.Errorf("%w: %d cancelled in %d bytes, the limit is %d", ErrSaved, n, len(b), CancelledMax)
 	}
-	var v [5]int64
-	for i := range v {
+	var v [savedNumbers + 2]int64
+	for i := range (header - 5) / 8 {
 		v[i] = int64(le.Uint64(b[1+8*i:]))
 	}
-	cursor, counts := Cursor{v[0], v[1]}, Counts{v[2], v[3], v[4]}
-	var cancelled set
-	last := cursor
-	for b = b[saveHeader:]; len(b) > 0; b = b[placeBytes:] {
+	cursor, rolled, counts := Cursor{v[0], v[1]}, v[5], Counts{v[2], v[3], v[4], v[6]}
+	if counts == (Counts{}) && cursor == (Cursor{}) || min(counts.Scheduled, counts.Fired, counts.Rolled) < 0 || counts.Cancelled < int64(n) || rolled < 0 || rolled == 0 && b[0] == saveRolled {
+		return fmt.Errorf("%w: counts %+v, rolled up to %d", ErrSaved, counts, rolled)
+	}
+	cancelled, err := restorePlaces(b[header:], cursor, rolled)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cursor, t.rolled, t.counts, t.cancelled, t.known = cursor, rolled, counts, cancelled, false
+	return nil
+}
+
+// restorePlaces reads places that are in order, behind the cursor, and not void.
+func restorePlaces(b []byte, cursor Cursor, rolled int64) (cancelled set, err error) {
+	le, last := binary.LittleEndian, cursor
+	for ; len(b) > 0; b = b[placeBytes:] {
 		c := Cursor{int64(le.Uint64(b)), int64(le.Uint64(b[8:]))}
-		if !last.Before(c) {
-			return fmt.Errorf("%w: cancelled: %v behind %v", ErrSaved, c, last)
+		if !last.Before(c) || c.Pos < rolled {
+			return set{}, fmt.Errorf("%w: cancelled: %v behind %v, rolled up to %d", ErrSaved, c, last, rolled)
 		}
 		cancelled.add(c)
 		last = c
 	}
-	if counts == (Counts{}) && cursor == (Cursor{}) || counts.Scheduled < 0 || counts.Fired < 0 || counts.Cancelled < int64(n) {
-		return fmt.Errorf("%w: counts %+v", ErrSaved, counts)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.cursor, t.counts, t.cancelled, t.known = cursor, counts, cancelled, false
-	return nil
+	return cancelled, nil
 }

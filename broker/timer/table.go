@@ -12,34 +12,37 @@ const (
 	blocksMax    = 1024    // blocks of sealed runs in memory, 8 KiB each
 )
 
-// Why a cancel changes nothing.
+// Why a cancel changes nothing. What was rolled is cancelled, and may be pending elsewhere.
 var (
 	ErrTooLate   = errors.New("timer: it was fired or passed over already")
 	ErrCancelled = errors.New("timer: it is cancelled already")
 	ErrFull      = errors.New("timer: too many cancelled messages wait for their due time")
 )
 
-// ErrPast is a parked message that would never fire, or a fire that does not begin at the cursor: the log and the state do not agree.
+// ErrPast is a parked message that would never fire, or a fire or a roll that does not begin where the last one ended: the log and the state do
+// not agree.
 var ErrPast = errors.New("timer: the log contradicts the cursor")
 
-// Counts are totals since the group began. What was scheduled and neither fired nor cancelled is pending.
+// Counts are totals since the group began. A message that is rolled is scheduled anew. What was scheduled and neither fired nor cancelled nor
+// rolled is pending.
 type Counts struct {
-	Scheduled, Fired, Cancelled int64
+	Scheduled, Fired, Cancelled, Rolled int64
 }
 
 // Pending is how many messages are parked and still to be fired.
-func (c Counts) Pending() int64 { return c.Scheduled - c.Fired - c.Cancelled }
+func (c Counts) Pending() int64 { return c.Scheduled - c.Fired - c.Cancelled - c.Rolled }
 
 // Table is the timer's state.
 //
 // One message's way: Park takes its entry when the message is applied. Next says when the leader shall look; Due gives entries up to a time, and
 // the cursor behind them. The leader stores the messages again and a command that says from which cursor to which; Fire applies that. Between
 // the two nothing changes, so that a leader that is voted out has done nothing. Cancel puts an entry into a set, out of which the cursor's
-// passing takes it.
+// passing takes it. Roll makes everything before a position void, so that retention may have it.
 type Table struct {
 	mu        sync.Mutex
 	cursor    Cursor
-	cancelled set
+	rolled    int64 // what is parked before this position is void
+	cancelled set   // nothing at or before the cursor, or void
 	counts    Counts
 	segments  []*segment // oldest first
 	blocks    int        // loaded since they were forgotten
@@ -140,11 +143,11 @@ func (t *Table) MayCancel(c Cursor) error {
 }
 
 func (t *Table) mayCancelLocked(c Cursor) error {
-	switch {
+	switch { // first whether it is parked again: with the same due time, and perhaps not fired
+	case t.passesLocked(c):
+		return ErrCancelled
 	case !t.cursor.Before(c):
 		return ErrTooLate
-	case t.cancelled.has(c):
-		return ErrCancelled
 	case t.cancelled.n >= CancelledMax:
 		return fmt.Errorf("%w: %d, the limit is %d", ErrFull, t.cancelled.n, CancelledMax)
 	}
@@ -248,6 +251,6 @@ func (t *Table) DropBefore(seq uint64) {
 func (t *Table) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cursor, t.cancelled, t.counts = Cursor{}, set{}, Counts{}
+	t.cursor, t.rolled, t.cancelled, t.counts = Cursor{}, 0, set{}, Counts{}
 	t.segments, t.blocks, t.next, t.known, t.heap = nil, 0, 0, false, nil
 }

@@ -52,6 +52,7 @@ func sealSegment(t *Table, seq uint64) error {
 //	apply               lines "due position due position": a fire from, to
 //	cancel              lines "due position"
 //	find due=5 key=1
+//	roll seg=1 limit=2  Oldest and Roll
 //	seal seg=1, whose messages lie at positions 100 to 199 · drop before=2 · state · restart (Save, Restore, and all that was sealed)
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
@@ -109,6 +110,11 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		entries, _, err := s.table.Find(due, key)
 		say(err)
 		list(&out, entries)
+	case "roll":
+		entries, err := s.table.Oldest(seg, limit)
+		say(err)
+		list(&out, entries)
+		say(s.table.Roll(s.table.Rolled(), entries[len(entries)-1].Pos+1, int64(len(entries))))
 	case "seal":
 		if o := s.table.Open(seg); o != nil {
 			s.runs = append(s.runs, o.Sorted()...)
