@@ -34,10 +34,11 @@ func javaClient(t *testing.T, version string, end func(*Process)) {
 }
 
 func halves(t *testing.T, end func(*Process), run func(address, scenario string)) {
-	p := Start(t, Options{})
+	p := Start(t, Options{Extra: "transactions: {timeout: 2s, checkInterval: 2s}\n"})
 	run(p.NameServer, "all")
 	run(p.NameServer, "consumers")
 	run(p.NameServer, "delays")
+	run(p.NameServer, "transactions")
 	run(p.NameServer, "first-half")
 	end(p)
 	p.Run()

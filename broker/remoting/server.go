@@ -125,7 +125,7 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.DeleteTopicInBroker: (*conn).deleteTopic, wire.TopicConsumeByWho: (*conn).topicConsumeByWho,
 	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
 	wire.BrokerGroupInfo: (*conn).brokerGroupInfo, wire.BrokerGroupTransfer: (*conn).brokerGroupTransfer,
-	wire.RecallMessage:      (*conn).recallMessage,
+	wire.RecallMessage: (*conn).recallMessage, wire.EndTransaction: (*conn).endTransaction,
 	wire.BrokerGroupMembers: (*conn).brokerGroupMembers, wire.BrokerClusterInfo: (*conn).clusterInfo, wire.BrokerClusterChange: (*conn).clusterChange,
 	wire.ResetOffset: (*conn).resetOffset, wire.ConsumerStatus: (*conn).consumerStatus, wire.ConsumeTimeSpan: (*conn).consumeTimeSpan,
 	wire.ConsumerRunningInfo: (*conn).consumerRunningInfo, wire.CorrectionOffset: (*conn).correctionOffset,

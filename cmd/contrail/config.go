@@ -15,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/tracing/telemetry"
 )
 
@@ -60,6 +61,10 @@ type config struct {
 		TraceTopic   bool     `yaml:"traceTopic"`
 	} `yaml:"log"`
 
+	Timers timersConfig `yaml:"timers"`
+
+	Transactions transactionsConfig `yaml:"transactions"`
+
 	Trail struct {
 		Engine      string   `yaml:"engine"` // embedded, off, or the address of a ClickHouse (clickhouse://user:password@host:port/database)
 		KeepFor     duration `yaml:"keepFor"`
@@ -101,6 +106,8 @@ func defaultConfig() config {
 	c.NameServer.Listen, c.Remoting.Listen, c.Console.Listen = ":9876", ":10911", "127.0.0.1:8080"
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true
+	c.Timers.MaxDelay = duration(service.MaxDelayDefault)
+	c.Transactions = defaultTransactions()
 	c.Trail.Engine, c.Trail.KeepFor, c.Trail.MemoryBytes = trailEmbedded, duration(7*24*time.Hour), 1<<30
 	c.Trail.OTLP.Protocol, c.Trail.OTLP.Sample, c.Telemetry.Protocol = telemetry.ProtocolHTTP, sampleDefault, telemetry.ProtocolHTTP
 	return c
@@ -160,7 +167,7 @@ func (c *config) check() error {
 	if err := c.checkKeep(); err != nil {
 		return err
 	}
-	if err := c.Replication.check(); err != nil {
+	if err := errors.Join(c.Timers.check(), c.Transactions.check(), c.Replication.check()); err != nil {
 		return err
 	}
 	if c.Trail.Node != 0 && c.Replication.node(c.Trail.Node) == nil {

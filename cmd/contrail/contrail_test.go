@@ -11,8 +11,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/service"
@@ -184,5 +186,27 @@ func TestMessageCommands(t *testing.T) {
 		} else {
 			t.Log(err)
 		}
+	}
+}
+
+func TestTimersAndTransactionsAreChecked(t *testing.T) {
+	for name, change := range map[string]func(*config){
+		"timers.maxDelay: 8761h0m0s":         func(c *config) { c.Timers.MaxDelay = duration(8761 * time.Hour) },
+		`timers.delayLevels: "x"`:            func(c *config) { c.Timers.Levels = "1s x" },
+		`timers.delayLevels: "-1s"`:          func(c *config) { c.Timers.Levels = "-1s" },
+		"timers.delayLevels: 65 levels":      func(c *config) { c.Timers.Levels = strings.Repeat("1s ", 65) },
+		"transactions.timeout: 1ms":          func(c *config) { c.Transactions.Timeout = duration(time.Millisecond) },
+		"transactions.checkInterval: 25h0m0": func(c *config) { c.Transactions.Interval = duration(25 * time.Hour) },
+		"transactions.checksMax: 0":          func(c *config) { c.Transactions.ChecksMax = 0 },
+	} {
+		c := defaultConfig()
+		change(&c)
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c := timersConfig{Levels: "1s 5m  2h 1d"}
+	if levels, err := c.levels(); err != nil || !slices.Equal(levels, []time.Duration{time.Second, 5 * time.Minute, 2 * time.Hour, 24 * time.Hour}) {
+		t.Errorf("%v %v", levels, err)
 	}
 }

@@ -25,11 +25,12 @@ func main() {
 	rlog.SetLogLevel("error")
 	s := suite{os.Args[1], os.Args[3]}
 	scenarios := map[string][]func(){
-		"all":         {s.sends, s.compressed, s.tags, s.broadcast, s.rebalance, s.pull},
-		"consumers":   {s.sql, s.requests},
-		"delays":      {s.delayed, s.retried},
-		"first-half":  {s.firstHalf},
-		"second-half": {s.secondHalf},
+		"all":          {s.sends, s.compressed, s.tags, s.broadcast, s.rebalance, s.pull},
+		"consumers":    {s.sql, s.requests},
+		"delays":       {s.delayed, s.retried},
+		"transactions": {s.transactions},
+		"first-half":   {s.firstHalf},
+		"second-half":  {s.secondHalf},
 	}
 	check(scenarios[os.Args[2]] != nil, "no scenario %s", os.Args[2])
 	for _, run := range scenarios[os.Args[2]] {
