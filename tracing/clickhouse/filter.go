@@ -39,7 +39,8 @@ func microsParam(name string) string { return "fromUnixTimestamp64Micro({" + nam
 // searched is the filter of a query without its time.
 func (s *Store) searched(q *trail.Query) *filter {
 	f := &filter{}
-	f.equal("topic", "topic", q.Topic)
+	inTopic(f, q)
+	s.inState(f, q.State)
 	f.equal("tag", "tag", q.Tag)
 	f.equal("producer_group", "producerGroup", q.ProducerGroup)
 	if q.ID != "" {
@@ -57,6 +58,44 @@ func (s *Store) searched(q *trail.Query) *filter {
 			" WHERE group_name = {group:String} AND sent >= %s AND piece = 0 AND bucket != %d)", s.o.Database, microsParam("from"), noBucket), arg("group", q.Group))
 	}
 	return f
+}
+
+// parking is the list of parking topics in SQL: the tables are ordered by topic.
+var parking = "('" + trail.ScheduleTopic + "', '" + trail.WheelTopic + "')"
+
+// waitsFor matches what is parked for the topic of the query.
+var waitsFor = "(topic IN " + parking + " AND real_topic = {topic:String})"
+
+// inTopic matches a topic: what is stored there, what waits for it and, when retries or dead letters are asked for, theirs that were consumed
+// from it.
+func inTopic(f *filter, q *trail.Query) {
+	if q.Topic == "" {
+		return
+	}
+	term := "topic = {topic:String} OR " + waitsFor
+	if q.State == trail.StateRetried || q.State == trail.StateDead {
+		term += " OR origin_topic = {topic:String}"
+	}
+	f.add("("+term+")", arg("topic", q.Topic))
+}
+
+// inState matches a state. What is due counts as fired: rows of what the broker fired come a moment later.
+func (s *Store) inState(f *filter, state string) {
+	cancelled := fmt.Sprintf("(broker, position) IN (SELECT broker, place FROM %s.steps WHERE name = '%s')", s.o.Database, trail.StepCancel)
+	parked := "(topic IN " + parking + " AND timing = '" + trail.TimingParked + "')"
+	retry := "startsWith(real_topic, '" + trail.RetryPrefix + "')"
+	switch state {
+	case trail.StateScheduled:
+		f.add(parked + " AND NOT " + retry + " AND due > now64(6, 'UTC') AND NOT " + cancelled)
+	case trail.StateFired:
+		f.add("timing = '" + trail.TimingFired + "' AND NOT startsWith(topic, '" + trail.RetryPrefix + "')")
+	case trail.StateCancelled:
+		f.add(parked + " AND " + cancelled)
+	case trail.StateRetried:
+		f.add("(startsWith(topic, '" + trail.RetryPrefix + "') OR (" + parked + " AND " + retry + " AND due > now64(6, 'UTC')))")
+	case trail.StateDead:
+		f.add("startsWith(topic, '" + trail.DeadPrefix + "')")
+	}
 }
 
 // byID matches an identity or an offset message id; one text may be either.

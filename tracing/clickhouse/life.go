@@ -54,7 +54,7 @@ func (s *Store) life(ctx context.Context, id string, l *trail.Life) error {
 		id = l.Messages[0].ID
 		l.TraceID = trail.TraceIDOf(&l.Messages[0])
 	}
-	ask := []func(context.Context) error{func(c context.Context) (err error) { l.Steps, err = s.steps(c, id); return err }}
+	ask := []func(context.Context) error{func(c context.Context) (err error) { l.Steps, err = s.steps(c, id, l.Messages); return err }}
 	if len(l.Messages) > 0 {
 		ask = append(ask,
 			func(c context.Context) (err error) { l.Deliveries, err = s.deliveriesOf(c, l.Messages); return err },
@@ -137,10 +137,16 @@ func around(messages []trail.Message, f *filter) {
 	var any []string
 	for i := range messages {
 		m := &messages[i]
+		if m.Timing == trail.TimingParked {
+			continue // nobody is handed what waits
+		}
 		n := fmt.Sprint(i)
 		any = append(any, fmt.Sprintf("(broker IN ({broker%s:String}, '') AND topic = {topic%s:String} AND queue_id = {queue%s:Int32} AND bucket IN ({bucket%s:Int64}, %d) AND from_offset <= {offset%s:Int64} AND to_offset > {offset%s:Int64})",
 			n, n, n, n, noBucket, n, n))
 		f.args = append(f.args, arg("broker"+n, m.Broker), arg("topic"+n, m.Topic), arg("queue"+n, m.QueueID), arg("bucket"+n, m.QueueOffset/bucketSize), arg("offset"+n, m.QueueOffset))
+	}
+	if len(any) == 0 {
+		any = []string{"0"}
 	}
 	f.terms = append(f.terms, "("+strings.Join(any, " OR ")+")")
 }
@@ -157,11 +163,21 @@ func (s *Store) settlementsOf(ctx context.Context, messages []trail.Message) ([]
 	return collect(ctx, s, scanSettlement, fmt.Sprintf("SELECT %s FROM %s.settlements WHERE %s ORDER BY at LIMIT %d", settlementColumns, s.o.Database, f.where(), rangesMax), f.args...)
 }
 
-// steps are one identity's. A processing that has ended is told once: its begin is left out.
-func (s *Store) steps(ctx context.Context, id string) ([]trail.Step, error) {
-	all, err := collect(ctx, s, scanStep, fmt.Sprintf("SELECT %s FROM %s.steps WHERE id = {id:String} ORDER BY at, recorded LIMIT %d", stepColumns, s.o.Database, stepsMax), arg("id", id))
+// steps are one identity's, and those of the places where its copies wait. A processing that has ended is told once: its begin is left out.
+func (s *Store) steps(ctx context.Context, id string, copies []trail.Message) ([]trail.Step, error) {
+	names, args := []string{"{id:String}"}, []any{arg("id", id)}
+	for i := range copies {
+		if m := &copies[i]; m.Timing == trail.TimingParked {
+			name := fmt.Sprint("place", i)
+			names, args = append(names, "{"+name+":String}"), append(args, arg(name, placeID(m.Broker, m.Position)))
+		}
+	}
+	all, err := collect(ctx, s, scanStep, fmt.Sprintf("SELECT %s FROM %s.steps WHERE id IN (%s) ORDER BY at, recorded LIMIT %d", stepColumns, s.o.Database, strings.Join(names, ", "), stepsMax), args...)
 	if err != nil {
 		return all, err
+	}
+	for i := range all {
+		all[i].ID = id
 	}
 	ended := map[string]bool{}
 	for i := range all {
@@ -173,6 +189,9 @@ func (s *Store) steps(ctx context.Context, id string) ([]trail.Step, error) {
 		return st.Name == trail.StepProcess && st.DurationMicros < 0 && ended[st.Detail]
 	}), nil
 }
+
+// kindCancelled are the happenings that say which scheduled message was cancelled: those of others are not of this life.
+const kindCancelled = "timer-cancelled"
 
 // happenedAround is how long before and after a life its groups' happenings may explain it.
 const happenedAround = time.Minute
@@ -193,11 +212,14 @@ func (s *Store) happeningsOf(ctx context.Context, l *trail.Life) ([]trail.Happen
 	for i := range l.Settlements {
 		groups, to = append(groups, l.Settlements[i].Group), max(to, l.Settlements[i].AtMicros)
 	}
+	for i := range l.Steps {
+		to = max(to, l.Steps[i].AtMicros)
+	}
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) ORDER BY at LIMIT %d",
-		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, happeningsMax),
-		arg("broker", l.Messages[0].Broker),
+	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) AND (kind != '%s' OR position(text, {id:String}) > 0) ORDER BY at LIMIT %d",
+		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, kindCancelled, happeningsMax),
+		arg("broker", l.Messages[0].Broker), arg("id", l.Messages[0].ID),
 		arg("from", from-happenedAround.Microseconds()), arg("to", to+happenedAround.Microseconds()), arg("groups", groups))
 }
 

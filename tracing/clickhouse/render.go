@@ -132,6 +132,9 @@ func functions(o *Options) template.FuncMap {
 		"bucket":        func(micros string) string { return "toUInt8(least(255, floor(log2(greatest(" + micros + ", 1)) * 4)))" },
 		"span":          span,
 		"owner":         owner,
+		"destination":   destination,
+		"stored":        stored,
+		"parking":       func() string { return parking },
 		"attributes":    attributes,
 		"noEvents": func() string {
 			return "CAST([], 'Array(DateTime64(9))') AS `Events.Timestamp`,\n    CAST([], 'Array(LowCardinality(String))') AS `Events.Name`,\n" +
@@ -177,6 +180,14 @@ func span(id, group, attempt, step string) string {
 func owner(topic string) string {
 	return fmt.Sprintf("multiIf(startsWith(%s, '%%RETRY%%'), substring(%s, 8), startsWith(%s, '%%DLQ%%'), substring(%s, 6), '')", topic, topic, topic, topic)
 }
+
+// destination is the topic that a copy is in, or waits for.
+func destination(table string) string {
+	return fmt.Sprintf("if(%[1]stiming = 'parked', %[1]sreal_topic, %[1]stopic)", table)
+}
+
+// stored is the step by which a copy came to where it is: a message that was parked and fired has two copies there.
+func stored(table string) string { return "if(" + table + "timing = 'fired', 'fire', 'store')" }
 
 // attributes is a map without empty values, in the exporter's type.
 func attributes(pairs string) string {

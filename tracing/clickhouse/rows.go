@@ -17,6 +17,7 @@ var messageColumns = strings.Join([]string{
 	"id", "offset_id", "topic", "tag", "keys", "type", "queue_id", "queue_offset", "position", "log_index", "term", "stored_bytes", "body_bytes",
 	"sys_flag", "reconsume_times", "producer_group", "producer_client", "producer_addr", "language", "version", "protocol", "broker", "node",
 	micros("born"), micros("received"), micros("appended"), micros("synced"), micros("acked"), "origin_id", "toString(trace_in)", "toString(parent_in)", "trace_flags", micros("committed"), "slowest",
+	"timing", "real_topic", "real_queue", micros("due"), "origin_topic",
 }, ", ")
 
 func scanMessage(rows driver.Rows) (m trail.Message, err error) {
@@ -24,7 +25,7 @@ func scanMessage(rows driver.Rows) (m trail.Message, err error) {
 	err = rows.Scan(&m.ID, &m.OffsetID, &m.Topic, &m.Tag, &m.Keys, &m.Type, &m.QueueID, &m.QueueOffset, &m.Position, &m.Index, &m.Term,
 		&m.StoredBytes, &m.BodyBytes, &m.SysFlag, &m.ReconsumeTimes, &m.ProducerGroup, &m.ProducerClient, &m.ProducerAddr, &m.Language,
 		&m.Version, &m.Protocol, &m.Broker, &m.Node, &m.BornMicros, &m.ReceivedMicros, &m.AppendedMicros, &m.SyncedMicros, &m.AckedMicros,
-		&m.OriginID, &trace, &parent, &m.TraceFlags, &m.CommittedMicros, &m.Slowest)
+		&m.OriginID, &trace, &parent, &m.TraceFlags, &m.CommittedMicros, &m.Slowest, &m.Timing, &m.RealTopic, &m.RealQueueID, &m.DueMicros, &m.OriginTopic)
 	m.TraceIn, m.ParentIn = hexUnlessZero(trace), hexUnlessZero(parent)
 	return m, err
 }
@@ -57,11 +58,11 @@ func scanSettlement(rows driver.Rows) (s trail.Settlement, err error) {
 }
 
 var stepColumns = strings.Join([]string{
-	"id", "name", "topic", "group_name", "client", "addr", micros("at"), "duration", "attempt", "status", "error", "source", "detail", "position",
+	"id", "name", "topic", "group_name", "client", "addr", micros("at"), "duration", "attempt", "status", "error", "source", "detail", "position", "broker", "place",
 }, ", ")
 
 func scanStep(rows driver.Rows) (s trail.Step, err error) {
-	err = rows.Scan(&s.ID, &s.Name, &s.Topic, &s.Group, &s.Client, &s.Addr, &s.AtMicros, &s.DurationMicros, &s.Attempt, &s.Status, &s.Error, &s.Source, &s.Detail, &s.Position)
+	err = rows.Scan(&s.ID, &s.Name, &s.Topic, &s.Group, &s.Client, &s.Addr, &s.AtMicros, &s.DurationMicros, &s.Attempt, &s.Status, &s.Error, &s.Source, &s.Detail, &s.Position, &s.Broker, &s.Place)
 	return s, err
 }
 

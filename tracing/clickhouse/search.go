@@ -109,12 +109,26 @@ func (s *Store) histogram(ctx context.Context, q *trail.Query) ([]trail.Bucket, 
 			}
 			return err
 		},
+		func(c context.Context) error { return s.countWaiting(c, q, first, last, width, buckets) },
 	})
+}
+
+// countWaiting adds what waits for a topic: the rollup counts it in its parking topic.
+func (s *Store) countWaiting(ctx context.Context, q *trail.Query, from, to, width int64, buckets []trail.Bucket) error {
+	if q.Topic == "" {
+		return nil
+	}
+	f := &filter{}
+	f.add(waitsFor, arg("topic", q.Topic))
+	return s.countFiltered(ctx, f, q, from, to, width, buckets)
 }
 
 // countMessages adds the messages of a time span to the buckets.
 func (s *Store) countMessages(ctx context.Context, q *trail.Query, from, to, width int64, buckets []trail.Bucket) error {
-	f := s.searched(q)
+	return s.countFiltered(ctx, s.searched(q), q, from, to, width, buckets)
+}
+
+func (s *Store) countFiltered(ctx context.Context, f *filter, q *trail.Query, from, to, width int64, buckets []trail.Bucket) error {
 	f.add("appended >= "+microsParam("from")+" AND appended < "+microsParam("to"), arg("from", from), arg("to", to), arg("begin", q.FromMicros), arg("width", width))
 	return s.addCounts(ctx, buckets, fmt.Sprintf("SELECT intDiv(toUnixTimestamp64Micro(appended) - {begin:Int64}, {width:Int64}) AS b, count() FROM %s.messages WHERE %s GROUP BY b", s.o.Database, f.where()), f.args)
 }

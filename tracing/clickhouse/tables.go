@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"encoding/binary"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -83,6 +84,8 @@ type messages struct {
 	queueID, offset, position, index, term, stored, body, sys, again *numbers
 	born, received, appended, synced, acked                          *numbers
 	traceIn, parentIn, flags, committed, slowest                     *numbers
+	timing, realTopic, originTopic                                   words
+	realQueue, due                                                   *numbers
 }
 
 func newMessages() *messages {
@@ -90,7 +93,7 @@ func newMessages() *messages {
 		queueID: ofType("Int32"), offset: ofType("Int64"), position: ofType("Int64"), index: ofType("UInt64"), term: ofType("UInt64"),
 		stored: ofType("UInt32"), body: ofType("UInt32"), sys: ofType("Int32"), again: ofType("Int32"), born: times(), received: times(),
 		appended: times(), synced: times(), acked: times(), traceIn: ofType("FixedString(16)"), parentIn: ofType("FixedString(8)"), flags: ofType("UInt8"),
-		committed: times(), slowest: ofType("UInt64"),
+		committed: times(), slowest: ofType("UInt64"), realQueue: ofType("Int32"), due: times(),
 	}
 	m.keys.of = &m.key
 	m.table = newTable("messages", field{"id", &m.id}, field{"topic", &m.topic}, field{"tag", &m.tag}, field{"keys", &m.keys},
@@ -101,7 +104,8 @@ func newMessages() *messages {
 		field{"broker", &m.broker}, field{"node", &m.node}, field{"born", m.born}, field{"received", m.received}, field{"appended", m.appended},
 		field{"synced", m.synced}, field{"acked", m.acked}, field{"origin_id", &m.originID}, field{"trace_in", m.traceIn},
 		field{"parent_in", m.parentIn}, field{"trace_flags", m.flags}, field{"trace_carrier", &m.carrier}, field{"trace_raw", &m.raw},
-		field{"store_key", &m.storeKey}, field{"committed", m.committed}, field{"slowest", m.slowest})
+		field{"store_key", &m.storeKey}, field{"committed", m.committed}, field{"slowest", m.slowest},
+		field{"timing", &m.timing}, field{"real_topic", &m.realTopic}, field{"real_queue", m.realQueue}, field{"due", m.due}, field{"origin_topic", &m.originTopic})
 	return m
 }
 
@@ -146,6 +150,11 @@ func (t *messages) add(m *trail.StoredMessage) {
 	t.storeKey.put(m.StoreKey)
 	t.committed.int64(m.CommittedMicros)
 	t.slowest.put64(m.Slowest)
+	t.timing.put(m.Timing)
+	t.realTopic.put(m.RealTopic)
+	t.realQueue.int32(m.RealQueueID)
+	t.due.int64(m.DueMicros)
+	t.originTopic.put(m.OriginTopic)
 }
 
 // A range is stored in pieces, one per bucket of offsets that it touches.
@@ -270,21 +279,34 @@ type steps struct {
 	table
 	id, detail                                               texts
 	name_, topic, group, client, addr, status, error, source words
-	atTime, recorded, duration, attempt, position            *numbers
+	broker                                                   words
+	atTime, recorded, duration, attempt, position, place     *numbers
 }
 
 func newSteps() *steps {
-	s := &steps{atTime: times(), recorded: times(), duration: ofType("Int64"), attempt: ofType("UInt16"), position: ofType("Int64")}
+	s := &steps{atTime: times(), recorded: times(), duration: ofType("Int64"), attempt: ofType("UInt16"), position: ofType("Int64"), place: ofType("Int64")}
 	s.table = newTable("steps", field{"id", &s.id}, field{"name", &s.name_}, field{"topic", &s.topic}, field{"group_name", &s.group},
 		field{"client", &s.client}, field{"addr", &s.addr}, field{"at", s.atTime}, field{"recorded", s.recorded}, field{"duration", s.duration},
 		field{"attempt", s.attempt}, field{"status", &s.status}, field{"error", &s.error}, field{"source", &s.source}, field{"detail", &s.detail},
-		field{"position", s.position})
+		field{"position", s.position}, field{"broker", &s.broker}, field{"place", s.place})
 	return s
+}
+
+// placeID stands for the identity of a step that names a stored copy by its place only. No message has such an identity: it holds a
+// separator of properties.
+func placeID(broker string, place int64) string {
+	return "\x01" + broker + "\x01" + strconv.FormatInt(place, 10)
 }
 
 func (t *steps) add(s *trail.StoredStep) {
 	t.rows++
-	t.id.put(s.ID)
+	id := s.ID
+	if id == "" && s.Place > 0 {
+		id = placeID(s.Broker, s.Place)
+	}
+	t.id.put(id)
+	t.broker.put(s.Broker)
+	t.place.int64(s.Place)
 	t.name_.put(s.Name)
 	t.topic.put(s.Topic)
 	t.group.put(s.Group)

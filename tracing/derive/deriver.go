@@ -50,7 +50,8 @@ type Deriver struct {
 
 	// of the record at hand
 	record    *entry.Record
-	batch     int64 // NowMicros
+	fire      entry.TimerFire // that the entry holds; To.Due 0: none
+	batch     int64           // NowMicros
 	out       trail.Sink
 	row       trail.StoredMessage
 	carried   trail.Carried
@@ -127,7 +128,7 @@ func (d *Deriver) Record(r *entry.Record, times notes.EntryTimes, out trail.Sink
 		d.counters.BadEntries++
 		return fmt.Errorf("derive entry %d: %w", r.Index, err)
 	}
-	d.record, d.batch, d.out = r, b.NowMicros, out
+	d.record, d.batch, d.out, d.fire = r, b.NowMicros, out, entry.TimerFire{}
 	d.now = max(d.now, b.NowMicros)
 	d.led(r.Term)
 	err = b.Commands(d.command)
@@ -166,6 +167,8 @@ func (d *Deriver) command(k entry.Kind, body []byte) error {
 		return entry.DecodeOffsets(body, d.committed)
 	case entry.KindOffsetReset:
 		return entry.DecodeOffsets(body, d.reset)
+	case entry.KindTimerFire, entry.KindTimerCancel:
+		return d.timer(k, body)
 	case entry.KindTopicDelete:
 		delete(d.topics, string(body))
 		d.lastTopic = nil

@@ -15,6 +15,9 @@
 //
 // Goroutines: none; a Deriver belongs to one goroutine.
 //
-// Files: deriver.go (records and notes), messages.go (message rows), commits.go (settlements), clienttrace.go (parser of
+// A copy is parked when it stands in a parking topic with a real topic and a due time; it is fired when it stands in one entry with the
+// command that fires its due time, and nobody sent it. A cancel names the place of a parked copy.
+//
+// Files: deriver.go (records and notes), messages.go (message rows), timing.go (the timer's commands and copies), commits.go (settlements), clienttrace.go (parser of
 // reports, fuzzed), reports.go (reports to steps), inflate.go, state.go (Save, Restore).
 package derive

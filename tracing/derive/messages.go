@@ -48,6 +48,7 @@ func (d *Deriver) message(_ int, v message.View, o entry.Origin) error {
 	d.row.StoreKey = m.OffsetID[:len(m.OffsetID)-16]
 	d.producer(o.ProducerRef, v)
 	d.properties(v)
+	d.timing(o)
 	d.context()
 	d.saw(t, m.QueueID, m.QueueOffset)
 	d.out.Message(&d.row)
@@ -82,6 +83,7 @@ func (d *Deriver) producer(ref uint32, v message.View) {
 func (d *Deriver) properties(v message.View) {
 	m := &d.row.Message
 	m.ID, m.Tag, m.OriginID, m.Type = "", "", "", TypeNormal
+	m.Timing, m.RealTopic, m.RealQueueID, m.DueMicros, m.OriginTopic = "", "", 0, 0, ""
 	d.keys, d.carried = d.keys[:0], trail.Carried{}
 	if m.SysFlag&message.FlagTxMask != 0 {
 		m.Type = TypeTransaction
@@ -100,6 +102,14 @@ func (d *Deriver) properties(v message.View) {
 			m.Tag = view(value)
 		case message.PropKeys:
 			d.splitKeys(value)
+		case message.PropRealTopic:
+			m.RealTopic = view(value)
+		case message.PropRealQueueID:
+			m.RealQueueID = queueID(value)
+		case message.PropTimerOutMillis:
+			m.DueMicros = dueMicros(value)
+		case message.PropRetryTopic:
+			m.OriginTopic = view(value)
 		case message.PropProducerGroup:
 			if m.ProducerGroup == "" {
 				m.ProducerGroup = view(value)
@@ -108,7 +118,7 @@ func (d *Deriver) properties(v message.View) {
 			m.OriginID = view(value)
 		case message.PropTranMsg:
 			m.Type = TypeTransaction
-		case message.PropDelay, "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS":
+		case message.PropDelay, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis:
 			if m.Type != TypeTransaction && string(value) != "0" {
 				m.Type = TypeDelay
 			}
@@ -121,6 +131,9 @@ func (d *Deriver) properties(v message.View) {
 		}
 	}
 	m.Keys = d.keys
+	if m.ID == "" {
+		m.ID = m.OriginID
+	}
 	if m.ID == "" {
 		m.ID = m.OffsetID
 	}

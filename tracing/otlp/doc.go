@@ -13,5 +13,7 @@
 // Goroutines: Run is one and owns the exporter. The Sink's methods belong to the one goroutine that derives; Stats may be
 // called by any.
 //
-// Files: sink.go (rows to spans), memory.go (remembered messages), early.go (deliveries before messages), export.go (Run, exporters).
+// The span of a wait (schedule) is sent when the message is fired or cancelled.
+//
+// Files: sink.go (rows to spans), timing.go (parked copies, retries, dead letters), memory.go (remembered messages), early.go (deliveries before messages), export.go (Run, exporters).
 package otlp

@@ -16,8 +16,31 @@ type known struct {
 	offset  int64
 	attempt uint16
 	trace   trace.TraceID
-	store   trace.SpanID // span of its store
+	store   trace.SpanID // span of its store, or of its firing
+	wait    *wait        // of a parked copy
 	parent  trace.SpanID // that it brought; zero: none
+}
+
+// wait is what the spans of a parked copy's end need.
+type wait struct {
+	key    waitKey
+	place  placeKey
+	origin string // topic that the spans are named by
+	begin  int64  // µs
+	due    int64  // µs
+	node   string
+}
+
+// waitKey finds the parked copy of what was fired: that has another place.
+type waitKey struct {
+	id, owner string
+	attempt   uint16
+}
+
+// placeKey finds the parked copy that a cancel names.
+type placeKey struct {
+	broker   string
+	position int64
 }
 
 // queueKey: each broker group has a queue of a number.
@@ -31,12 +54,14 @@ type memory struct {
 	max    int
 	queues map[queueKey][]*known // by offset
 	byID   map[string]*known
+	waits  map[waitKey]*known
+	places map[placeKey]*known
 	order  []*known // a ring, oldest at next once it is full
 	next   int
 }
 
 func newMemory(size int) *memory {
-	return &memory{max: size, queues: map[queueKey][]*known{}, byID: map[string]*known{}}
+	return &memory{max: size, queues: map[queueKey][]*known{}, byID: map[string]*known{}, waits: map[waitKey]*known{}, places: map[placeKey]*known{}}
 }
 
 // add remembers a message; offsets of a queue come in order.
@@ -48,15 +73,23 @@ func (m *memory) add(k *known) {
 		m.order[m.next] = k
 		m.next = (m.next + 1) % m.max
 	}
+	if k.wait != nil { // nobody is handed what waits
+		m.waits[k.wait.key], m.places[k.wait.place] = k, k
+	} else {
+		m.enqueue(k)
+	}
+	if old := m.byID[k.id]; old == nil || k.attempt < old.attempt { // the first copy of the first attempt is the one that was sent
+		m.byID[k.id] = k
+	}
+}
+
+func (m *memory) enqueue(k *known) {
 	key := queueKey{k.broker, k.topic, k.queue}
 	q := m.queues[key]
 	if n := len(q); n > 0 && q[n-1].offset >= k.offset {
 		q = nil // the topic was made anew, or a block is made again
 	}
 	m.queues[key] = append(q, k)
-	if old := m.byID[k.id]; old == nil || k.attempt <= old.attempt {
-		m.byID[k.id] = k
-	}
 }
 
 func (m *memory) forget(k *known) {
@@ -67,6 +100,12 @@ func (m *memory) forget(k *known) {
 		} else {
 			m.queues[key] = q[1:]
 		}
+	}
+	if w := k.wait; w != nil {
+		if m.waits[w.key] == k {
+			delete(m.waits, w.key)
+		}
+		delete(m.places, w.place)
 	}
 	if m.byID[k.id] == k {
 		delete(m.byID, k.id)

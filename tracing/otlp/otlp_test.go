@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -126,7 +127,7 @@ func story(b trail.Sink) {
 			m.TraceIn, m.ParentIn, m.TraceFlags = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1
 		}
 		if i == 7 {
-			m.Topic, m.QueueOffset, m.ID, m.ReconsumeTimes = "%RETRY%billing", 0, "ID0", 1
+			m.Topic, m.QueueOffset, m.ID, m.ReconsumeTimes, m.OriginTopic = "%RETRY%billing", 0, "ID0", 1, "orders"
 		}
 		b.Message(&m)
 	}
@@ -142,12 +143,59 @@ func story(b trail.Sink) {
 	b.Settlement(&c)
 	c.Outcome = "reset"
 	b.Settlement(&c)
+	scheduled(b)
 	p := trail.StoredStep{RecordedMicros: at, Step: trail.Step{ID: "ID1", Name: "process", Group: "billing", AtMicros: at + 2000, DurationMicros: 400, Attempt: 1, Status: "Error", Error: "TIME_OUT", Source: "client", Detail: "R"}}
 	b.Step(&p)
 	p.Name, p.Status, p.Error, p.Group, p.Detail = "send", "Ok", "", "shop", ""
 	b.Step(&p)
 	p.Name, p.DurationMicros = "process", -1
 	b.Step(&p)
+}
+
+// scheduled is the life of a message that is scheduled, fired, handed out, sent back, fired again and dead.
+func scheduled(b trail.Sink) {
+	copied := func(topic string, position, micros int64, retries int32, timing, real string) {
+		m := trail.StoredMessage{StoreKey: "7F00000100002A9F", Message: trail.Message{
+			ID: "IDS", Topic: topic, QueueOffset: position, Position: position, Broker: "broker-a", Node: "node-1", AppendedMicros: at + micros, AckedMicros: at + micros + 50,
+			ReconsumeTimes: retries, Timing: timing, RealTopic: real, Type: "delay",
+		}}
+		if timing != "" {
+			m.DueMicros = at + micros/10_000*10_000
+		}
+		if timing == trail.TimingParked {
+			m.DueMicros += 10_000
+		}
+		if retries > 0 {
+			m.OriginTopic = "orders"
+		}
+		b.Message(&m)
+	}
+	d := trail.StoredDelivery{Delivery: trail.Delivery{Broker: "broker-a", Topic: "orders", From: 200, To: 201, Group: "billing", Node: "node-1", RequestedMicros: at + 11_000, SentMicros: at + 11_100}}
+	copied(trail.WheelTopic, 100, 0, 0, trail.TimingParked, "orders")
+	copied("orders", 200, 10_300, 0, trail.TimingFired, "orders")
+	b.Delivery(&d)
+	copied(trail.ScheduleTopic, 300, 20_000, 1, trail.TimingParked, "%RETRY%billing")
+	copied("%RETRY%billing", 400, 30_700, 1, trail.TimingFired, "%RETRY%billing")
+	copied("%DLQ%billing", 500, 40_000, 2, "", "")
+}
+
+// A wait that is cancelled ends then. What was cancelled elsewhere is not taken for it.
+func TestACancelEndsTheWait(t *testing.T) {
+	c := &collecting{}
+	runWith(t, Options{Exporter: c, Ratio: 1}, func(b trail.Sink) {
+		b.Message(&trail.StoredMessage{Message: trail.Message{ID: "A", Broker: "broker-a", Topic: trail.WheelTopic, Position: 100, AppendedMicros: at, Timing: trail.TimingParked, RealTopic: "orders", DueMicros: at + 9_000_000}})
+		for _, broker := range []string{"broker-b", "broker-a"} {
+			b.Step(&trail.StoredStep{Step: trail.Step{Name: trail.StepCancel, AtMicros: at + 500, Broker: broker, Place: 100}})
+		}
+	})
+	if got := names(c); !slices.Equal(got, []string{"recall orders", "schedule orders", "store orders"}) {
+		t.Fatalf("%q", got)
+	}
+	for _, p := range c.spans {
+		if d := p.EndTime().Sub(p.StartTime()); p.Name() == "schedule orders" && d != 500*time.Microsecond {
+			t.Errorf("waited %s", d)
+		}
+	}
 }
 
 // What a receiver gets is what the view shows.

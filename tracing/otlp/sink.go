@@ -114,23 +114,6 @@ func (s *Sink) sampled(id string, broughtContext, sampledIn bool) bool {
 	return h < s.limit || s.limit == math.MaxUint64
 }
 
-const (
-	retryPrefix = "%RETRY%"
-	deadPrefix  = "%DLQ%"
-)
-
-// owner is the group that a retry or dead-letter topic belongs to.
-func owner(topic string) string {
-	if g, ok := strings.CutPrefix(topic, retryPrefix); ok {
-		return g
-	}
-	g, _ := strings.CutPrefix(topic, deadPrefix)
-	if g == topic {
-		return ""
-	}
-	return g
-}
-
 func spanID(id, group string, attempt uint16, step string) trace.SpanID {
 	return trace.SpanID(trail.DeriveSpanID(id, group, attempt, step))
 }
@@ -151,24 +134,26 @@ func (s *Sink) stored(m *trail.StoredMessage) {
 		id: strings.Clone(m.ID), topic: strings.Clone(m.Topic), tag: strings.Clone(m.Tag), broker: m.Broker, queue: m.QueueID, offset: m.QueueOffset,
 		attempt: uint16(m.ReconsumeTimes + 1), trace: traceID(&m.Message),
 	}
-	group := owner(k.topic)
-	k.store = spanID(k.id, group, k.attempt, trail.StepStore)
 	_, _ = hex.Decode(k.parent[:], []byte(m.ParentIn)) // empty: stays zero
-	parent := k.parent
-	if group != "" && k.attempt > 1 {
-		parent = spanID(k.id, group, k.attempt-1, trail.StepDeliver)
-	}
+	c := s.copyOf(k, m)
 	s.memory.add(k)
 	begin, end := m.ReceivedMicros, m.AckedMicros
 	if begin <= 0 {
 		begin = m.AppendedMicros
 	}
-	st := s.stub(k, k.store, parent, trail.StepStore, trace.SpanKindServer, begin, max(begin, end), m.Node,
-		attribute.String("messaging.operation.type", "send"), attribute.Int("messaging.message.body.size", int(m.BodyBytes)),
+	st := s.stub(k, k.store, c.parent, c.step, c.kind, begin, max(begin, end), m.Node,
+		attribute.String("messaging.operation.type", c.operation), attribute.Int("messaging.message.body.size", int(m.BodyBytes)),
 		attribute.String("messaging.rocketmq.message.type", m.Type), attribute.String("messaging.rocketmq.message.tag", k.tag),
 		attribute.String("messaging.rocketmq.message.keys", strings.Join(m.Keys, " ")), attribute.String("messaging.client.id", m.ProducerClient),
 		attribute.String("network.peer.address", m.ProducerAddr), attribute.String("rocketmq.producer_group", strings.Clone(m.ProducerGroup)),
-		attribute.String("rocketmq.offset_message_id", strings.Clone(m.OffsetID)))
+		attribute.String("rocketmq.offset_message_id", strings.Clone(m.OffsetID)), attribute.String("messaging.consumer.group.name", c.owner))
+	st.Name = c.step + " " + c.name
+	if m.Timing == trail.TimingFired {
+		st.Attributes = append(st.Attributes, attribute.Int64("rocketmq.schedule.lateness_ms", m.LateMicros()/1000))
+	}
+	if c.step == stepDead {
+		st.Status = sdk.Status{Code: codes.Error, Description: errorDead}
+	}
 	for _, e := range []struct {
 		name   string
 		micros int64
@@ -245,8 +230,12 @@ func (s *Sink) Settlement(c *trail.StoredSettlement) {
 	}
 }
 
-// Step makes the span of what a client reported.
+// Step makes the span of what a client reported, or of a cancel.
 func (s *Sink) Step(r *trail.StoredStep) {
+	if r.Name == trail.StepCancel && r.Place > 0 {
+		s.cancelled(r)
+		return
+	}
 	if r.AtMicros == 0 || (r.Name == trail.StepProcess && r.DurationMicros < 0) {
 		return
 	}

@@ -107,6 +107,7 @@ func TestTheEngineKilledUnderLoad(t *testing.T) {
 			if w.sent%1000 == 0 {
 				w.deliver(int64(w.sent/2-500), int64(w.sent/2))
 				w.send(0, commit(int64(w.sent/2)))
+				w.schedule(10)
 			}
 		}
 		// Kill while blocks are on their way: some are there already, more are to come.
@@ -122,15 +123,19 @@ func TestTheEngineKilledUnderLoad(t *testing.T) {
 	}
 	w.notes.NoteHappening(&notes.Happening{AtMicros: time.Now().UnixMicro(), Kind: "end"})
 	await(t, s)
+	turns := w.sent / 1000
 	for what, want := range map[string]uint64{
-		"count() FROM trail.messages":                              uint64(w.sent),
-		"uniqExact(position) FROM trail.messages":                  uint64(w.sent),
-		"countIf(piece = 0) FROM trail.deliveries":                 uint64(w.sent / 1000),
-		"countIf(piece = 0) FROM trail.settlements":                uint64(w.sent / 1000),
-		"sum(rows) FROM trail.ship_log":                            uint64(w.sent + 2*w.sent/1000 + 1),
-		"sum(not_recorded) FROM trail.ship_log":                    0,
-		"sum(count) FROM trail.rollup_minute WHERE step = 'store'": uint64(w.sent),
-		"count() FROM trail.happenings":                            1,
+		"count() FROM trail.messages":                                                              uint64(w.sent + 19*turns),
+		"uniqExact(position) FROM trail.messages":                                                  uint64(w.sent + 19*turns),
+		"countIf(timing = 'parked') FROM trail.messages":                                           uint64(10 * turns),
+		"countIf(timing = 'fired' AND topic = real_topic AND appended >= due) FROM trail.messages": uint64(9 * turns),
+		"count() FROM trail.steps WHERE name = 'cancel'":                                           uint64(turns),
+		"countIf(piece = 0) FROM trail.deliveries":                                                 uint64(turns),
+		"countIf(piece = 0) FROM trail.settlements":                                                uint64(turns),
+		"sum(rows) FROM trail.ship_log":                                                            uint64(w.sent + 22*turns + 1), // per turn a delivery, a commit, 10 parked, 9 fired, a cancel; a happening
+		"sum(not_recorded) FROM trail.ship_log":                                                    0,
+		"sum(count) FROM trail.rollup_minute WHERE step = 'store'":                                 uint64(w.sent + 19*turns),
+		"count() FROM trail.happenings":                                                            1,
 	} {
 		if got := counted(t, conn, "SELECT "+what); got != want {
 			t.Errorf("%s: %d, want %d", what, got, want)

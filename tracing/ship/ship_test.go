@@ -14,6 +14,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/notes"
+	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/vfs"
 	"github.com/contrailmq/contrail/tracing/derive"
 	"github.com/contrailmq/contrail/tracing/derive/derivetest"
@@ -28,6 +29,8 @@ type world struct {
 	disk  *vfs.Mem
 	fault *vfs.Fault
 	sent  int
+
+	scheduled int
 }
 
 func newWorld(t testing.TB) *world {
@@ -82,6 +85,27 @@ func (w *world) send(n int, commands ...derivetest.Command) {
 	now := time.Now().UnixMicro()
 	r := w.log.Append(now, commands, messages...)
 	w.notes.NoteEntryTimes(notes.EntryTimes{Index: r.Index, AppendedMicros: now, SyncedMicros: now + 10, AckedMicros: now + 20})
+}
+
+// schedule parks n messages, cancels the first and fires the others.
+func (w *world) schedule(n int) {
+	now := time.Now().UnixMicro()
+	due := now/1000 + 1
+	message := func(topic string, i int) derivetest.Message {
+		return derivetest.Message{Topic: topic, ID: fmt.Sprintf("S%06d", w.scheduled+i), Properties: []string{"REAL_TOPIC", "later", "REAL_QID", "0", "TIMER_OUT_MS", fmt.Sprint(due)}}
+	}
+	var parked, fired []derivetest.Message
+	for i := range n {
+		parked = append(parked, message(timer.WheelTopic, i))
+		if i > 0 {
+			fired = append(fired, message("later", i))
+		}
+	}
+	r := w.log.Append(now, nil, parked...)
+	first := timer.Cursor{Due: due, Pos: r.DataPos}
+	w.log.Append(now, []derivetest.Command{{Kind: entry.KindTimerCancel, Body: entry.AppendTimerCancel(nil, first)}})
+	w.log.Append(now+2000, []derivetest.Command{{Kind: entry.KindTimerFire, Body: entry.AppendTimerFire(nil, timer.Cursor{}, timer.Cursor{Due: due, Pos: r.DataPos + 1<<20}, int64(len(fired)))}}, fired...)
+	w.scheduled += n
 }
 
 func (w *world) deliver(from, to int64) {

@@ -27,6 +27,10 @@ const (
 	StepAck     = "ack"
 	StepSend    = "send"
 	StepProcess = "process"
+
+	StepSchedule = "schedule" // from parked until due
+	StepFire     = "fire"     // stored again when it was due
+	StepCancel   = "cancel"   // of a parked copy
 )
 
 // DerivedTraceID is the trace id of a message that brought no context: ClickHouse's sipHash128Reference of its identity.

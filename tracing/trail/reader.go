@@ -15,11 +15,25 @@ const (
 
 // Query finds messages. Empty fields do not filter. Times are required.
 type Query struct {
+	// Topic finds what was stored in it and what waits in a parking topic for it. State, one of the states below, narrows that.
 	Topic, ID, Key, Tag, ProducerGroup, Client, Group string
+	State                                             string
 	FromMicros, ToMicros                              int64
 	Limit                                             int    // at most 1000; 0: 100
 	Before                                            string // cursor: the last answer's Next
 }
+
+// States of a Query. With StateRetried and StateDead its topic is also the one that the group consumed.
+const (
+	StateScheduled = "scheduled" // it waits until it is due, and is not cancelled; retries are not counted in
+	StateFired     = "fired"     // it was scheduled, and was stored in its topic when it was due
+	StateCancelled = "cancelled" // it was scheduled, and was cancelled
+	StateRetried   = "retried"   // a retry copy: in a group's retry topic, or waiting for it
+	StateDead      = "dead"      // a dead letter
+)
+
+// States are all of them.
+var States = []string{StateScheduled, StateFired, StateCancelled, StateRetried, StateDead}
 
 // Matches answers a Query, newest first.
 type Matches struct {

@@ -35,6 +35,14 @@ type Message struct {
 	CommittedMicros int64  `json:"committedMicros"`
 	Slowest         uint64 `json:"slowest"`
 
+	// Timing is what a copy has to do with the timer: parked, fired, or "". A parked one waits for RealTopic and RealQueueID; both have
+	// the due time, DueMicros, of ms; 0 none.
+	Timing      string `json:"timing"`
+	RealTopic   string `json:"realTopic"`
+	RealQueueID int32  `json:"realQueueId"`
+	DueMicros   int64  `json:"dueMicros"`
+	OriginTopic string `json:"originTopic"` // of a retry or a dead letter: the topic that its group consumed; "" for others
+
 	OriginID   string `json:"originId"` // first message of its lineage, "" when it is the first
 	TraceIn    string `json:"traceIn"`  // incoming trace id, 32 hex, or ""
 	ParentIn   string `json:"parentIn"` // incoming parent span id, 16 hex, or ""
@@ -97,6 +105,8 @@ type Step struct {
 	Source         string `json:"source"`   // broker, client
 	Detail         string `json:"detail"`   // requestId, consume status …
 	Position       int64  `json:"position"` // log position it was derived from
+	Broker         string `json:"broker"`   // broker group's name; "" in what clients report
+	Place          int64  `json:"place"`    // log position of the one stored copy that it is about; 0: it is about the message
 }
 
 // Happening is something about the broker or a client (table happenings).

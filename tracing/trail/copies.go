@@ -1,0 +1,64 @@
+package trail
+
+import "strings"
+
+// Timings of a stored copy.
+const (
+	TimingParked = "parked" // it waits in a parking topic until it is due
+	TimingFired  = "fired"  // the broker stored it again in its real topic, because it was due
+)
+
+// Parking topics: of delay levels, and of every other due time.
+const (
+	ScheduleTopic = "SCHEDULE_TOPIC_XXXX"
+	WheelTopic    = "rmq_sys_wheel_timer"
+)
+
+// Parks says whether messages of a topic wait there until they are due.
+func Parks(topic string) bool { return topic == ScheduleTopic || topic == WheelTopic }
+
+// Prefixes of the topics that belong to a group.
+const (
+	RetryPrefix = "%RETRY%"
+	DeadPrefix  = "%DLQ%"
+)
+
+// Destination is the topic that a copy is in, or waits for.
+func (m *Message) Destination() string {
+	if m.Timing == TimingParked {
+		return m.RealTopic
+	}
+	return m.Topic
+}
+
+// UserTopic is the topic that people know the message by: where it was sent, or what the group consumed that it is a retry or a dead
+// letter of.
+func (m *Message) UserTopic() string {
+	if m.OriginTopic != "" {
+		return m.OriginTopic
+	}
+	return m.Destination()
+}
+
+// Owner is the group whose retry or dead letter a copy is; "" for others.
+func (m *Message) Owner() string {
+	to := m.Destination()
+	if g, ok := strings.CutPrefix(to, RetryPrefix); ok {
+		return g
+	}
+	if g, ok := strings.CutPrefix(to, DeadPrefix); ok {
+		return g
+	}
+	return ""
+}
+
+// Dead says that a copy is a dead letter.
+func (m *Message) Dead() bool { return strings.HasPrefix(m.Topic, DeadPrefix) }
+
+// LateMicros is how long after its due time a fired copy was stored; 0 for others.
+func (m *Message) LateMicros() int64 {
+	if m.Timing != TimingFired {
+		return 0
+	}
+	return max(0, m.AppendedMicros-m.DueMicros)
+}
