@@ -141,7 +141,7 @@ func (s *Shard) applyCommand(k entry.Kind, body []byte, pos int64) error {
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.commit(k, o); return nil })
 	case entry.KindQueueLocks:
 		return s.locks.Apply(body)
-	case entry.KindTimerFire, entry.KindTimerCancel:
+	case entry.KindTimerFire, entry.KindTimerCancel, entry.KindTimerRoll:
 		return s.applyTimer(k, body)
 	case entry.KindTxnEnd, entry.KindTxnCheck:
 		return s.applyTxn(k, body)

@@ -209,6 +209,9 @@ func (s *Shard) restoreAll(c *checkpoint) error {
 		if err := s.loadSidecar(seg); err != nil {
 			return err
 		}
+		if seg.EndPos <= s.timers.Rolled() { // all is void
+			continue
+		}
 		if err := s.timers.Attach(seg.Seq, s.index.Timers(seg.Seq)); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ type fireJob struct {
 	from, to  timer.Cursor
 	entries   []timer.Entry
 	cancelled int64  // how many were when the entries were found
+	rolled    int64  // up to which position
 	term      uint64 // of the leader that found them
 }
 
@@ -77,7 +78,7 @@ func (s *Shard) due(now int64) (*fireJob, error) {
 		s.ring(next, now)
 		return nil, nil
 	}
-	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled, term: s.leaderTerm}
+	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled, rolled: s.timers.Rolled(), term: s.leaderTerm}
 	s.firing.entries, job.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax)
 	if err != nil || len(s.firing.entries) == 0 { // what is due waits behind an entry on its way
 		return nil, err
@@ -182,7 +183,8 @@ func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
 
 // fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out.
 func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor) error {
-	if s.timers.Cursor() != job.from || s.leaderTerm != job.term { // another leader may have let things be due before what this one looked for
+	// What was rolled is pending elsewhere, and another leader may have parked something that is due before what this one looked for.
+	if s.timers.Cursor() != job.from || s.timers.Rolled() != job.rolled || s.leaderTerm != job.term {
 		return errFireOver
 	}
 	pending := int64(len(job.entries))

@@ -87,9 +87,12 @@ func (s *Shard) raiseDue(p *proposal, it *Item, stored []byte) {
 	}
 }
 
-// applyTimer applies a fire or a cancel. A cancel that comes too late changes nothing: the order of the log decides.
+// applyTimer applies a fire, a roll or a cancel. A cancel that comes too late changes nothing: the order of the log decides.
 func (s *Shard) applyTimer(k entry.Kind, body []byte) error {
-	if k == entry.KindTimerFire {
+	switch k {
+	case entry.KindTimerRoll:
+		return s.applyRoll(body)
+	case entry.KindTimerFire:
 		f, err := entry.DecodeTimerFire(body)
 		if err != nil {
 			return err

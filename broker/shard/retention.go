@@ -28,7 +28,7 @@ func (s *Shard) retain(now time.Time) error {
 		bytes -= each
 		n++
 	}
-	if !held {
+	if s.rolling.vain.Store(false); !held {
 		s.heldSeq.Store(0)
 	}
 	if n == 0 {
@@ -37,8 +37,8 @@ func (s *Shard) retain(now time.Time) error {
 	return s.drop(segs[n].Seq, segs[n].FirstIndex, n)
 }
 
-// HeldBack is the segment that retention would take next and keeps because messages are parked in it: who parks them anew
-// (Timers().OldestPending) lets it have it. 0: there is none, as of the last time that retention looked.
+// HeldBack is the segment that retention would take next and keeps because messages are parked in it, until the leader has rolled them. 0: there
+// is none, as of the last time that retention looked.
 func (s *Shard) HeldBack() (seq uint64) { return s.heldSeq.Load() }
 
 // held says that a segment may not go because messages are parked in it. That is told once.

@@ -142,6 +142,7 @@ type Shard struct {
 	founding      founding
 	silence       int // ticks since the leader said something
 	firing        *firing
+	rolling       *rolling
 	quiet         map[uint64]int // ticks since a member that needs a snapshot asked for some of it
 	buffers       [][]byte
 	proposals     []*proposal
@@ -188,9 +189,10 @@ func Open(ctx context.Context, o Options) (*Shard, error) {
 		return nil, err
 	}
 	alone := s.alone() // the loop's, once that runs
-	s.others.Add(6)
+	s.others.Add(7)
 	go s.checker()
 	go s.firer()
+	go s.roller()
 	go s.scrubber()
 	go s.syncer()
 	go s.sealer()
@@ -216,7 +218,7 @@ func openState(o Options) (*Shard, error) {
 		syncs:  make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
-		deeds: deeds{claimed: map[uint64]struct{}{}}, firing: newFiring(),
+		deeds: deeds{claimed: map[uint64]struct{}{}}, firing: newFiring(), rolling: &rolling{jobs: make(chan *rollJob, 1)},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
@@ -310,6 +312,7 @@ func (s *Shard) Close() error {
 	close(s.asks)
 	close(s.checks)
 	close(s.firing.jobs)
+	close(s.rolling.jobs)
 	s.firing.timer.Stop()
 	s.others.Wait()
 	return s.log.Close()
@@ -396,6 +399,7 @@ func (s *Shard) turn() {
 		s.fail(s.pump())
 	}
 	s.fail(s.fire())
+	s.roll()
 	s.damaged(s.node.Damage()) // for the next turn
 	if err := s.Failed(); err != nil {
 		s.abandon(err)
@@ -412,6 +416,7 @@ func (s *Shard) tick(now time.Time) error {
 	}
 	s.passLockTime()
 	s.firing.paused.Store(false)
+	s.rolling.paused.Store(false)
 	s.firing.rings = 0 // a clock that was set is noticed
 	s.found()
 	if s.founded() && s.promise == nil || s.opts.Planted.VoteUnrepaired { // else it must not ask for votes

@@ -71,6 +71,16 @@ func (s Stepper) Fire() {
 	s.fireNow(job)
 }
 
+// Rolls says whether retention wants parked messages to be stored again; Roll reads the next of them and submits that.
+func (s Stepper) Rolls() bool { return s.rolling.later != nil }
+
+// Roll submits what is pending where retention wants it away.
+func (s Stepper) Roll() {
+	job := s.rolling.later
+	s.rolling.later = nil
+	s.rollNow(job)
+}
+
 // Scrub checks the next sealed segment.
 func (s Stepper) Scrub() { s.scrub() }
 

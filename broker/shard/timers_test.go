@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -260,6 +261,12 @@ func TestTimersComeWithASnapshot(t *testing.T) {
 	all := pending(t, p.leader.Shard)
 	proposed(t, p.leader, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 100))
 	proposed(t, p.leader, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[100].Place()))
+	oldest, err := p.leader.Timers().Oldest(math.MaxUint64, 10)
+	if err != nil || len(oldest) != 10 {
+		t.Fatal(oldest, err)
+	}
+	r := entry.TimerRoll{To: oldest[9].Pos + 1, Count: 10} // as if they were parked again
+	proposed(t, p.leader, entry.KindTimerRoll, entry.AppendTimerRoll(nil, r))
 	for p.leader.Seals() {
 		p.leader.Seal()
 	}

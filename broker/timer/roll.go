@@ -30,6 +30,13 @@ func (t *Table) Roll(from, to, n int64) error {
 // passesLocked says that what is parked at a place is cancelled or void.
 func (t *Table) passesLocked(c Cursor) bool { return c.Pos < t.rolled || t.cancelled.has(c) }
 
+// Pending says whether what is parked at a place is still to be fired. Whether something is parked there is not looked up.
+func (t *Table) Pending(c Cursor) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pendingLocked(c)
+}
+
 func (t *Table) pendingLocked(c Cursor) bool { return t.cursor.Before(c) && !t.passesLocked(c) }
 
 // Oldest gives, in the order of positions, the pending entries with the lowest positions among those of the segments up to seq; at most limit.
