@@ -1,7 +1,9 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/contrailmq/contrail/broker/entry"
 )
@@ -183,6 +185,50 @@ func (t *Table) CanChange(now int64, k Key, a entry.PopAck, low int64) (at int64
 	defer t.mu.RUnlock()
 	again, err = t.canAck(k, a, low)
 	return max(now, a.PopMillis+1), again, err
+}
+
+// CanLease says whether a pop may be applied. The error says what changed since it was planned.
+func (t *Table) CanLease(r *entry.PopLease) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if err := checkLease(r); err != nil {
+		return err
+	}
+	if err := t.leasesFull(); err != nil {
+		return err
+	}
+	q, _ := t.find(r.Group, r.Topic, r.QueueID)
+	switch {
+	case q == nil:
+		return nil
+	case r.Order && len(q.leases) > 0:
+		return errors.New("messages are in flight that were not popped in order")
+	case r.Order:
+		_, err := t.merge(q, r)
+		return err
+	case q.ordered != nil:
+		return errors.New("an ordered batch is in flight")
+	case q.popped() && r.From < q.next:
+		return fmt.Errorf("from offset %d, those before %d were popped", r.From, q.next)
+	}
+	return nil
+}
+
+// StillOver takes those messages out of a revival that are not in flight any more, and says whether any are left. It is asked when nothing
+// on its way touches the queue.
+func (t *Table) StillOver(r *entry.PopRevive) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	q, _ := t.find(r.Group, r.Topic, r.QueueID)
+	if q == nil || q.ordered != nil {
+		r.Messages = r.Messages[:0]
+		return false
+	}
+	r.Messages = slices.DeleteFunc(r.Messages, func(v entry.Revived) bool {
+		_, _, ok := t.held(q, entry.PopAck{Start: r.Start, PopMillis: r.PopMillis, Offset: v.Offset})
+		return !ok
+	})
+	return len(r.Messages) > 0 && t.canReviveLocked(q, r) == nil
 }
 
 // CanRevive says whether a revival may be applied: the lease is over, and its messages are in flight.

@@ -121,7 +121,7 @@ func (r *reader) sent(q *queue) {
 		last = r.after(last)
 		q.sent = append(q.sent, last)
 	}
-	r.t.sent += len(q.sent)
+	r.t.sent.Add(int64(len(q.sent)))
 }
 
 // times reads a pop time and an invisible time.

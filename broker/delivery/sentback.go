@@ -26,7 +26,7 @@ func (t *Table) SendBack(r *entry.SentBack, low int64) error {
 		return fmt.Errorf("%s: offset %d was sent back already", q.key, r.Offset)
 	}
 	t.counts.SentBacks++
-	if r.Offset < low || t.sent >= SentBackMax {
+	if r.Offset < low || t.sent.Load() >= SentBackMax {
 		return nil
 	}
 	q, _ := t.need(r.Group, r.Topic, r.QueueID)
@@ -35,7 +35,7 @@ func (t *Table) SendBack(r *entry.SentBack, low int64) error {
 	}
 	at, _ := slices.BinarySearch(q.sent, r.Offset)
 	q.sent = slices.Insert(q.sent, at, r.Offset)
-	t.sent++
+	t.sent.Add(1)
 	return nil
 }
 
@@ -52,6 +52,9 @@ func (t *Table) IsSentBack(k Key, offset int64) bool {
 	q, _ := t.find(k.Group, k.Topic, k.QueueID)
 	return q != nil && q.sentBack(offset)
 }
+
+// AnySentBack says whether anything is remembered that was sent back. It takes no lock.
+func (t *Table) AnySentBack() bool { return t.sent.Load() > 0 }
 
 // SentBackIn appends the offsets from from to to that were sent back.
 func (t *Table) SentBackIn(dst []int64, k Key, from, to int64) []int64 {
@@ -77,7 +80,7 @@ func (t *Table) Passed(k Key, offset int64) {
 		return
 	}
 	at, _ := slices.BinarySearch(q.sent, offset)
-	t.sent -= at
+	t.sent.Add(-int64(at))
 	if q.sent = append(q.sent[:0], q.sent[at:]...); len(q.sent) == 0 {
 		q.sent = nil
 	}

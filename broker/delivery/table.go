@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/contrailmq/contrail/broker/entry"
 )
@@ -72,7 +73,7 @@ type Table struct {
 	clients  names
 	inFlight int
 	ordered  int
-	sent     int
+	sent     atomic.Int64 // offsets that were sent back; changed under mu
 	leases   int
 	counts   Counts
 	plan     *plan // nil: nobody asks what is due
@@ -88,7 +89,8 @@ func New(inFlightMax int) *Table {
 func (t *Table) resetLocked() {
 	t.at, t.queues, t.spare, t.slots, t.free = map[Key]int32{}, nil, nil, nil, nil
 	t.sparse, t.clients = map[int32][]uint32{}, names{at: map[string]int32{}}
-	t.inFlight, t.ordered, t.sent, t.leases, t.counts, t.plan = 0, 0, 0, 0, Counts{}, nil
+	t.inFlight, t.ordered, t.leases, t.counts, t.plan = 0, 0, 0, Counts{}, nil
+	t.sent.Store(0)
 }
 
 // names are client ids, each once while somebody refers to it.
@@ -278,7 +280,7 @@ func (t *Table) forgetLocked(n int32) {
 	if q.ordered != nil {
 		t.endBatch(q)
 	}
-	t.sent -= len(q.sent)
+	t.sent.Add(-int64(len(q.sent)))
 	q.leases, q.inFlight, q.sent = nil, 0, nil
 	t.settle(q, n)
 }
@@ -288,7 +290,7 @@ func (t *Table) Counts() Counts {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	c := t.counts
-	c.Leases, c.InFlight, c.Ordered, c.SentBack = t.leases, t.inFlight, t.ordered, t.sent
+	c.Leases, c.InFlight, c.Ordered, c.SentBack = t.leases, t.inFlight, t.ordered, int(t.sent.Load())
 	return c
 }
 
