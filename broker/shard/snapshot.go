@@ -40,7 +40,8 @@ const (
 	pieceBytes    = 256 << 10
 	asksMax       = 64       // that wait to be answered
 	windowPieces  = 16       // asked for and not here yet
-	bytesPerTick  = 32 << 20 // asked for between two ticks, so that catching up leaves the leader time for its clients
+	bytesPerTick  = 8 << 20  // asked for between two ticks, so that catching up leaves the leader time for its clients
+	looseMax      = 4 << 20  // written and not synced: a disk that is handed a whole segment at once lets everybody else's syncs wait
 	fetchPatience = 10       // ticks without a piece until it is asked for again
 	quietMax      = 50       // ticks without an ask until the leader offers the snapshot again
 	manifestMax   = 64 << 20 // bytes
@@ -275,6 +276,7 @@ type fetch struct {
 	asked  int64 // offset behind what was asked for
 	budget int64 // bytes that may be asked for until the next tick
 	waited int   // ticks
+	loose  int   // bytes written and not synced
 	out    vfs.File
 }
 
@@ -468,6 +470,9 @@ func (s *Shard) onPiece(a aside) {
 	_, err := f.out.WriteAt(data, f.size)
 	f.size += int64(len(data))
 	f.waited = 0
+	if f.loose += len(data); err == nil && f.loose >= looseMax {
+		f.loose, err = 0, f.out.Sync()
+	}
 	s.fetched(err)
 }
 
