@@ -23,9 +23,10 @@ func (v *Verdict) add(e Evidence) { v.Evidence = append(v.Evidence, e) }
 const deliveriesTold = 5
 
 func (f *facts) tellDeliveries(v *Verdict) {
-	for i, d := range f.deliveries {
+	all := append(f.earlier, f.deliveries...)
+	for i, d := range all {
 		if i >= deliveriesTold {
-			v.add(fact("more-deliveries", 0, "and {count} more deliveries", "count", itoa(int64(len(f.deliveries)-deliveriesTold))))
+			v.add(fact("more-deliveries", 0, "and {count} more deliveries", "count", itoa(int64(len(all)-deliveriesTold))))
 			break
 		}
 		v.add(fact("delivered", d.SentMicros, "delivered to {client} with offsets {from} to {to} of queue {queue}",

@@ -13,18 +13,22 @@ type State string
 
 // States, in the order in which a person should see them.
 const (
+	Dead          State = "dead"      // among the group's dead letters
 	Delivered     State = "delivered" // handed out, not acknowledged
 	Waiting       State = "waiting"   // in the queue, Ahead messages before it
 	Offline       State = "offline"   // waiting, and nobody of the group is online
+	Retrying      State = "retrying"  // its next attempt waits for its time
 	Expired       State = "expired"   // retention removed it before the group got it
 	Unknown       State = "unknown"   // the evidence does not say
 	Skipped       State = "skipped"   // an offset reset went over it
+	Scheduled     State = "scheduled" // it waits until it is due
+	Cancelled     State = "cancelled" // it was scheduled, and was cancelled
 	FilteredOut   State = "filtered"  // the group's subscription does not match
 	Consumed      State = "consumed"  // acknowledged
 	NotSubscribed State = "not-subscribed"
 )
 
-var order = []State{Delivered, Offline, Waiting, Expired, Unknown, Skipped, FilteredOut, Consumed, NotSubscribed}
+var order = []State{Dead, Delivered, Offline, Waiting, Retrying, Expired, Unknown, Skipped, Scheduled, Cancelled, FilteredOut, Consumed, NotSubscribed}
 
 // Evidence is one fact. Values are the parts of Text.
 type Evidence struct {
@@ -43,15 +47,28 @@ type Verdict struct {
 	Attempts    int        `json:"attempts"`    // deliveries recorded
 	SinceMicros int64      `json:"sinceMicros"` // when the state began; 0 unknown
 	TookMicros  int64      `json:"tookMicros"`  // stored until acknowledged; 0 unless consumed
+	DueMicros   int64      `json:"dueMicros"`   // when it is delivered next, scheduled or retrying; 0 unknown
+	Retry       int        `json:"retry"`       // of its newest retry; 0: there was none
+	MaxRetries  int        `json:"maxRetries"`  // of the group; 0: not known
+	Where       Place      `json:"where"`       // the copy that decides
 	Evidence    []Evidence `json:"evidence"`
 }
 
-// Of gives the verdict of every group on message m. System groups are left out. nowMillis is the broker's clock.
+// Place is where a copy stands, or where it is going to.
+type Place struct {
+	Broker      string `json:"broker"`
+	Topic       string `json:"topic"`
+	QueueID     int32  `json:"queueId"`
+	QueueOffset int64  `json:"queueOffset"` // -1: it is not there yet
+	Position    int64  `json:"position"`    // of the copy in the log
+}
+
+// Of gives the verdict of every group on a message. All copies in its life are one message; m is it when the life has none. System groups are left out. nowMillis is the broker's clock.
 func Of(m trail.Message, life trail.Life, groups []inspect.Group, nowMillis int64) []Verdict {
 	var all []Verdict
 	for i := range groups {
 		if !groups[i].System {
-			c := gather(m, life, &groups[i], nowMillis)
+			c := gather(&m, &life, &groups[i], nowMillis)
 			all = append(all, c.decide())
 		}
 	}
@@ -66,27 +83,32 @@ func Of(m trail.Message, life trail.Life, groups []inspect.Group, nowMillis int6
 
 // facts is what is known of one group and one message.
 type facts struct {
-	m          trail.Message
+	m          trail.Message // the copy that decides
+	copies     copies
+	life       *trail.Life
 	g          *inspect.Group
 	now        int64
 	queue      *inspect.GroupQueue
 	sub        *inspect.Subscription
-	deliveries []trail.Delivery // that handed the message out
+	deliveries []trail.Delivery // that handed the copy out
+	earlier    []trail.Delivery // that handed out copies before it
 	filtered   *trail.Delivery  // that went over it
 	settled    *trail.Settlement
 	failed     *trail.Step // a client's own word that processing failed
 	holes      int
 }
 
-func gather(m trail.Message, life trail.Life, g *inspect.Group, now int64) facts {
-	f := facts{m: m, g: g, now: now, holes: len(life.NotRecorded)}
+func gather(m *trail.Message, life *trail.Life, g *inspect.Group, now int64) facts {
+	f := facts{copies: copiesFor(m, life, g.Name), life: life, g: g, now: now, holes: len(life.NotRecorded)}
+	f.m = f.copies.current()
 	for i := range g.Queues {
-		if q := &g.Queues[i]; q.Topic == m.Topic && q.QueueID == m.QueueID {
+		q := &g.Queues[i]
+		if q.Topic == f.m.Topic && q.QueueID == f.m.QueueID && (q.Broker == f.m.Broker || q.Broker == "" || f.m.Broker == "") {
 			f.queue = q
 		}
 	}
 	for i := range g.Subscriptions {
-		if g.Subscriptions[i].Topic == m.Topic {
+		if g.Subscriptions[i].Topic == f.m.Topic {
 			f.sub = &g.Subscriptions[i]
 		}
 	}
@@ -94,8 +116,7 @@ func gather(m trail.Message, life trail.Life, g *inspect.Group, now int64) facts
 		f.delivery(&life.Deliveries[i])
 	}
 	for i := range life.Settlements {
-		s := &life.Settlements[i]
-		if s.Group == g.Name && s.Topic == m.Topic && s.QueueID == m.QueueID && s.From <= m.QueueOffset && m.QueueOffset < s.To {
+		if s := &life.Settlements[i]; s.Group == g.Name && holds(&f.m, s.Broker, s.Topic, s.QueueID, s.From, s.To) {
 			f.settled = s
 		}
 	}
@@ -107,20 +128,41 @@ func gather(m trail.Message, life trail.Life, g *inspect.Group, now int64) facts
 	return f
 }
 
+// holds says whether a range of a queue has a copy in it. Rows of older versions do not say their broker group.
+func holds(m *trail.Message, broker, topic string, queue int32, from, to int64) bool {
+	return topic == m.Topic && queue == m.QueueID && from <= m.QueueOffset && m.QueueOffset < to && (broker == m.Broker || broker == "" || m.Broker == "")
+}
+
 func (f *facts) delivery(d *trail.Delivery) {
-	o := f.m.QueueOffset
-	if d.Group != f.g.Name || d.Topic != f.m.Topic || d.QueueID != f.m.QueueID || o < d.From || o >= d.To {
+	if d.Group != f.g.Name {
 		return
 	}
-	skipped := slices.Contains(d.Skipped, o)
-	if !skipped && int(d.Filtered) > len(d.Skipped) && (len(d.Skipped) == 0 || o > d.Skipped[len(d.Skipped)-1]) {
-		skipped = !Matches(d.Subscription, f.m.Tag) // the list of skipped offsets is bounded; the expression decides
+	if !holds(&f.m, d.Broker, d.Topic, d.QueueID, d.From, d.To) {
+		for _, k := range f.copies.all {
+			if holds(k, d.Broker, d.Topic, d.QueueID, d.From, d.To) && !passesOver(d, k) {
+				f.earlier = append(f.earlier, *d)
+				return
+			}
+		}
+		return
 	}
-	if skipped {
+	if passesOver(d, &f.m) {
 		f.filtered = d
 		return
 	}
 	f.deliveries = append(f.deliveries, *d)
+}
+
+// passesOver says whether a delivery that holds a copy left it out.
+func passesOver(d *trail.Delivery, m *trail.Message) bool {
+	o := m.QueueOffset
+	if slices.Contains(d.Skipped, o) {
+		return true
+	}
+	if int(d.Filtered) > len(d.Skipped) && (len(d.Skipped) == 0 || o > d.Skipped[len(d.Skipped)-1]) {
+		return !Matches(d.Subscription, m.Tag) // the list of skipped offsets is bounded; the expression decides
+	}
+	return false
 }
 
 // Matches says whether a tag expression (`a || b`, `*`) takes a tag.
@@ -137,8 +179,13 @@ func Matches(expression, tag string) bool {
 }
 
 func (f *facts) decide() Verdict {
-	v := Verdict{Group: f.g.Name, Attempts: len(f.deliveries)}
+	v := Verdict{Group: f.g.Name, Attempts: len(f.earlier) + len(f.deliveries)}
+	v.Where = Place{f.m.Broker, f.m.Topic, f.m.QueueID, f.m.QueueOffset, f.m.Position}
 	f.tellDeliveries(&v)
+	f.tellCopies(&v)
+	if f.died(&v) || f.waits(&v) {
+		return v
+	}
 	switch {
 	case f.settled != nil && f.settled.Outcome == "reset":
 		v.State, v.SinceMicros = Skipped, f.settled.AtMicros
@@ -152,13 +199,16 @@ func (f *facts) decide() Verdict {
 		v.add(f.settledEvidence("acknowledged"))
 	case f.settled != nil:
 		v.State, v.SinceMicros, v.Client = Consumed, f.settled.AtMicros, f.settled.Client
-		v.TookMicros = max(0, f.settled.AtMicros-f.m.AppendedMicros)
+		v.TookMicros = max(0, f.settled.AtMicros-f.readyMicros())
 		v.add(f.settledEvidence("acknowledged"))
 	default:
 		f.unsettled(&v)
 	}
 	return v
 }
+
+// readyMicros is when the message could be consumed first: what was scheduled, when it was fired.
+func (f *facts) readyMicros() int64 { return f.copies.base.AppendedMicros }
 
 // unsettled decides without an acknowledgement in the trail, from the group's committed offset.
 func (f *facts) unsettled(v *Verdict) {
@@ -172,7 +222,7 @@ func (f *facts) unsettled(v *Verdict) {
 	case last >= 0:
 		v.State, v.Client, v.SinceMicros = Delivered, f.deliveries[last].Client, f.deliveries[last].SentMicros
 		f.tellOffset(v)
-	case f.sub == nil && f.queue == nil:
+	case f.sub == nil && f.queue == nil && f.copies.retry == nil:
 		v.State = NotSubscribed
 		v.add(fact("no-subscription", 0, "no member of {group} has told a subscription to {topic}, and it has no offset there", "group", f.g.Name, "topic", f.m.Topic))
 	case f.queue != nil && f.m.QueueOffset < f.queue.Min:

@@ -81,8 +81,9 @@ func inTopic(f *filter, q *trail.Query) {
 
 // inState matches a state. What is due counts as fired: rows of what the broker fired come a moment later.
 func (s *Store) inState(f *filter, state string) {
-	cancelled := fmt.Sprintf("(broker, position) IN (SELECT broker, place FROM %s.steps WHERE name = '%s')", s.o.Database, trail.StepCancel)
-	parked := "(topic IN " + parking + " AND timing = '" + trail.TimingParked + "')"
+	parked := "(topic IN " + parking + " AND timing IN ('" + trail.TimingParked + "', '" + trail.TimingRolled + "'))"
+	cancelled := fmt.Sprintf("id IN (SELECT id FROM %[1]s.messages WHERE topic IN %[2]s AND (broker, position) IN (SELECT broker, place FROM %[1]s.steps WHERE name = '%[3]s'))",
+		s.o.Database, parking, trail.StepCancel) // what is cancelled is its newest copy
 	retry := "startsWith(real_topic, '" + trail.RetryPrefix + "')"
 	switch state {
 	case trail.StateScheduled:

@@ -183,7 +183,7 @@ func owner(topic string) string {
 
 // destination is the topic that a copy is in, or waits for.
 func destination(table string) string {
-	return fmt.Sprintf("if(%[1]stiming = 'parked', %[1]sreal_topic, %[1]stopic)", table)
+	return fmt.Sprintf("if(%[1]stiming IN ('parked', 'rolled'), %[1]sreal_topic, %[1]stopic)", table)
 }
 
 // stored is the step by which a copy came to where it is: a message that was parked and fired has two copies there.

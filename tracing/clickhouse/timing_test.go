@@ -47,7 +47,8 @@ func again(times int32, f func(*trail.StoredMessage)) func(*trail.StoredMessage)
 }
 
 // timed stores the lives of: 0, scheduled and fired, then retried once and a dead letter; 1, scheduled for later; 2, scheduled and cancelled;
-// 3, sent; 4, sent, and its retry waits.
+// 3, sent;
+// 4, sent, and its retry waits; 5, scheduled, rolled and cancelled.
 func timed(t testing.TB, s *Store) {
 	t.Helper()
 	write(t, s, "timed", func(b trail.Sink) {
@@ -55,6 +56,9 @@ func timed(t testing.TB, s *Store) {
 		b.Message(copyOf(0, trail.WheelTopic, 1000, 0, parked("orders", due)))
 		b.Message(copyOf(1, trail.WheelTopic, 2000, 1000, parked("orders", farAway)))
 		b.Message(copyOf(2, trail.ScheduleTopic, 3000, 2000, parked("orders", farAway)))
+		b.Message(copyOf(5, trail.WheelTopic, 3100, 2100, parked("orders", farAway)))
+		b.Message(copyOf(5, trail.WheelTopic, 3200, 2200, func(m *trail.StoredMessage) { parked("orders", farAway)(m); m.Timing = trail.TimingRolled }))
+		b.Step(&trail.StoredStep{RecordedMicros: at + 9000, Step: trail.Step{Name: trail.StepCancel, AtMicros: at + 9000, Status: "Ok", Source: "broker", Position: 6600, Broker: "broker-a", Place: 3200}})
 		b.Message(copyOf(3, "orders", 4000, 3000, nil))
 		b.Message(copyOf(4, "orders", 5000, 4000, nil))
 		b.Message(copyOf(4, trail.ScheduleTopic, 6000, 5000, again(1, parked("%RETRY%billing", farAway))))
@@ -84,12 +88,12 @@ func TestSearchFindsWhatWaitsAndWhatDied(t *testing.T) {
 		q    trail.Query
 		want []string
 	}{
-		{"a topic has what waits for it", trail.Query{Topic: "orders"}, []string{"ID000000 orders", "ID000004 orders", "ID000003 orders", "ID000002 SCHEDULE_TOPIC_XXXX", "ID000001 rmq_sys_wheel_timer", "ID000000 rmq_sys_wheel_timer"}},
+		{"a topic has what waits for it", trail.Query{Topic: "orders"}, []string{"ID000000 orders", "ID000004 orders", "ID000003 orders", "ID000005 rmq_sys_wheel_timer", "ID000005 rmq_sys_wheel_timer", "ID000002 SCHEDULE_TOPIC_XXXX", "ID000001 rmq_sys_wheel_timer", "ID000000 rmq_sys_wheel_timer"}},
 		{"so has a retry topic", trail.Query{Topic: "%RETRY%billing"}, []string{"ID000000 %RETRY%billing", "ID000000 SCHEDULE_TOPIC_XXXX", "ID000004 SCHEDULE_TOPIC_XXXX"}},
 		{"scheduled", trail.Query{State: trail.StateScheduled}, []string{"ID000001 rmq_sys_wheel_timer"}},
 		{"scheduled, another topic", trail.Query{State: trail.StateScheduled, Topic: "shipments"}, nil},
 		{"fired", trail.Query{State: trail.StateFired}, []string{"ID000000 orders"}},
-		{"cancelled", trail.Query{State: trail.StateCancelled, Topic: "orders"}, []string{"ID000002 SCHEDULE_TOPIC_XXXX"}},
+		{"cancelled", trail.Query{State: trail.StateCancelled, Topic: "orders"}, []string{"ID000005 rmq_sys_wheel_timer", "ID000005 rmq_sys_wheel_timer", "ID000002 SCHEDULE_TOPIC_XXXX"}},
 		{"retried", trail.Query{State: trail.StateRetried, Topic: "orders"}, []string{"ID000000 %RETRY%billing", "ID000004 SCHEDULE_TOPIC_XXXX"}},
 		{"dead", trail.Query{State: trail.StateDead}, []string{"ID000000 %DLQ%billing"}},
 		{"dead, by the topic it was consumed from", trail.Query{State: trail.StateDead, Topic: "orders", Key: "key-0"}, []string{"ID000000 %DLQ%billing"}},
@@ -130,12 +134,12 @@ func TestALifeHasAllCopiesAndTheCancel(t *testing.T) {
 	if second.Timing != trail.TimingFired || second.LateMicros() != 4000 || l.Messages[4].UserTopic() != "orders" {
 		t.Errorf("fired: %+v", second)
 	}
-	for id, want := range map[string]int{"ID000002": 1, "ID000001": 0} { // the other cancel is of another broker group's log
+	for id, want := range map[string]int{"ID000002": 1, "ID000001": 0, "ID000005": 1} { // the other cancel is of another broker group's log
 		l, err := s.Life(context.Background(), id)
 		if err != nil || len(l.Steps) != want {
 			t.Fatalf("%s: %v %+v", id, err, l.Steps)
 		}
-		if want == 1 && (l.Steps[0].ID != id || l.Steps[0].Name != trail.StepCancel || l.Steps[0].Place != 3000) {
+		if want == 1 && (l.Steps[0].ID != id || l.Steps[0].Name != trail.StepCancel || l.Steps[0].Place != map[string]int64{"ID000002": 3000, "ID000005": 3200}[id]) {
 			t.Errorf("%+v", l.Steps[0])
 		}
 	}
@@ -157,6 +161,7 @@ func TestATimedLifeIsATree(t *testing.T) {
 	for id, want := range map[string][]string{
 		"ID000000": {"store orders", "schedule orders", "fire orders", "deliver orders", "retry orders", "schedule orders", "fire orders", "deliver %RETRY%billing", "dlq orders"},
 		"ID000002": {"store orders", "schedule orders", "recall orders"},
+		"ID000005": {"store orders", "schedule orders", "recall orders"},
 		"ID000004": {"store orders", "retry orders", "schedule orders"},
 	} {
 		spans := spansOf(t, s, trail.DerivedTraceID(id).String())

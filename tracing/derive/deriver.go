@@ -55,6 +55,7 @@ type Deriver struct {
 	out       trail.Sink
 	row       trail.StoredMessage
 	carried   trail.Carried
+	rolled    bool // the message says that it was parked again
 	keys      []string
 	offsetID  []byte
 	hexes     [48]byte

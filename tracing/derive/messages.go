@@ -83,7 +83,7 @@ func (d *Deriver) producer(ref uint32, v message.View) {
 func (d *Deriver) properties(v message.View) {
 	m := &d.row.Message
 	m.ID, m.Tag, m.OriginID, m.Type = "", "", "", TypeNormal
-	m.Timing, m.RealTopic, m.RealQueueID, m.DueMicros, m.OriginTopic = "", "", 0, 0, ""
+	m.Timing, m.RealTopic, m.RealQueueID, m.DueMicros, m.OriginTopic, d.rolled = "", "", 0, 0, "", false
 	d.keys, d.carried = d.keys[:0], trail.Carried{}
 	if m.SysFlag&message.FlagTxMask != 0 {
 		m.Type = TypeTransaction
@@ -106,6 +106,8 @@ func (d *Deriver) properties(v message.View) {
 			m.RealTopic = view(value)
 		case message.PropRealQueueID:
 			m.RealQueueID = queueID(value)
+		case propRolls:
+			d.rolled = true
 		case message.PropTimerOutMillis:
 			m.DueMicros = dueMicros(value)
 		case message.PropRetryTopic:

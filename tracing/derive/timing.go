@@ -9,6 +9,9 @@ import (
 
 const sourceBroker = "broker"
 
+// propRolls is how often a message was parked again, RocketMQ's name.
+const propRolls = "TIMER_ROLL_TIMES"
+
 const dueMax = 9_999_999_999_999 // ms; the year 2286, as the timer's
 
 // timer derives a command of the timer. A fire says nothing of its own: what it fires stands in the same entry. A cancel names a place,
@@ -40,6 +43,9 @@ func (d *Deriver) timing(o entry.Origin) {
 	switch {
 	case trail.Parks(m.Topic) && m.RealTopic != "" && m.DueMicros > 0:
 		m.Timing = trail.TimingParked
+		if d.rolled && o.ProducerRef == 0 {
+			m.Timing = trail.TimingRolled
+		}
 	case d.fires(m, o):
 		m.Timing = trail.TimingFired
 	default:

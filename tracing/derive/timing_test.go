@@ -49,6 +49,8 @@ func TestEachCopySaysWhatItIs(t *testing.T) {
 			row{trail.TimingParked, "orders", "", derive.TypeDelay, 5, due * 1000, "orders", "orders", "", false}},
 		{"scheduled waits", nil, derivetest.Message{Topic: "rmq_sys_wheel_timer", Producer: 7, Properties: waits("orders", 0, "TIMER_DELIVER_MS", "1795000000000")},
 			row{trail.TimingParked, "orders", "", derive.TypeDelay, 0, due * 1000, "orders", "orders", "", false}},
+		{"rolled waits on", nil, derivetest.Message{Topic: "rmq_sys_wheel_timer", Properties: waits("orders", 0, "TIMER_ROLL_TIMES", "2")},
+			row{trail.TimingRolled, "orders", "", derive.TypeNormal, 0, due * 1000, "orders", "orders", "", false}},
 		{"fired", []derivetest.Command{fire(span[0], span[1], 1)}, derivetest.Message{Topic: "orders", Queue: 5, Properties: waits("orders", 5, "TIMER_DELIVER_MS", "1795000000000")},
 			row{trail.TimingFired, "orders", "", derive.TypeDelay, 5, due * 1000, "orders", "orders", "", false}},
 		{"sent in the entry of a fire, with another's properties", []derivetest.Command{fire(span[0], span[1], 1)}, derivetest.Message{Topic: "orders", Producer: 7, Properties: waits("orders", 5)},

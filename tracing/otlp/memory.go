@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"sort"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -80,6 +81,15 @@ func (m *memory) add(k *known) {
 	}
 	if old := m.byID[k.id]; old == nil || k.attempt < old.attempt { // the first copy of the first attempt is the one that was sent
 		m.byID[k.id] = k
+	}
+}
+
+// rolled says that what is parked stands elsewhere now.
+func (m *memory) rolled(key waitKey, to placeKey) {
+	if k := m.waits[key]; k != nil {
+		delete(m.places, k.wait.place)
+		k.wait.place = placeKey{strings.Clone(to.broker), to.position}
+		m.places[k.wait.place] = k
 	}
 }
 

@@ -135,6 +135,10 @@ func (s *Sink) stored(m *trail.StoredMessage) {
 		attempt: uint16(m.ReconsumeTimes + 1), trace: traceID(&m.Message),
 	}
 	_, _ = hex.Decode(k.parent[:], []byte(m.ParentIn)) // empty: stays zero
+	if m.Timing == trail.TimingRolled {
+		s.memory.rolled(waitKey{k.id, m.Owner(), k.attempt}, placeKey{m.Broker, m.Position})
+		return
+	}
 	c := s.copyOf(k, m)
 	s.memory.add(k)
 	begin, end := m.ReceivedMicros, m.AckedMicros

@@ -5,6 +5,7 @@ import "strings"
 // Timings of a stored copy.
 const (
 	TimingParked = "parked" // it waits in a parking topic until it is due
+	TimingRolled = "rolled" // as parked: the broker stored it again in its parking topic before retention would have removed the copy before
 	TimingFired  = "fired"  // the broker stored it again in its real topic, because it was due
 )
 
@@ -23,9 +24,12 @@ const (
 	DeadPrefix  = "%DLQ%"
 )
 
+// Parked says that a copy waits, or waited, in a parking topic.
+func (m *Message) Parked() bool { return m.Timing == TimingParked || m.Timing == TimingRolled }
+
 // Destination is the topic that a copy is in, or waits for.
 func (m *Message) Destination() string {
-	if m.Timing == TimingParked {
+	if m.Parked() {
 		return m.RealTopic
 	}
 	return m.Topic

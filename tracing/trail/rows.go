@@ -35,7 +35,7 @@ type Message struct {
 	CommittedMicros int64  `json:"committedMicros"`
 	Slowest         uint64 `json:"slowest"`
 
-	// Timing is what a copy has to do with the timer: parked, fired, or "". A parked one waits for RealTopic and RealQueueID; both have
+	// Timing is what a copy has to do with the timer: parked, rolled, fired, or "". One that is parked or rolled waits for RealTopic and RealQueueID; all have
 	// the due time, DueMicros, of ms; 0 none.
 	Timing      string `json:"timing"`
 	RealTopic   string `json:"realTopic"`

@@ -37,7 +37,7 @@ var operations = []operation{
 	{"/groups/{group}", "group", "One consumer group with its queues and members", inspect.Group{}, "", nil},
 	{"/cluster", "cluster", "Nodes, broker groups and changes under way", inspect.Cluster{}, "", nil},
 	{"/clients", "clients", "All connections", Clients{}, "", nil},
-	{"/messages", "messages", "Search, newest first; from and to are µs", trail.Matches{}, "", searchParams},
+	{"/messages", "messages", "Search, newest first; from and to are µs; state is scheduled, fired, cancelled, retried or dead", trail.Matches{}, "", searchParams},
 	{"/messages/stream", "messagesStream", "Search, answered line by line as parts of the range are done", Progress{}, "application/x-ndjson", searchParams},
 	{"/messages/{id}", "message", "The life of one message, by UNIQ_KEY or offset message id", MessageLife{}, "", nil},
 	{"/messages/{id}/body", "messageBody", "Body and properties for display", Body{}, "", []string{"position"}},
@@ -47,7 +47,7 @@ var operations = []operation{
 	{"/live", "live", "Server-sent events, one tick a second", Tick{}, "text/event-stream", nil},
 }
 
-var searchParams = []string{"topic", "id", "key", "tag", "producerGroup", "client", "group", "from", "to", "limit", "before"}
+var searchParams = []string{"topic", "id", "key", "tag", "producerGroup", "client", "group", "state", "from", "to", "limit", "before"}
 
 // Build makes the document from the types.
 func Build() ([]byte, error) {

@@ -53,6 +53,7 @@ type MessageLife struct {
 	Expected int               `json:"stepsExpected"`
 	Recorded int               `json:"stepsRecorded"`
 	Verdicts []verdict.Verdict `json:"verdicts"`
+	Lineage  []verdict.Copy    `json:"lineage"` // its stored copies as one story, oldest first
 	Records  []TraceRecord     `json:"records"`
 	Now      int64             `json:"now"`
 	Rebuilt  bool              `json:"rebuilt"` // the trail has no row of it: told from the broker's log alone
@@ -61,7 +62,7 @@ type MessageLife struct {
 // TraceRecord is one record in the traditional form: the 20 fields of the vendor's ListMessageTrace.
 type TraceRecord struct {
 	Success              bool   `json:"success"`
-	TraceType            string `json:"trace_type"` // Pub, Receive, SubBefore, SubAfter, Ack, EndTransaction
+	TraceType            string `json:"trace_type"` // Pub, Receive, SubBefore, SubAfter, Ack, EndTransaction, Recall
 	Timestamp            int64  `json:"timestamp"`  // ms
 	GroupName            string `json:"group_name"`
 	CostTime             int64  `json:"cost_time"` // ms

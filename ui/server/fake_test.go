@@ -96,18 +96,30 @@ func (b *fakeBroker) Find(_ context.Context, topic, key string, unique bool) (fo
 
 // store puts a message into the log.
 func (b *fakeBroker) store(position, queueOffset int64, sysFlag int32, body []byte, properties ...string) message.View {
+	v := formed("orders", sysFlag, body, properties)
+	message.Place(v, 0, queueOffset, position, 1_700_000_000_005)
+	b.stored[position] = v
+	return v
+}
+
+// storedIn is a message as a topic holds it.
+func storedIn(topic string, properties ...string) message.View {
+	v := formed(topic, 0, nil, properties)
+	message.Place(v, 0, 0, 1000, 1_700_000_000_005)
+	return v
+}
+
+func formed(topic string, sysFlag int32, body []byte, properties []string) message.View {
 	var run []byte
 	for i := 0; i+1 < len(properties); i += 2 {
 		run = message.AppendProperty(run, properties[i], properties[i+1])
 	}
 	v, err := message.Parse(message.Append(nil, &message.Draft{
-		Topic: []byte("orders"), Body: body, Properties: run, SysFlag: sysFlag, BornHost: netip.MustParseAddrPort("10.0.0.1:4000"), StoreHost: storeHost, BornTime: 1_700_000_000_000,
+		Topic: []byte(topic), Body: body, Properties: run, SysFlag: sysFlag, BornHost: netip.MustParseAddrPort("10.0.0.1:4000"), StoreHost: storeHost, BornTime: 1_700_000_000_000,
 	}))
 	if err != nil {
 		panic(err)
 	}
-	message.Place(v, 0, queueOffset, position, 1_700_000_000_005)
-	b.stored[position] = v
 	return v
 }
 

@@ -49,6 +49,7 @@ func (s *Server) lifeOf(ctx context.Context, id string) api.MessageLife {
 		return out
 	}
 	out.Verdicts = verdict.Of(out.Life.Messages[0], out.Life, s.groupsOf(&out.Life), out.Now)
+	out.Lineage = verdict.Lineage(&out.Life, out.Now)
 	out.Expected, out.Recorded = steps(&out)
 	out.Records = api.Records(&out.Life, node.StoreHost)
 	return out
@@ -77,8 +78,12 @@ func rebuild(out *api.MessageLife, m trail.Message) {
 func (s *Server) groupsOf(life *trail.Life) []inspect.Group {
 	var names []string
 	for i := range life.Messages {
-		if t, ok := s.o.Broker.InspectTopic(life.Messages[i].Topic); ok {
+		m := &life.Messages[i]
+		if t, ok := s.o.Broker.InspectTopic(m.Destination()); ok {
 			names = append(names, t.Groups...)
+		}
+		if owner := m.Owner(); owner != "" {
+			names = append(names, owner)
 		}
 	}
 	for i := range life.Deliveries {
@@ -112,7 +117,7 @@ func steps(l *api.MessageLife) (expected, recorded int) {
 	}
 	for i := range l.Verdicts {
 		v := &l.Verdicts[i]
-		delivered, settled := recordedOf(&l.Life, v.Group)
+		delivered, settled := recordedOf(&l.Life, v)
 		delivery, settlement := implied(v.State)
 		if delivery {
 			expected++
@@ -139,21 +144,23 @@ func implied(s verdict.State) (delivery, settlement bool) {
 	return false, false
 }
 
-func recordedOf(life *trail.Life, group string) (delivered, settled int) {
-	m := &life.Messages[0]
+// recordedOf says what is recorded of the copy that decides for a group.
+func recordedOf(life *trail.Life, v *verdict.Verdict) (delivered, settled int) {
 	for i := range life.Deliveries {
-		d := &life.Deliveries[i]
-		if d.Group == group && d.Topic == m.Topic && d.QueueID == m.QueueID && d.From <= m.QueueOffset && m.QueueOffset < d.To {
+		if d := &life.Deliveries[i]; d.Group == v.Group && holds(&v.Where, d.Topic, d.QueueID, d.From, d.To) {
 			delivered = 1
 		}
 	}
 	for i := range life.Settlements {
-		d := &life.Settlements[i]
-		if d.Group == group && d.Topic == m.Topic && d.QueueID == m.QueueID && d.From <= m.QueueOffset && m.QueueOffset < d.To {
+		if c := &life.Settlements[i]; c.Group == v.Group && holds(&v.Where, c.Topic, c.QueueID, c.From, c.To) {
 			settled = 1
 		}
 	}
 	return delivered, settled
+}
+
+func holds(at *verdict.Place, topic string, queue int32, from, to int64) bool {
+	return topic == at.Topic && queue == at.QueueID && from <= at.QueueOffset && at.QueueOffset < to
 }
 
 // gone is the answer when a body is asked of a message that the log does not hold (any more).

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,4 +175,63 @@ func TestAPositionMustBeTheMessages(t *testing.T) {
 	if b := answer[api.Body](t, c.get(t, "/api/v1/messages/"+url.PathEscape(id)+"/body")); b.Text != "y" {
 		t.Errorf("%+v", b)
 	}
+}
+
+// One story of all copies: what waits is judged for the groups of the topic that it waits for, a retry for its own group.
+func TestLifeOfAScheduledMessage(t *testing.T) {
+	c := newConsole(t, nil)
+	parked := trail.Message{ID: "ID1", Topic: trail.WheelTopic, Position: 10, AppendedMicros: 1000, AckedMicros: 1200, Timing: trail.TimingParked, RealTopic: "orders", DueMicros: 4_000_000_000_000_000}
+	c.trail.life = lifeWith(parked)
+	l := answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if len(l.Verdicts) != 1 || l.Verdicts[0].State != verdict.Scheduled || l.Verdicts[0].DueMicros != parked.DueMicros || l.Expected != 2 || l.Recorded != 2 {
+		t.Fatalf("%+v", l)
+	}
+	if len(l.Lineage) != 1 || l.Lineage[0].State != verdict.CopyWaits || l.Records[0].Topic != "orders" {
+		t.Errorf("%+v %+v", l.Lineage, l.Records)
+	}
+	fired := trail.Message{ID: "ID1", Topic: "orders", Position: 20, QueueOffset: 1, AppendedMicros: 2000, Timing: trail.TimingFired, RealTopic: "orders", DueMicros: 1900, Type: "delay"}
+	dead := trail.Message{ID: "ID1", Topic: "%DLQ%shipping", Position: 30, AppendedMicros: 5000, ReconsumeTimes: 1, OriginTopic: "orders"}
+	c.trail.life = lifeWith(parked, fired, dead)
+	l = answer[api.MessageLife](t, c.get(t, "/api/v1/messages/ID1"))
+	if len(l.Verdicts) != 2 || l.Verdicts[0].Group != "shipping" || l.Verdicts[0].State != verdict.Dead || l.Verdicts[1].State != verdict.Unknown && l.Verdicts[1].State != verdict.Waiting {
+		t.Errorf("%+v", l.Verdicts)
+	}
+	var types []string
+	for _, r := range l.Records {
+		types = append(types, r.TraceType+" "+r.GroupName)
+	}
+	if want := []string{"Pub ", "Receive ", "Receive ", "Receive shipping"}; !slices.Equal(types, want) {
+		t.Errorf("%q, want %q", types, want)
+	}
+}
+
+// What the log alone holds of a copy says the same as the trail's row.
+func TestCopiesFromTheLogAlone(t *testing.T) {
+	c := newConsole(t, nil)
+	for _, k := range []struct {
+		topic, timing, origin, kind string
+		properties                  []string
+	}{
+		{trail.ScheduleTopic, trail.TimingParked, "orders", "normal", []string{"REAL_TOPIC", "%RETRY%g", "REAL_QID", "0", "TIMER_OUT_MS", "1700000009999", "RETRY_TOPIC", "orders", "DELAY", "3"}},
+		{trail.WheelTopic, trail.TimingParked, "", "delay", []string{"REAL_TOPIC", "orders", "REAL_QID", "4", "TIMER_OUT_MS", "1700000009999", "TIMER_DELIVER_MS", "1700000009999"}},
+		{"orders", trail.TimingFired, "", "delay", []string{"REAL_TOPIC", "orders", "REAL_QID", "4", "TIMER_OUT_MS", "1700000000001", "TIMER_DELIVER_MS", "1700000000001"}},
+		{"%DLQ%g", "", "orders", "normal", []string{"REAL_TOPIC", "%RETRY%g", "TIMER_OUT_MS", "1700000000001", "RETRY_TOPIC", "orders", "DELAY", "0"}},
+		{"orders", "", "", "normal", []string{"RETRY_TOPIC", "before"}},
+	} {
+		m := fromLog(storedIn(k.topic, k.properties...), c.broker.node)
+		if m.Timing != k.timing || m.OriginTopic != k.origin || m.Type != k.kind || (m.Timing == "") != (m.DueMicros == 0) {
+			t.Errorf("%s: %+v", k.topic, m)
+		}
+	}
+}
+
+func TestAStateIsOneOfThoseThereAre(t *testing.T) {
+	c := newConsole(t, nil)
+	for _, state := range trail.States {
+		answer[trail.Matches](t, c.get(t, "/api/v1/messages?state="+state))
+	}
+	if q := c.trail.queries; len(q) != len(trail.States) || q[0].State != trail.StateScheduled {
+		t.Errorf("%+v", q)
+	}
+	wantProblem(t, c.get(t, "/api/v1/messages?state=lost"), 400, "lost", "scheduled, fired, cancelled")
 }

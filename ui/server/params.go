@@ -3,7 +3,9 @@ package server
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -82,7 +84,10 @@ func (p *params) span(now time.Time) (from, to int64) {
 func (p *params) query(now time.Time) trail.Query {
 	q := trail.Query{
 		Topic: p.text("topic"), ID: p.text("id"), Key: p.text("key"), Tag: p.text("tag"), ProducerGroup: p.text("producerGroup"),
-		Client: p.text("client"), Group: p.text("group"), Limit: p.limit(), Before: p.text("before"),
+		Client: p.text("client"), Group: p.text("group"), State: p.text("state"), Limit: p.limit(), Before: p.text("before"),
+	}
+	if q.State != "" && !slices.Contains(trail.States, q.State) {
+		p.fail(badParam("state", q.State, strings.Join(trail.States, ", ")))
 	}
 	q.FromMicros, q.ToMicros = p.span(now)
 	return q

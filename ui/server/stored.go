@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -133,9 +134,6 @@ func fromLog(v message.View, n inspect.Node) trail.Message {
 		Position: v.Position(), StoredBytes: uint32(len(v)), BodyBytes: uint32(v.BodySize()), SysFlag: v.SysFlag(), ReconsumeTimes: v.ReconsumeTimes(),
 		ProducerAddr: v.BornHost().String(), Broker: n.Broker, Node: n.NodeID, BornMicros: v.BornTime() * 1000, AppendedMicros: v.StoreTime() * 1000,
 	}
-	if m.ID == "" {
-		m.ID = m.OffsetID
-	}
 	if m.SysFlag&message.FlagTxMask != 0 {
 		m.Type = "transaction"
 	}
@@ -149,6 +147,7 @@ func fromLog(v message.View, n inspect.Node) trail.Message {
 		property(&m, string(name), string(value))
 		carried.Take(name, value)
 	}
+	timing(&m)
 	if c, ok := carried.Context(); ok {
 		m.TraceIn, m.TraceFlags = c.TraceID.String(), c.Flags
 		if c.HasParent {
@@ -156,6 +155,31 @@ func fromLog(v message.View, n inspect.Node) trail.Message {
 		}
 	}
 	return m
+}
+
+// timing says what a copy has to do with the timer, as far as its own bytes say: that a message in its real topic was fired, and not sent
+// on by somebody, is told by the command beside it only.
+func timing(m *trail.Message) {
+	if m.ID == "" {
+		m.ID = m.OriginID
+	}
+	if m.ID == "" {
+		m.ID = m.OffsetID
+	}
+	switch {
+	case trail.Parks(m.Topic) && m.RealTopic != "" && m.DueMicros > 0:
+		m.Timing = trail.TimingParked
+	case m.Topic == m.RealTopic && m.DueMicros > 0 && m.DueMicros <= m.AppendedMicros:
+		m.Timing = trail.TimingFired
+	default:
+		m.RealTopic, m.RealQueueID, m.DueMicros = "", 0, 0
+	}
+	if m.Owner() == "" && !m.Parked() {
+		m.OriginTopic = ""
+	}
+	if m.OriginTopic != "" && m.Type == "delay" {
+		m.Type = "normal" // a retry waits by a delay level
+	}
 }
 
 func property(m *trail.Message, name, value string) {
@@ -168,9 +192,19 @@ func property(m *trail.Message, name, value string) {
 		m.ProducerGroup = value
 	case message.PropOriginMsgID:
 		m.OriginID = value
+	case message.PropRealTopic:
+		m.RealTopic = value
+	case message.PropRealQueueID:
+		id, _ := strconv.ParseInt(value, 10, 32)
+		m.RealQueueID = int32(id)
+	case message.PropTimerOutMillis:
+		due, _ := strconv.ParseInt(value, 10, 64)
+		m.DueMicros = due * 1000
+	case message.PropRetryTopic:
+		m.OriginTopic = value
 	case message.PropTranMsg:
 		m.Type = "transaction"
-	case message.PropDelay, "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS":
+	case message.PropDelay, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis:
 		if m.Type == "normal" && value != "0" {
 			m.Type = "delay"
 		}

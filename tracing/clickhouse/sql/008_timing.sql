@@ -1,5 +1,5 @@
--- Scheduled messages, retries and dead letters. A parked row (timing = 'parked') waits for real_topic and real_queue until due; a fired one was
--- stored in its real topic because it was due. origin_topic is what the group of a retry or a dead letter consumed. A step with a place is about
+-- Scheduled messages, retries and dead letters. A row with timing = 'parked' or 'rolled' waits for real_topic and real_queue until due; a fired one
+-- was stored in its real topic because it was due. origin_topic is what the group of a retry or a dead letter consumed. A step with a place is about
 -- the copy that stands there in the broker group's log; its id is made of both, as the deriver knows no other.
 
 ALTER TABLE {{.DB}}.messages {{.OnCluster}}

@@ -13,7 +13,7 @@
 --
 -- A parked copy is a store in the topic that it waits for, with a schedule below: from the store until due, as planned, even when it was
 -- cancelled (recall). What was fired is no store but a fire, below the schedule. Retries and dead letters are called retry and dlq, and
--- hang under the delivery before them.
+-- hang under the delivery before them. What was parked again (rolled) is no step.
 
 CREATE OR REPLACE VIEW {{.DB}}.otel_traces {{.OnCluster}} AS
 WITH {{destination ""}} AS to_, {{owner "to_"}} AS owner, toUInt16(reconsume_times + 1) AS attempt_,
@@ -40,6 +40,7 @@ SELECT
     CAST(arrayMap(e -> map(), events_), 'Array(Map(LowCardinality(String), String))') AS `Events.Attributes`,
     {{noLinks}}
 FROM {{.DB}}.messages
+WHERE timing != 'rolled'
 
 UNION ALL
 SELECT
@@ -110,7 +111,7 @@ SELECT
     {{noEvents}},
     {{noLinks}}
 FROM {{.DB}}.messages AS m INNER JOIN {{.DB}}.steps AS s ON s.id = m.id
-WHERE toUnixTimestamp64Micro(s.at) > 0 AND (s.name != 'process' OR s.duration >= 0) AND m.timing != 'fired' AND {{owner (destination "m.")}} = ''
+WHERE toUnixTimestamp64Micro(s.at) > 0 AND (s.name != 'process' OR s.duration >= 0) AND m.timing NOT IN ('fired', 'rolled') AND {{owner (destination "m.")}} = ''
 
 UNION ALL
 WITH {{owner "real_topic"}} AS owner_
@@ -155,7 +156,7 @@ SELECT
     {{noEvents}},
     {{noLinks}}
 FROM {{.DB}}.messages AS m INNER JOIN {{.DB}}.steps AS s ON s.broker = m.broker AND s.place = m.position
-WHERE s.name = 'cancel' AND m.topic IN {{parking}} AND m.timing = 'parked';
+WHERE s.name = 'cancel' AND m.topic IN {{parking}} AND m.timing IN ('parked', 'rolled');
 
 CREATE OR REPLACE VIEW {{.DB}}.otel_traces_trace_id_ts {{.OnCluster}} AS
 SELECT TraceId, toDateTime(min(Timestamp)) AS Start, toDateTime(max(Timestamp)) AS End FROM {{.DB}}.otel_traces GROUP BY TraceId;

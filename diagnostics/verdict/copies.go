@@ -1,0 +1,130 @@
+package verdict
+
+import "github.com/contrailmq/contrail/tracing/trail"
+
+// copies are those of one message that matter to one group: where it was sent, and the group's own retries and dead letter.
+type copies struct {
+	base  *trail.Message // the copy in the topic, or the one that waits for it
+	retry *trail.Message // the newest retry; nil: none
+	dead  *trail.Message // nil: none
+	all   []*trail.Message
+}
+
+func copiesFor(m *trail.Message, life *trail.Life, group string) copies {
+	var c copies
+	for i := range life.Messages {
+		k := &life.Messages[i]
+		switch owner := k.Owner(); {
+		case owner == "":
+			c.takeBase(k)
+		case owner != group:
+			continue
+		case k.Dead():
+			c.dead = k
+		case c.retry == nil || k.ReconsumeTimes >= c.retry.ReconsumeTimes:
+			c.retry = k // what is fired comes behind what waited for it
+		}
+		c.all = append(c.all, k)
+	}
+	if c.base == nil {
+		c.base = m
+	}
+	if len(c.all) == 0 {
+		c.all = append(c.all, m)
+	}
+	return c
+}
+
+// takeBase keeps the first copy that was sent or, when it waited, what came of it.
+func (c *copies) takeBase(k *trail.Message) {
+	if c.base == nil || c.base.Parked() && sameWait(c.base, k) {
+		c.base = k
+	}
+}
+
+// current is the copy that decides, in the form in which it is where it is going to.
+func (c *copies) current() trail.Message {
+	k := c.base
+	if c.retry != nil {
+		k = c.retry
+	}
+	if c.dead != nil {
+		k = c.dead
+	}
+	m := *k
+	if m.Parked() {
+		m.Topic, m.QueueID, m.QueueOffset = m.RealTopic, m.RealQueueID, -1
+	}
+	return m
+}
+
+// kindCancelled are the happenings that tell of a cancel, with who asked for it where that is known.
+const kindCancelled = "timer-cancelled"
+
+// waits decides what waits until it is due; false: it does not, or nobody of the group will get it.
+func (f *facts) waits(v *Verdict) bool {
+	m := &f.m
+	if !m.Parked() || f.foreign() {
+		return false
+	}
+	v.DueMicros, v.SinceMicros = m.DueMicros, m.AppendedMicros
+	v.add(fact("parked", m.DueMicros, "it waits for {topic}, queue {queue}, until then", "topic", m.RealTopic, "queue", itoa(int64(m.RealQueueID))))
+	if s := cancelOf(f.life, m); s != nil {
+		v.State, v.SinceMicros = Cancelled, s.AtMicros
+		f.tellCancel(v, s)
+		return true
+	}
+	if m.DueMicros <= f.now*1000 {
+		v.add(fact("overdue", 0, "it is due, and its delivery to the topic is not in the trail yet"))
+	}
+	if v.State = Scheduled; f.copies.retry != nil {
+		v.State = Retrying
+	}
+	return true
+}
+
+func (f *facts) tellCancel(v *Verdict, s *trail.Step) {
+	for i := range f.life.Happenings {
+		if h := &f.life.Happenings[i]; h.Kind == kindCancelled && h.Client != "" {
+			v.Client = h.Client
+			v.add(fact("cancelled-by", s.AtMicros, "{client} cancelled it", "client", h.Client))
+			return
+		}
+	}
+	v.add(fact("cancelled", s.AtMicros, "it was cancelled; by whom is not recorded"))
+}
+
+// foreign says that a group has nothing to do with where the message was sent.
+func (f *facts) foreign() bool {
+	return f.sub == nil && f.queue == nil && f.copies.retry == nil && f.copies.dead == nil && len(f.deliveries) == 0
+}
+
+// tellCopies tells how the message came to where it is.
+func (f *facts) tellCopies(v *Verdict) {
+	if r := f.copies.retry; r != nil {
+		v.Retry = int(r.ReconsumeTimes)
+		text := "retry {retry} of {max}, stored in {topic}"
+		if f.g.RetryMaxTimes <= 0 {
+			text = "retry {retry}, stored in {topic}"
+		}
+		v.MaxRetries = int(max(0, f.g.RetryMaxTimes))
+		v.add(fact("retry", r.AppendedMicros, text, "retry", itoa(int64(r.ReconsumeTimes)), "max", itoa(int64(v.MaxRetries)), "topic", r.Destination()))
+	}
+	if m := &f.m; m.Timing == trail.TimingFired {
+		v.add(fact("fired", m.AppendedMicros, "stored in {topic}, queue {queue}, offset {offset}, {late} ms after it was due", "topic", m.Topic,
+			"queue", itoa(int64(m.QueueID)), "offset", itoa(m.QueueOffset), "late", itoa(m.LateMicros()/1000)))
+	}
+}
+
+// died decides a dead letter.
+func (f *facts) died(v *Verdict) bool {
+	d := f.copies.dead
+	if d == nil {
+		return false
+	}
+	v.State, v.SinceMicros = Dead, d.AppendedMicros
+	v.Attempts = max(v.Attempts, int(d.ReconsumeTimes))
+	v.add(fact("dead", d.AppendedMicros, "dead letter of {group} after {attempts} attempts: {topic}, queue {queue}, offset {offset}", "group", f.g.Name,
+		"attempts", itoa(int64(d.ReconsumeTimes)), "topic", d.Topic, "queue", itoa(int64(d.QueueID)), "offset", itoa(d.QueueOffset)))
+	return true
+}
