@@ -19,19 +19,34 @@ func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int6
 		return err
 	}
 	for try := 0; ; try++ {
-		e, err := s.scheduled(topic, uniqKey, due)
+		b, err := s.cancelDeed(topic, uniqKey, due)
 		if err != nil {
 			return err
 		}
-		place := e.Place()
-		err = s.Decide(ctx, &Batch{Deed: &Deed{
-			Keys: []uint64{placeKey(place)}, Holds: func(int64) error { return s.timers.MayCancel(place) },
-			Commands: []Command{{entry.KindTimerCancel, entry.AppendTimerCancel(nil, place)}},
-		}})
-		if !errors.Is(err, timer.ErrCancelled) || try > 0 { // else it may have been parked anew, elsewhere
+		err = s.Decide(ctx, b)
+		if !errors.Is(err, timer.ErrCancelled) || try >= cancelAgainMax { // else it may have been parked again, elsewhere
 			return err
 		}
 	}
+}
+
+// cancelAgainMax is how often a message is looked for again when it is not where it was found.
+const cancelAgainMax = 2
+
+// cancelDeed is the deed that cancels a scheduled message, or why there is nothing to cancel, as far as is known after a barrier.
+func (s *Shard) cancelDeed(topic, uniqKey string, due int64) (*Batch, error) {
+	e, err := s.scheduled(topic, uniqKey, due)
+	if err != nil && !s.Leads() { // its state may have been emptied
+		return nil, ErrNotLeader
+	}
+	if err != nil {
+		return nil, err
+	}
+	place := e.Place()
+	return &Batch{Deed: &Deed{
+		Keys: []uint64{placeKey(place)}, Holds: func(int64) error { return s.timers.MayCancel(place) },
+		Commands: []Command{{entry.KindTimerCancel, entry.AppendTimerCancel(nil, place)}},
+	}}, nil
 }
 
 // scheduled finds the pending entry of a message, or says why there is none.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -51,7 +53,11 @@ func (s *Shard) fire() error {
 	if s.leaderTerm == 0 || s.firing.busy.Load() || s.firing.paused.Load() {
 		return nil
 	}
-	job, err := s.due(s.opts.Now().UnixMilli())
+	now := s.opts.Now().UnixMilli()
+	if s.opts.Planted.FireEarly {
+		now = max(now, s.lastMicros/1000)
+	}
+	job, err := s.due(now)
 	if err != nil { // a block of a sidecar may be damaged: the next turn looks again
 		s.inbox.kick()
 		return s.mendTimers(err)
@@ -144,6 +150,7 @@ func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
 	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}}}
 	var places []timer.Cursor
 	var raw []byte
+	lost := map[string]int{}
 	for _, e := range job.entries {
 		var err error
 		if raw, err = s.Message(raw, e.Pos, int(e.Size)); err != nil {
@@ -156,10 +163,20 @@ func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
 		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
 		if it, ok := s.unpark(b, v); ok {
 			b.Items, places = append(b.Items, it), append(places, e.Place())
+		} else {
+			lost[string(message.Property(v.Properties(), message.PropRealTopic))]++
 		}
 	}
-	b.Deed.Holds = func(int64) error { return s.fireHolds(b, job, places) }
+	s.tellLost(lost)
+	b.Deed.Holds = func(now int64) error { return s.fireHolds(b, job, places, now/1000) }
 	return b, nil
+}
+
+// tellLost tells how many messages of which topics are due and come nowhere.
+func (s *Shard) tellLost(topics map[string]int) {
+	for _, topic := range slices.Sorted(maps.Keys(topics)) {
+		s.event("timer-lost", fmt.Sprintf("%d scheduled messages are due, and their topic [%s] was deleted", topics[topic], topic))
+	}
 }
 
 // unpark appends a parked message as it is delivered. It keeps all its properties, as RocketMQ's do. false: its topic was deleted.
@@ -169,7 +186,6 @@ func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
 	id, _ := strconv.ParseInt(string(message.Property(run, message.PropRealQueueID)), 10, 32)
 	t := s.index.Lookup(string(topic))
 	if t == nil {
-		s.event("timer-lost", fmt.Sprintf("a scheduled message is due, and its topic [%s] was deleted", topic))
 		return Item{}, false
 	}
 	it := Item{From: len(b.Buf), Queue: t.Queue(max(int32(id), 0))}
@@ -181,10 +197,15 @@ func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
 	return it, true
 }
 
-// fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out.
-func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor) error {
+// fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out. now is the store time, ms.
+func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor, now int64) error {
 	// What was rolled is pending elsewhere, and another leader may have parked something that is due before what this one looked for.
-	if s.timers.Cursor() != job.from || s.timers.Rolled() != job.rolled || s.leaderTerm != job.term {
+	cursor := s.timers.Cursor()
+	over := cursor != job.from || s.timers.Rolled() != job.rolled || s.leaderTerm != job.term
+	if over && !s.opts.Planted.FireAgain {
+		return errFireOver
+	}
+	if now < job.to.Due { // the clock was set back since
 		return errFireOver
 	}
 	pending := int64(len(job.entries))
@@ -202,7 +223,8 @@ func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor) error {
 		}
 		b.Items = kept
 	}
-	b.Deed.Commands = []Command{{entry.KindTimerFire, entry.AppendTimerFire(nil, job.from, job.to, pending)}}
+	from, to := s.opts.Planted.span(job, cursor)
+	b.Deed.Commands = []Command{{entry.KindTimerFire, entry.AppendTimerFire(nil, from, to, pending)}}
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (s *Shard) mayFire(now int64) (upTo int64) {
 	s.lookedFor = max(s.lookedFor, now)
 	upTo = now
 	for _, p := range s.inflight {
-		if p.due != 0 {
+		if p.due != 0 && !s.opts.Planted.FireFormed {
 			upTo = min(upTo, p.due-1)
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Shard) noteFire(k entry.Kind, body []byte) {
 
 // raiseDue gives a parked message that comes into an entry a due time behind all that was looked for.
 func (s *Shard) raiseDue(p *proposal, it *Item, stored []byte) {
-	if it.Due <= s.lookedFor {
+	if it.Due <= s.lookedFor && !s.opts.Planted.KeepDue {
 		it.Due = s.lookedFor + 1
 		timer.PutDue(stored[it.DueAt:], it.Due)
 	}

@@ -241,7 +241,9 @@ func (s *Shard) rollHolds(b *Batch, job *rollJob, entries []timer.Entry) error {
 			kept = append(kept, it)
 		}
 	}
-	b.Items = kept
+	if b.Items = kept; s.opts.Planted.DropRolled && len(kept) > 0 {
+		b.Items = kept[1:]
+	}
 	r := entry.TimerRoll{From: job.from, To: entries[len(entries)-1].Pos + 1, Count: int64(len(kept))}
 	b.Deed.Commands = []Command{{entry.KindTimerRoll, entry.AppendTimerRoll(nil, r)}}
 	return nil

@@ -102,6 +102,11 @@ func (s Stepper) Barrier() (done <-chan error) {
 	return c
 }
 
+// CancelTimer is what Shard.CancelTimer submits after its barrier; timer.ErrCancelled: it is to be asked for again.
+func (s Stepper) CancelTimer(topic, uniqKey string, due int64) (*Batch, error) {
+	return s.cancelDeed(topic, uniqKey, due)
+}
+
 // Step takes a message as Receive does.
 func (s Stepper) Step(m *pb.Message) { s.Receive(m) }
 
@@ -109,7 +114,7 @@ func (s Stepper) Step(m *pb.Message) { s.Receive(m) }
 type Held struct {
 	Bytes, Heard                                             int // bytes of messages to store, and of what other members said
 	Pending, Inflight, Commands, Readers, Buffers, Proposals int
-	Asides, Messages, Needs                                  int
+	Asides, Messages, Needs, Timed                           int // timed: entries of timers that were found to be due or to be rolled
 }
 
 // Held may be asked between two steps.
@@ -117,7 +122,7 @@ func (s Stepper) Held() Held {
 	in := &s.inbox
 	return Held{
 		in.bytes, in.heard, len(s.pending) + len(in.batches) + len(s.deeds.waiting) + len(in.deeds), len(s.inflight), len(s.commands) + len(in.commands) + len(s.changes),
-		len(s.readers) + len(in.readers) + len(s.reading.waiting), len(s.buffers), len(s.proposals), len(in.asides), len(in.messages), len(s.needs),
+		len(s.readers) + len(in.readers) + len(s.reading.waiting), len(s.buffers), len(s.proposals), len(in.asides), len(in.messages), len(s.needs), len(s.firing.entries) + len(s.rolling.found),
 	}
 }
 

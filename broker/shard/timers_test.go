@@ -479,3 +479,23 @@ func TestDamagedTimersAreMendedWhenTheyAreDue(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 }
+
+// A clock that is set back between the moment at which something is found to be due and the one at which it is stored: it waits.
+func TestNothingComesBeforeItsTimeWhenTheClockIsSetBack(t *testing.T) {
+	s := dueNow(t, vfs.NewMem())
+	due := pending(t, s.Shard)[0].Due
+	s.opts.Now = func() time.Time { return time.UnixMilli(due - 1) }
+	s.lastMicros = 0 // nothing was stored for a while
+	s.Fire()
+	settle(t, s)
+	if c := s.Timers().Counts(); c.Fired != 0 || s.Fires() {
+		t.Fatalf("%+v, it is looked for again: %t", c, s.Fires())
+	}
+	s.opts.Now = func() time.Time { return time.UnixMilli(due) }
+	settle(t, s)
+	s.Fire()
+	settle(t, s)
+	if c := s.Timers().Counts(); c.Fired != 1 {
+		t.Fatalf("%+v", c)
+	}
+}

@@ -8,6 +8,13 @@ import (
 // chunkMax is how many places a chunk of a set holds at most.
 const chunkMax = 512
 
+// ForgetCancelled is a mistake that the simulator plants; nothing else calls it.
+func (t *Table) ForgetCancelled() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cancelled, t.known = set{}, false
+}
+
 // set is a sorted set of places, in chunks: what is added moves only one chunk, and the beginning is cut off at once.
 type set struct {
 	chunks [][]Cursor // none is empty
