@@ -199,6 +199,7 @@ func (t *try) acked(b *shard.Batch) {
 
 // lost makes everything uncertain that a member had not answered when it died.
 func (w *world) lost(m *member) {
+	w.lostTimed(m)
 	for _, c := range w.clients {
 		var gone []*try
 		for t := range c.flying {

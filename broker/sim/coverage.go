@@ -32,23 +32,30 @@ const (
 	Promoted // asked to vote
 	Removed
 	Wiped
-	Turned  // messages of a wiped member turned away
-	Deleted // topics
-	Changed // topics' queue counts
-	Gone    // messages that a deleted topic did not take
-	Reads   // of offsets behind a barrier
-	Writes  // of offsets
-	Noted   // offsets that consumers committed
-	Judged  // histories of offsets that porcupine judged
-	Handed  // leaderships asked to be handed over
-	Locked  // queues that a client was told to hold
-	covers  // how many there are
+	Turned    // messages of a wiped member turned away
+	Deleted   // topics
+	Changed   // topics' queue counts
+	Gone      // messages that a deleted topic did not take
+	Reads     // of offsets behind a barrier
+	Writes    // of offsets
+	Noted     // offsets that consumers committed
+	Judged    // histories of offsets that porcupine judged
+	Handed    // leaderships asked to be handed over
+	Locked    // queues that a client was told to hold
+	Scheduled // messages
+	Raised    // due times
+	Fired     // messages
+	Rolled    // messages
+	Cancelled // messages, as answered
+	TooLate   // cancels
+	covers    // how many there are
 )
 
 var coverNames = [covers]string{
 	"entries", "acked", "refused", "uncertain", "resent", "crashes", "power-losses", "crashes-inside", "terms", "snapshots", "snapshots-refused",
 	"flips", "repairs", "repaired", "truncations", "retention", "full-disks", "disk-errors", "joined", "promoted", "removed", "wiped", "turned-away",
 	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over", "locked",
+	"scheduled", "raised", "fired", "rolled", "cancelled", "too-late",
 }
 
 // Coverage counts what runs did.

@@ -36,6 +36,10 @@ func (w *world) faults() []func(*member) {
 		return []func(*member){w.longAbsent, w.longAbsent, w.longAbsent, w.crashAtInstall, w.crashAtInstall}
 	case FocusSaves:
 		return []func(*member){w.slowSeal, w.slowSeal, w.slowSeal, w.transfer, w.clockStep, w.clockStep, w.transfer, w.clockStep, w.kill}
+	case FocusTimers:
+		return []func(*member){
+			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull,
+		}
 	case FocusDecay:
 		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
 	case FocusMembers:
@@ -61,6 +65,7 @@ const (
 	FocusDecay
 	FocusMembers
 	FocusLocks
+	FocusTimers
 )
 
 func (w *world) restart(m *member, after int64) {

@@ -36,6 +36,7 @@ func (w *world) finish() {
 	w.checkAcked()
 	w.checkGone()
 	w.checkRegisters()
+	w.checkTimed()
 	for _, m := range w.members {
 		if m.up && !m.wiped && !m.leaving {
 			w.checkMember(m)
@@ -95,6 +96,9 @@ func (w *world) equal() bool {
 			return false
 		}
 	}
+	if w.timed != nil && (!w.timed.quiet() || !w.nothingDue(l)) {
+		return false
+	}
 	for _, m := range w.members {
 		if m.gone || m.wiped || m.leaving {
 			continue
@@ -120,6 +124,7 @@ func (w *world) checkAcked() {
 
 // checkMember: the member's index leads to exactly the messages of the truth, and its state is the others'.
 func (w *world) checkMember(m *member) {
+	w.checkPending(m)
 	if t := m.shard.Index().Lookup(topic); t != nil {
 		for _, q := range t.Queues() {
 			from, end, _ := q.Bounds()

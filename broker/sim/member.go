@@ -24,9 +24,10 @@ type member struct {
 	shard  shard.Stepper
 	up     bool
 	paused bool
-	life   int    // counts starts: events of an earlier life do nothing
-	read   uint64 // newest entry that was compared with the truth
-	skew   int64  // µs that its clock is off
+	life   int       // counts starts: events of an earlier life do nothing
+	read   uint64    // newest entry that was compared with the truth
+	skew   int64     // µs that its clock is off
+	latest time.Time // that its clock ever said
 
 	incarnation int  // of its disk
 	wiped       bool // its disk was taken away: nobody knows it any more
@@ -41,6 +42,8 @@ type member struct {
 	syncing  bool // an end of its sync is scheduled
 	sealing  bool
 	checking bool // what a snapshot brought
+	firing   bool
+	rolling  bool
 	outbox   []*pb.Message
 	asides   []sideMessage
 	waiting  []func() // what came while it was paused
@@ -69,7 +72,11 @@ func newMember(w *world, id int) *member {
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (m *member) now() time.Time {
-	return epoch.Add(time.Duration(m.w.now+m.skew) * time.Microsecond)
+	now := epoch.Add(time.Duration(m.w.now+m.skew) * time.Microsecond)
+	if now.After(m.latest) {
+		m.latest = now
+	}
+	return now
 }
 
 func (m *member) options() shard.Options {
@@ -120,7 +127,7 @@ func (m *member) start() {
 		return
 	}
 	m.life++
-	m.syncing, m.sealing, m.checking, m.paused = false, false, false, false
+	m.syncing, m.sealing, m.checking, m.firing, m.rolling, m.paused = false, false, false, false, false, false
 	m.outbox, m.asides, m.waiting = nil, nil, nil
 	promised := m.promises()
 	s, err := shard.OpenStepped(m.options())
@@ -221,6 +228,14 @@ func (m *member) turn() {
 		m.checking = true
 		m.later(m.w.between(milli, 100*milli), m.check)
 	}
+	if m.shard.Fires() && !m.firing {
+		m.firing = true
+		m.later(m.readTime(), m.fire)
+	}
+	if m.shard.Rolls() && !m.rolling {
+		m.rolling = true
+		m.later(m.readTime(), m.roll)
+	}
 	m.w.observe(m)
 }
 
@@ -246,6 +261,28 @@ func (m *member) sealTime() int64 {
 		return m.w.between(second, 20*second)
 	}
 	return m.w.between(milli, 50*milli)
+}
+
+// readTime is until parked messages are read; now and then so long that leaders change meanwhile.
+func (m *member) readTime() int64 {
+	if m.slow || m.w.chance(2) {
+		return m.w.between(100*milli, 4*second)
+	}
+	return m.w.between(50, 3*milli)
+}
+
+func (m *member) fire() {
+	if m.firing = false; m.shard.Fires() {
+		m.shard.Fire()
+		m.turn()
+	}
+}
+
+func (m *member) roll() {
+	if m.rolling = false; m.shard.Rolls() {
+		m.shard.Roll()
+		m.turn()
+	}
 }
 
 func (m *member) endSync() {

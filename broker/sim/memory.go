@@ -8,6 +8,7 @@ const (
 	heldListMax  = 5000
 	heldBytesMax = 16 << 20
 	heldPoolMax  = 64
+	heldTimedMax = 4096 // half of them in a usual run would be much
 	eventsWait   = 50_000
 )
 
@@ -19,6 +20,9 @@ func (w *world) checkMemory(m *member) {
 	lists := max(h.Pending, h.Commands, h.Readers, h.Asides, h.Messages)
 	if lists > heldListMax || max(h.Bytes, h.Heard) > heldBytesMax || max(h.Buffers, h.Proposals, h.Inflight, h.Needs) > heldPoolMax {
 		w.violate("%s holds more than such a run can need: %+v", m, h)
+	}
+	if h.Timed > heldTimedMax {
+		w.violate("%s found %d messages to fire or to roll", m, h.Timed)
 	}
 	if h.Bytes < 0 || h.Heard < 0 {
 		w.violate("%s counts what it holds wrongly: %+v", m, h)

@@ -21,6 +21,8 @@ func raftMistake(p consensus.Planted) Config { return Config{Planted: shard.Plan
 
 func logMistake(p seglog.Planted) Config { return Config{Planted: shard.Planted{Log: p}} }
 
+func timersMistake(p shard.Planted) Config { return focused(FocusTimers, mistake(p)) }
+
 func focused(f Focus, c Config) Config {
 	c.Focus = f
 	return c
@@ -51,6 +53,13 @@ var mistakes = []planted{
 	{"folders not synced", 10, Config{ForgetDir: true}},
 	{"offsets read without asking whether one still leads", 40, Config{SkipBarrier: true, Focus: FocusLeaders}},
 	{"a new leader begins without queue locks", 10, focused(FocusLocks, mistake(shard.Planted{ForgetLocks: true}))},
+	{"messages fired past one that is on its way", 30, timersMistake(shard.Planted{FireFormed: true})},
+	{"a fire whose cursor is not checked", 150, timersMistake(shard.Planted{FireAgain: true})},
+	{"messages fired before the leader's clock says so", 10, timersMistake(shard.Planted{FireEarly: true})},
+	{"a cancel answered before it is applied", 10, timersMistake(shard.Planted{AnswerCancel: true})},
+	{"cancelled messages forgotten at a restart", 10, timersMistake(shard.Planted{ForgetCancelled: true})},
+	{"a due time of the past kept", 10, timersMistake(shard.Planted{KeepDue: true})},
+	{"a rolled message not parked again", 20, timersMistake(shard.Planted{DropRolled: true})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"strings"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // truth is the log as the first member that applied an entry showed it, and what follows from it.
@@ -81,6 +83,7 @@ func (w *world) observe(m *member) {
 		}
 		m.read = next - 1
 	}
+	w.checkTimer(m)
 }
 
 // mayRefuse says whether a member may fail to show something: its disk failed or decayed. It must not show anything wrong.
@@ -133,12 +136,24 @@ func (w *world) add(r entry.Record) error {
 	if err := b.Commands(func(k entry.Kind, body []byte) error { return w.addCommand(k, body, r) }); err != nil {
 		return err
 	}
-	return b.Messages(func(_ int, v message.View, _ entry.Origin) error {
+	err = b.Messages(func(_ int, v message.View, _ entry.Origin) error {
 		return w.addMessage(idOf(v), v)
 	})
+	if err == nil && w.timed != nil {
+		err = w.timed.log.end(r, w.truth.created != noTopic)
+	}
+	return err
 }
 
 func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
+	if w.timed != nil {
+		if k == entry.KindTopicPut && bytes.Contains(body, []byte(timer.WheelTopic)) {
+			return nil
+		}
+		if err := w.timed.log.command(k, body, r); err != nil {
+			return err
+		}
+	}
 	switch k {
 	case entry.KindTopicPut:
 		w.covered(Changed)
@@ -169,12 +184,16 @@ func (w *world) registerSaid(o *entry.Offset, r entry.Record) error {
 }
 
 func (w *world) addMessage(id string, v message.View) error {
-	t := &w.truth
-	if t.sent[id] == 0 {
-		return fmt.Errorf("message %q was never sent", id)
+	t, timed := &w.truth, w.timed != nil && strings.HasPrefix(id, timedName)
+	if timed && string(v.Topic()) == timer.WheelTopic {
+		return w.timed.log.park(id, v)
 	}
-	if t.stored[id]++; t.stored[id] > t.sent[id] {
-		return fmt.Errorf("message %s is stored %d times and was sent %d times", id, t.stored[id], t.sent[id])
+	if timed {
+		if err := w.timed.log.comes(id, v); err != nil {
+			return err
+		}
+	} else if err := t.store(id); err != nil {
+		return err
 	}
 	if t.created == noTopic {
 		return fmt.Errorf("message %s is stored in a topic that is not there", id)
@@ -185,6 +204,17 @@ func (w *world) addMessage(id string, v message.View) error {
 	}
 	t.queues[p] = append(t.queues[p], id)
 	t.all = append(t.all, Stored{id, p.queue, v.QueueOffset(), v.Position()})
+	return nil
+}
+
+// store counts a message that comes as it was sent.
+func (t *truth) store(id string) error {
+	if t.sent[id] == 0 {
+		return fmt.Errorf("message %q was never sent", id)
+	}
+	if t.stored[id]++; t.stored[id] > t.sent[id] {
+		return fmt.Errorf("message %s is stored %d times and was sent %d times", id, t.stored[id], t.sent[id])
+	}
 	return nil
 }
 

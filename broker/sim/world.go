@@ -66,6 +66,7 @@ type world struct {
 	leaders map[uint64]int // term → member
 	values  int64          // of registers, that were written so far
 	judge   judge
+	timed   *timed
 
 	reorganizes bool // members are replaced in this run
 	replacing   *replacement
@@ -221,5 +222,6 @@ func (w *world) begin() {
 		w.addCommitter(i)
 	}
 	w.addLockers()
+	w.addTimed()
 	w.plague()
 }
