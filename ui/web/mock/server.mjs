@@ -34,7 +34,7 @@ function search(w, q) {
   const before = Number(q.get('before') || 9e15)
   const limit = Math.min(1000, Number(q.get('limit') || 100))
   const is = (name, value) => !q.get(name) || q.get(name) === value
-  const all = w.messages.filter((m) => m.appendedMicros >= from && m.appendedMicros < to && is('topic', m.topic) && is('tag', m.tag) && is('producerGroup', m.producerGroup) && (!q.get('id') || m.id === q.get('id') || m.offsetId === q.get('id')) && (!q.get('key') || m.keys.includes(q.get('key'))) && (!q.get('client') || m.producerClient === q.get('client'))).reverse()
+  const all = w.messages.filter((m) => (!q.get('state') || (q.get('state') === 'scheduled' && m.type === 'delay')) && m.appendedMicros >= from && m.appendedMicros < to && is('topic', m.topic) && is('tag', m.tag) && is('producerGroup', m.producerGroup) && (!q.get('id') || m.id === q.get('id') || m.offsetId === q.get('id')) && (!q.get('key') || m.keys.includes(q.get('key'))) && (!q.get('client') || m.producerClient === q.get('client'))).reverse()
   const page = all.filter((m) => m.index < before).slice(0, limit)
   const oldest = started * 1000
   const answer = q.get('key') === 'fail' ? 'failed' : all.length ? 'found' : from < oldest ? 'not-recorded' : 'nothing'

@@ -27,6 +27,18 @@ export function Tip({ x, y, width, at, zero, item }: { x: number; y: number; wid
         <dd className="mono">{span(item, 'utc')}</dd>
         <dt>{t.life.columns.after}</dt>
         <dd>+{duration(item.from - zero)}</dd>
+        {item.due ? (
+          <>
+            <dt>{t.life.planned}</dt>
+            <dd className="mono">{date(item.due / 1000, zone)} {clockMicros(item.due, zone)}</dd>
+          </>
+        ) : null}
+        {item.late !== undefined && (
+          <>
+            <dt>{t.life.lateness}</dt>
+            <dd>{t.life.late(duration(item.late))}</dd>
+          </>
+        )}
         {item.client && (
           <>
             <dt>{t.life.columns.who}</dt>

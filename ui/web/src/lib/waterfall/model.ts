@@ -1,11 +1,12 @@
 // From a message's life to lanes of items. Pure: no words, no pixels. Times in µs.
 import type { Delivery, Message, MessageLife, Settlement, Step, Verdict } from '../../api/types'
+import { dead, destination, fired, lateMicros, ownerOf, parked, successor } from '../copies'
 
 export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead'
 
 export type Item = {
   id: string
@@ -23,6 +24,8 @@ export type Item = {
   attempt?: number
   where?: string // queue : offset
   error?: string
+  due?: number // when it was to be delivered, µs
+  late?: number // how long after that it was
   raw: object
 }
 
@@ -50,7 +53,7 @@ export function build(m: MessageLife): Model {
   const lanes: Lane[] = []
   if (copies.length) {
     lanes.push({ id: 'producer', kind: 'producer', name: '', rows: 1, items: sends(copies[0], m.life.steps) })
-    lanes.push({ id: 'broker', kind: 'broker', name: '', rows: 1, items: copies.flatMap(stored) })
+    lanes.push({ id: 'broker', kind: 'broker', name: '', rows: 1, items: [...copies.flatMap(stored), ...copies.filter((c) => !ownerOf(c)).flatMap((c) => waits(c, copies, m, nowMicros)), ...cancels(m, copies)] })
     for (const v of shown) lanes.push(groupLane(v, copies, m, nowMicros))
   }
   const all = lanes.flatMap((l) => l.items)
@@ -67,7 +70,7 @@ export function build(m: MessageLife): Model {
   }
 }
 
-const place = (m: Message) => `${m.queueId} : ${m.queueOffset}`
+const place = (m: Message) => (parked(m) ? String(m.realQueueId) : `${m.queueId} : ${m.queueOffset}`)
 const end = (m: Message) => m.ackedMicros || m.syncedMicros || m.appendedMicros
 
 function sends(m: Message, steps: Step[]): Item[] {
@@ -86,18 +89,51 @@ function sends(m: Message, steps: Step[]): Item[] {
 }
 
 function stored(m: Message, n: number): Item[] {
-  const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: n ? m.topic : undefined, raw: m }
+  const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: ownerOf(m) ? destination(m) : undefined, raw: m }
+  if (fired(m) || m.timing === 'rolled') return firedItems(m, n, base)
   if (!m.receivedMicros) {
     return [{ ...base, id: `receive${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', from: m.appendedMicros, to: m.ackedMicros || m.syncedMicros || m.appendedMicros }]
   }
-  const waits = m.appendedMicros - m.receivedMicros > waitWorthShowing
-  const items: Item[] = [{ ...base, id: `receive${n}`, what: waits ? 'scheduled' : 'receive', shape: waits ? 'hatch' : 'thin', from: m.receivedMicros, to: m.appendedMicros }]
+  const items: Item[] = [{ ...base, id: `receive${n}`, what: 'receive', from: m.receivedMicros, to: m.appendedMicros }]
   if (m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'sync', from: m.appendedMicros, to: m.syncedMicros })
   const majority = m.slowest && m.committedMicros ? m.committedMicros : 0 // several members: stored when a majority has it
   if (majority) items.push({ ...base, id: `replicated${n}`, what: 'replicated', arg: String(m.slowest), from: m.appendedMicros, to: majority })
   if (m.ackedMicros && m.syncedMicros) items.push({ ...base, id: `answer${n}`, what: 'answer', from: Math.min(Math.max(m.syncedMicros, majority), m.ackedMicros), to: m.ackedMicros })
   if (m.ackedMicros && !m.syncedMicros) items.push({ ...base, id: `sync${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', source: 'inferred', from: m.appendedMicros, to: m.ackedMicros })
   return items
+}
+
+/** Nobody sent what the broker fired: it has a due time instead of a request. What was parked again is no step of its own. */
+function firedItems(m: Message, n: number, base: Omit<Item, 'id' | 'what' | 'from' | 'to'>): Item[] {
+  if (!fired(m)) return []
+  const item: Item = { ...base, id: `fired${n}`, what: 'fired', shape: 'diamond', from: m.appendedMicros, to: m.appendedMicros, due: m.dueMicros, late: lateMicros(m) }
+  return m.syncedMicros ? [item, { ...base, id: `sync${n}`, what: 'sync', from: m.appendedMicros, to: m.syncedMicros }] : [item]
+}
+
+/** A copy waits until it is fired, cancelled, or now. Retries wait in their group's lane. */
+function waits(m: Message, copies: Message[], life: MessageLife, now: number): Item[] {
+  if (m.timing !== 'parked') return []
+  let last = m
+  for (let next = successor(m, copies); next; next = fired(last) ? undefined : successor(last, copies)) last = next
+  const cancelled = cancelsOf(life).find((s) => s.broker === m.broker && (s.place === m.position || s.place === last.position))
+  const open = !fired(last) && !cancelled
+  const until = fired(last) ? last.appendedMicros : (cancelled?.atMicros ?? now)
+  const group = ownerOf(m)
+  const from = group ? m.appendedMicros : end(m)
+  return [
+    {
+      id: `wait${m.position}`, lane: group || 'broker', what: group ? 'retry' : 'scheduled', shape: 'hatch', tone: group ? 'work' : 'own', from, to: Math.max(until, from + 1), open, row: 0, source: 'broker', where: place(m),
+      attempt: group ? m.reconsumeTimes + 1 : undefined, due: m.dueMicros, late: fired(last) ? lateMicros(last) : undefined, raw: m,
+    },
+  ]
+}
+
+const cancelsOf = (m: MessageLife) => m.life.steps.filter((s) => s.name === 'cancel')
+
+function cancels(m: MessageLife, copies: Message[]): Item[] {
+  return cancelsOf(m).map((s, n) => ({
+    id: `cancel${n}`, lane: 'broker', what: 'cancelled', shape: 'diamond', tone: 'warn', from: s.atMicros, to: s.atMicros, row: 0, source: 'broker', client: s.client || undefined, due: copies.find((c) => c.position === s.place)?.dueMicros, raw: s,
+  }))
 }
 
 type Given = { delivery: Delivery; copy: Message; skipped: boolean }
@@ -115,27 +151,35 @@ function given(group: string, copies: Message[], deliveries: Delivery[]): Given[
 const holds = (s: Settlement, group: string, c: Message) => s.group === group && s.topic === c.topic && s.queueId === c.queueId && s.from <= c.queueOffset && c.queueOffset < s.to
 
 function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): Lane {
-  const all = given(v.group, copies, m.life.deliveries)
+  const own = copies.filter((c) => !ownerOf(c) || ownerOf(c) === v.group)
+  const all = given(v.group, own, m.life.deliveries)
   const handed = all.filter((g) => !g.skipped)
   const used = new Set<object>()
   const items: Item[] = []
-  let ready = copies.length ? end(copies[0]) : 0
+  let ready = 0
   const rows: number[] = []
   handed.forEach((g, n) => {
     const until = handed[n + 1]?.delivery.sentMicros ?? Infinity
     const made = attempt(v, g, n, until, m, now, used)
     const row = firstFree(rows, g.delivery.sentMicros)
     rows[row] = made.end
-    const wait: Item = { id: `${v.group}/wait${n}`, lane: v.group, what: n ? 'retry' : 'ready', shape: 'hatch', tone: 'work', from: Math.min(ready, g.delivery.sentMicros), to: g.delivery.sentMicros, row, source: 'broker', where: place(g.copy), attempt: n + 1, raw: g.delivery }
+    const anew = !ready || fired(g.copy) // what waited until it was due is a wait of its own
+    const wait: Item = { id: `${v.group}/wait${n}`, lane: v.group, what: anew ? 'ready' : 'retry', shape: 'hatch', tone: 'work', from: Math.min(anew ? end(g.copy) : ready, g.delivery.sentMicros), to: g.delivery.sentMicros, row, source: 'broker', where: place(g.copy), attempt: n + 1, raw: g.delivery }
     if (wait.to > wait.from) items.push(wait)
     items.push(...made.items.map((i) => ({ ...i, row })))
     ready = Math.min(made.end, until)
   })
-  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, copies, m, used))
-  if (!handed.length && (v.state === 'waiting' || v.state === 'offline') && copies.length) {
-    items.push({ id: `${v.group}/waiting`, lane: v.group, what: 'waiting', shape: 'hatch', tone: v.state === 'offline' ? 'warn' : 'work', from: ready, to: Math.max(now, ready + 1), open: true, row: 0, source: 'broker', where: place(copies[0]), raw: v })
+  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, own, m, used), ...own.filter(ownerOf).flatMap((c) => [...waits(c, own, m, now), ...died(c, v.group)]))
+  const at = own.find((c) => c.position === v.where.position) ?? own[0]
+  if ((v.state === 'waiting' || v.state === 'offline') && at && !handed.some((g) => g.copy === at)) {
+    items.push({ id: `${v.group}/waiting`, lane: v.group, what: 'waiting', shape: 'hatch', tone: v.state === 'offline' ? 'warn' : 'work', from: end(at), to: Math.max(now, end(at) + 1), open: true, row: 0, source: 'broker', where: place(at), raw: v })
   }
   return { id: v.group, kind: 'group', name: v.group, items, rows: Math.max(1, rows.length), verdict: v }
+}
+
+function died(m: Message, group: string): Item[] {
+  if (!dead(m)) return []
+  return [{ id: `${group}/dead`, lane: group, what: 'dead', shape: 'diamond', tone: 'bad', from: m.appendedMicros, to: m.appendedMicros, row: 0, source: 'broker', where: place(m), attempt: m.reconsumeTimes, raw: m }]
 }
 
 function firstFree(rows: number[], from: number): number {
@@ -147,7 +191,7 @@ function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife,
   const { delivery: d, copy } = g
   const base = { lane: v.group, row: 0, client: d.client, attempt: d.attempt || n + 1, where: place(copy) }
   const settlement = m.life.settlements.find((s) => !used.has(s) && holds(s, v.group, copy) && s.atMicros >= d.sentMicros && s.atMicros < until)
-  const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
+  const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && s.name !== 'cancel' && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
   const worked = Math.max(0, ...work.map((s) => s.atMicros + s.durationMicros))
   const open = !settlement && !worked && until === Infinity && v.state === 'delivered'
   const known = settlement?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
@@ -188,7 +232,7 @@ function loose(v: Verdict, copies: Message[], m: MessageLife, used: Set<object>)
     }
   }
   for (const s of m.life.steps) {
-    if (used.has(s) || s.group !== v.group || s.name === 'send') continue
+    if (used.has(s) || s.group !== v.group || s.name === 'send' || s.name === 'cancel') continue
     used.add(s)
     items.push({ id: `${v.group}/step${items.length}`, lane: v.group, what: 'process', shape: s.durationMicros ? 'bar' : 'diamond', tone: s.status === 'Error' ? 'bad' : 'work', from: s.atMicros, to: s.atMicros + s.durationMicros, row: 0, source: s.source === 'client' ? 'client' : 'broker', client: s.client, attempt: s.attempt || undefined, error: s.error || undefined, raw: s })
   }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { hostile, makeHappenings, makeMessages } from '../../../mock/data.mjs'
 import { makeLife } from '../../../mock/life.mjs'
-import type { MessageLife } from '../../api/types'
+import type { Message, MessageLife } from '../../api/types'
+import { ownerOf, userTopic } from '../copies'
 import { layout } from './layout'
 import { build, steps, type Model } from './model'
 import { merge, scale } from './scale'
@@ -14,9 +15,9 @@ const plain = { item: () => 'some words', lane: () => '' }
 
 describe('model', () => {
   it('tells a retried consumption as two attempts with a wait between', () => {
-    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2))
+    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2 && v.state === 'consumed'))
     const lane = build(m).lanes.find((l) => l.id === 'billing')!
-    expect(lane.items.map((i) => i.what)).toEqual(['ready', 'held', 'delivered', 'process', 'retry', 'held', 'delivered', 'process', 'ack'])
+    expect(lane.items.map((i) => i.what)).toEqual(['ready', 'held', 'delivered', 'process', 'ready', 'held', 'delivered', 'process', 'ack', 'retry'])
     expect(lane.items.find((i) => i.what === 'process')!.tone).toBe('bad')
     expect(lane.rows).toBe(1)
   })
@@ -128,3 +129,47 @@ function crowd(model: Model, n: number): Model {
   expect(steps(out).length).toBeGreaterThan(n)
   return out
 }
+
+describe('copies of one message', () => {
+  const scheduled = (i: number) => (world.messages[i] as unknown as Message).type === 'delay'
+  const at = (test: (m: MessageLife, i: number) => boolean) => world.messages.map((_: unknown, i: number) => i).filter(scheduled).map((i: number) => [lifeOf(i), i] as const).find(([m, i]: readonly [MessageLife, number]) => test(m, i))![0]
+  it('a scheduled message waits in the broker’s lane until it is due, and is handed out after that', () => {
+    const m = at((l) => l.life.messages.some((c) => c.timing === 'fired'))
+    const model = build(m)
+    const broker = model.lanes[1].items
+    const wait = broker.find((i) => i.what === 'scheduled')!
+    const fired = broker.find((i) => i.what === 'fired')!
+    expect(wait).toMatchObject({ shape: 'hatch', to: fired.from, due: fired.due, late: fired.late, open: false })
+    expect(fired).toMatchObject({ shape: 'diamond', late: fired.from - fired.due! })
+    const ready = model.lanes.flatMap((l) => l.items).filter((i) => i.what === 'ready')
+    expect(ready.length).toBeGreaterThan(0)
+    for (const i of ready) expect(i.from).toBeGreaterThanOrEqual(fired.from)
+  })
+  it('one that is not due yet waits until now', () => {
+    const m = at((l) => l.verdicts.some((v) => v.state === 'scheduled'))
+    expect(build(m).lanes[1].items.find((i) => i.what === 'scheduled')).toMatchObject({ open: true, to: now * 1000, late: undefined })
+  })
+  it('a cancel ends the wait', () => {
+    const broker = build(at((l) => l.verdicts.some((v) => v.state === 'cancelled'))).lanes[1].items
+    const cancel = broker.find((i) => i.what === 'cancelled')!
+    expect(broker.find((i) => i.what === 'scheduled')).toMatchObject({ open: false, to: cancel.from, due: cancel.due })
+  })
+  it('a retry waits in its group’s lane, with the time that was planned', () => {
+    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2 && v.state === 'consumed'))
+    const [waits, copy] = [m.life.messages[1], m.life.messages[2]]
+    const model = build(m)
+    expect(model.lanes.find((l) => l.id === 'billing')!.items.find((i) => i.what === 'retry')).toMatchObject({ from: waits.appendedMicros, to: copy.appendedMicros, due: waits.dueMicros, late: 1900, attempt: 2 })
+    for (const l of model.lanes) if (l.kind === 'group' && l.id !== 'billing') expect(l.items.some((i) => i.what === 'retry')).toBe(false)
+  })
+  it('a dead letter ends the story in its group’s lane', () => {
+    const m = find((l) => l.verdicts.some((v) => v.state === 'dead'))
+    const items = build(m).lanes.find((l) => l.id === 'billing')!.items
+    expect(items.find((i) => i.what === 'dead')).toMatchObject({ tone: 'bad', shape: 'diamond', attempt: 2 })
+    expect(items.filter((i) => i.what === 'delivered').length).toBe(2)
+  })
+  it('people know a copy by the topic that they sent it to', () => {
+    const m = find((l) => l.verdicts.some((v) => v.state === 'dead'))
+    expect(new Set(m.life.messages.map(userTopic))).toEqual(new Set([m.life.messages[0].topic]))
+    expect(m.life.messages.map(ownerOf)).toEqual(['', 'billing', 'billing', 'billing'])
+  })
+})

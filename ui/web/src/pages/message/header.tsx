@@ -4,6 +4,7 @@ import type { MessageLife } from '../../api/types'
 import { now } from '../../app/live'
 import { useT } from '../../i18n'
 import { bytes, count, duration } from '../../lib/format'
+import { parked, userTopic } from '../../lib/copies'
 import { copiesOf } from '../../lib/waterfall/model'
 import { Copy, Id, Swatch, TimeAge, TopicName } from '../../parts/small'
 
@@ -15,7 +16,7 @@ export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
     <>
       <div className="life-head">
         <h1 className="row">
-          <Swatch name={m.topic} /> <TopicName name={m.topic} /> {m.tag && <span className="tag">{m.tag}</span>}
+          <Swatch name={userTopic(m)} /> <TopicName name={userTopic(m)} /> {m.tag && <span className="tag">{m.tag}</span>}
         </h1>
         <span className="row" data-test="message-id">
           <span className="mono" style={{ fontSize: 13 }} title={m.id}>{m.id}</span>
@@ -28,7 +29,8 @@ export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
         <Keys keys={m.keys} />
         <span><span className="dim">{t.life.body}</span> <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span></span>
         <span><span className="dim">{t.life.stored}</span> <TimeAge ms={m.appendedMicros / 1000} /></span>
-        <span className="dim">{t.messages.types[m.type] ?? m.type} · {t.life.queue(String(m.queueId), count(m.queueOffset))}</span>
+        <span className="dim">{t.messages.types[m.type] ?? m.type} · {parked(m) ? t.life.queueLater(String(m.realQueueId)) : t.life.queue(String(m.queueId), count(m.queueOffset))}</span>
+        {parked(m) && <span><span className="dim">{t.life.planned}</span> <TimeAge ms={m.dueMicros / 1000} /></span>}
         <span><span className="dim">{t.life.offsetId}</span> <Id id={m.offsetId} what={t.life.offsetId} /></span>
         {life.life.traceId && (
           <span title={m.traceIn ? t.life.ofTrace : t.life.derived}><span className="dim">{t.life.traceId}</span> <Id id={life.life.traceId} what={t.life.traceId} /></span>

@@ -16,6 +16,7 @@ import { Go } from '../../parts/small'
 import { BodyTab, PropertiesTab } from './body'
 import { Header } from './header'
 import { JsonTab } from './json'
+import { LineageTab } from './lineage'
 import { RecordsTab } from './records'
 import { StepPanel } from './step-panel'
 import { StepsTab } from './steps'
@@ -57,7 +58,7 @@ function Unknown({ id, life, refetch }: { id: string; life: MessageLife; refetch
   )
 }
 
-const tabIds = ['timeline', 'steps', 'body', 'properties', 'records', 'json'] as const
+const tabIds = ['timeline', 'steps', 'lineage', 'body', 'properties', 'records', 'json'] as const
 
 function Known({ id, life }: { id: string; life: MessageLife }) {
   const t = useT()
@@ -80,6 +81,7 @@ function Known({ id, life }: { id: string; life: MessageLife }) {
         <Tabs tabs={tabIds.map((x) => ({ id: x, label: t.life.tabs[x] }))} value={tab} label={t.life.title} onChange={(x) => set({ tab: x === 'timeline' ? undefined : x })} />
         {tab === 'timeline' && <Timeline life={life} model={model} />}
         {tab === 'steps' && <StepsTab life={life} model={model} />}
+        {tab === 'lineage' && <LineageTab life={life} />}
         {tab === 'body' && <BodyTab id={id} copies={copies} />}
         {tab === 'properties' && <PropertiesTab id={id} copies={copies} />}
         {tab === 'records' && <RecordsTab life={life} />}

@@ -1,4 +1,5 @@
 // One step: exact times, who, how it is known, and the row as it is recorded.
+import { useZone } from '../../app/prefs'
 import { useT } from '../../i18n'
 import { duration } from '../../lib/format'
 import type { Item } from '../../lib/waterfall/model'
@@ -10,6 +11,7 @@ import { what } from './words'
 
 export function StepPanel({ item, zero, close }: { item: Item; zero: number; close: () => void }) {
   const t = useT()
+  const zone = useZone()
   const c = t.life.columns
   const lane = item.lane === 'producer' || item.lane === 'broker' ? t.life.lanes[item.lane] : <GroupName name={item.lane} />
   return (
@@ -21,6 +23,8 @@ export function StepPanel({ item, zero, close }: { item: Item; zero: number; clo
         <Fact name={t.life.epochTime} value={item.to > item.from ? `${item.from} – ${item.to}` : String(item.from)} mono />
         <Fact name={c.after} value={'+' + duration(item.from - zero)} />
         <Fact name={c.took} value={item.to > item.from ? duration(item.to - item.from) + (item.open ? ' …' : '') : ''} />
+        <Fact name={t.life.planned} value={item.due ? span({ ...item, from: item.due, to: item.due }, zone) : undefined} mono />
+        <Fact name={t.life.lateness} value={item.late === undefined ? undefined : t.life.late(duration(item.late))} />
         <Fact name={c.who} value={item.client} mono />
         <Fact name={c.where} value={item.where} />
         <Fact name={c.attempt} value={item.attempt} />

@@ -19,8 +19,8 @@ export function StepsTab({ life, model }: { life: MessageLife; model: Model }) {
   const all = steps(model)
   const laneName = (i: Item) => (i.lane === 'producer' || i.lane === 'broker' ? t.life.lanes[i.lane] : i.lane)
   const table = () => ({
-    header: ['at', 'atMicros', 'toMicros', 'lane', 'what', 'client', 'durationMicros', 'queueOffset', 'attempt', 'error', 'source'],
-    rows: all.map((i) => [new Date(i.from / 1000).toISOString(), i.from, i.to, laneName(i), what(i, t), i.client ?? '', i.to - i.from, i.where ?? '', i.attempt ?? '', i.error ?? '', i.source]),
+    header: ['at', 'atMicros', 'toMicros', 'plannedMicros', 'lateMicros', 'lane', 'what', 'client', 'durationMicros', 'queueOffset', 'attempt', 'error', 'source'],
+    rows: all.map((i) => [new Date(i.from / 1000).toISOString(), i.from, i.to, i.due ?? '', i.late ?? '', laneName(i), what(i, t), i.client ?? '', i.to - i.from, i.where ?? '', i.attempt ?? '', i.error ?? '', i.source]),
   })
   return (
     <div className="scroll-x">
@@ -53,6 +53,7 @@ export function StepsTab({ life, model }: { life: MessageLife; model: Model }) {
               <td className="nowrap">{laneName(i)}</td>
               <td>
                 <button type="button" className="plain" onClick={() => set({ event: i.id })}>{what(i, t)}</button>
+                {i.due ? <span className="dim"> · {t.life.plannedAt(clockMicros(i.due, zone))}{i.late !== undefined && `, ${t.life.late(duration(i.late))}`}</span> : null}
                 {i.error && <span className="bad"> ✕ {i.error}</span>}
               </td>
               <td className="num nowrap">{i.to > i.from ? duration(i.to - i.from) + (i.open ? ' …' : '') : ''}</td>

@@ -8,6 +8,10 @@ import type { Item } from '../../lib/waterfall/model'
 export type Tone = 'ok' | 'warn' | 'bad' | 'none' | ''
 
 const tones: Record<string, { tone: Tone; sign: string }> = {
+  dead: { tone: 'bad', sign: '✕' },
+  retrying: { tone: 'warn', sign: '↻' },
+  scheduled: { tone: '', sign: '◷' },
+  cancelled: { tone: 'none', sign: '⊘' },
   delivered: { tone: 'warn', sign: '↻' },
   offline: { tone: 'bad', sign: '✕' },
   waiting: { tone: 'warn', sign: '◔' },
@@ -24,6 +28,7 @@ export const toneOf = (v: Verdict) => tones[v.state] ?? { tone: 'none' as Tone, 
 /** Where the message is for one group. Now is the broker's, ms. */
 export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): string {
   const s = t.life.state
+  const at = (micros: number) => stamp(micros / 1000, zone, now, 'ms')
   const since = (precision: 's' | 'ms') => stamp(v.sinceMicros / 1000, zone, now, precision)
   switch (v.state) {
     case 'delivered':
@@ -34,6 +39,14 @@ export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): st
     }
     case 'offline':
       return offline(v, t, zone, now)
+    case 'scheduled':
+      return v.dueMicros > now * 1000 ? s.scheduled(duration(v.dueMicros - now * 1000), at(v.dueMicros)) : s.overdue(at(v.dueMicros))
+    case 'cancelled':
+      return v.client ? s.cancelledBy(v.client, since('s')) : s.cancelled(since('s'))
+    case 'retrying':
+      return s.retrying(v.retry, v.maxRetries, at(v.dueMicros), v.dueMicros > now * 1000 ? duration(v.dueMicros - now * 1000) : '')
+    case 'dead':
+      return s.dead(v.attempts, since('s'))
     case 'skipped':
       return s.skipped(since('s'))
     case 'consumed':
@@ -66,8 +79,7 @@ export function what(i: Item, t: Dictionary): string {
 
 function accepted(i: Item, t: Dictionary): string {
   const m = i.raw as Message
-  const from = m.appendedMicros - m.receivedMicros > 1e6 ? m.appendedMicros : m.receivedMicros
-  return `${t.life.item.accepted} ${duration(m.ackedMicros - from)}${i.arg ? ' · ' + i.arg : ''}`
+  return `${t.life.item.accepted} ${duration(m.ackedMicros - m.receivedMicros)}${i.arg ? ' · ' + i.arg : ''}`
 }
 
 /** The short words that stand in the picture. */
@@ -75,6 +87,8 @@ export function label(i: Item, t: Dictionary): string {
   const took = i.source === 'client' && i.to === i.from ? '< 1 ms' : duration(i.to - i.from) // clients report whole ms
   const text = what(i, t)
   if (i.what === 'notRecorded') return text
+  if (i.what === 'fired') return `${t.life.item.firedShort} ${t.life.late(duration(i.late ?? 0))}`
+  if (i.what === 'dead') return '✕ ' + text
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
   if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' · ' : ''}${took}`
   if (i.what === 'held') return took

@@ -5,7 +5,8 @@ import { useNames } from '../../app/search'
 import { useUrl } from '../../app/url'
 import { useT } from '../../i18n'
 
-export const filterNames = ['topic', 'tag', 'key', 'producerGroup', 'client', 'group'] as const
+export const filterNames = ['topic', 'tag', 'key', 'producerGroup', 'client', 'group', 'state'] as const
+const states = ['scheduled', 'fired', 'cancelled', 'retried', 'dead'] as const
 export type FilterName = (typeof filterNames)[number]
 
 export function Filters({ lead }: { lead?: FilterName }) {
@@ -18,11 +19,12 @@ export function Filters({ lead }: { lead?: FilterName }) {
     <>
       {shown.map((f) => (
         <span key={f} className="chip">
-          <span className="cut"><span className="dim">{t.messages.filters[f]} = </span>{params[f]}</span>
+          <span className="cut"><span className="dim">{t.messages.filters[f]} = </span>{(f === 'state' && t.messages.states[params[f]!]) || params[f]}</span>
           <button type="button" aria-label={t.removeFilter(`${t.messages.filters[f]} = ${params[f]}`)} onClick={() => set({ [f]: undefined }, false)}>×</button>
         </span>
       ))}
-      {adding && <Value name={adding} done={(v) => (setAdding(undefined), v && set({ [adding]: v, sel: undefined }, false))} />}
+      {adding === 'state' && <States done={(v) => (setAdding(undefined), v && set({ state: v, sel: undefined }, false))} />}
+      {adding && adding !== 'state' && <Value name={adding} done={(v) => (setAdding(undefined), v && set({ [adding]: v, sel: undefined }, false))} />}
       {!adding && free.length > 0 && (
         <Menu position="bottom-start" shadow="md" returnFocus={false}>
           <Menu.Target>
@@ -38,6 +40,16 @@ export function Filters({ lead }: { lead?: FilterName }) {
         </Menu>
       )}
     </>
+  )
+}
+
+function States({ done }: { done: (v: string) => void }) {
+  const t = useT()
+  return (
+    <select className="input" autoFocus aria-label={t.messages.filters.state} defaultValue="" onChange={(e) => done(e.target.value)} onBlur={(e) => done(e.target.value)}>
+      <option value="">{t.messages.filters.state}</option>
+      {states.map((s) => <option key={s} value={s}>{t.messages.states[s]}</option>)}
+    </select>
   )
 }
 

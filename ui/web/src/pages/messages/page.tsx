@@ -9,6 +9,7 @@ import { Histogram } from '../../charts/histogram'
 import { useT } from '../../i18n'
 import { barCount, bars } from '../../lib/buckets'
 import { apiCall, cli } from '../../lib/cli'
+import { userTopic } from '../../lib/copies'
 import { ofSystem } from '../../lib/ids'
 import { resolve } from '../../lib/range'
 import { Toggle } from '../../parts/filters'
@@ -57,8 +58,8 @@ export function MessagesPage() {
   const yet = useAskAgain(JSON.stringify(query), soon && found.state === 'done' && found.messages.length === 0, again) && soon && found.messages.length === 0
   const span = useMemo(() => ({ from: found.from * 1000, to: found.to * 1000 }), [found.from, found.to])
   const shown = useMemo(() => bars(span, found.done?.histogram, found.messages, barCount(span, found.done?.histogram, 120)), [span, found.done, found.messages])
-  const all = params.system === '1' || !!params.topic || tab === 'id'
-  const rows = useMemo(() => (all ? found.messages : found.messages.filter((m) => !ofSystem(m.topic))), [found.messages, all])
+  const all = params.system === '1' || !!params.topic || !!params.state || tab === 'id'
+  const rows = useMemo(() => (all ? found.messages : found.messages.filter((m) => !ofSystem(userTopic(m)))), [found.messages, all])
   const hidden = found.messages.length - rows.length
   const picked = rows.find((m) => m.id === params.sel)
   const tabs = [{ id: 'topic', label: t.messages.tabs.topic }, { id: 'id', label: t.messages.tabs.id }, { id: 'key', label: t.messages.tabs.key }]

@@ -2,6 +2,7 @@
 import type { Message } from '../../api/types'
 import { useLife } from '../../api/queries'
 import { useT } from '../../i18n'
+import { userTopic } from '../../lib/copies'
 import { bytes, count } from '../../lib/format'
 import { Fact, Failure } from '../../parts/answer'
 import { Panel } from '../../parts/panel'
@@ -17,7 +18,7 @@ export function Preview({ message: m, close }: { message: Message; close: () => 
     <Panel title={t.messages.preview} close={close} acts={open}>
       <dl className="facts">
         <Fact name={t.messages.columns.id} value={<><span className="mono">{m.id}</span><Copy text={m.id} what={t.messages.id} /></>} />
-        <Fact name={t.messages.columns.topic} value={<TopicName name={m.topic} />} />
+        <Fact name={t.messages.columns.topic} value={<TopicName name={userTopic(m)} />} />
         <Fact name={t.messages.columns.tag} value={m.tag} />
         <Fact name={t.messages.columns.keys} value={m.keys.length ? <span className="row wrap"><Keys keys={m.keys} bare /></span> : undefined} />
         <Fact name={t.messages.columns.time} value={<TimeAge ms={m.appendedMicros / 1000} />} />
