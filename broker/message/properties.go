@@ -26,9 +26,11 @@ const (
 	PropTimerDelaySec      = "TIMER_DELAY_SEC"
 	PropTimerDelayMillis   = "TIMER_DELAY_MS"
 	PropTimerDeliverMillis = "TIMER_DELIVER_MS"
-	PropTimerOutMillis     = "TIMER_OUT_MS"       // when it is due, ms, 13 digits: the broker's
-	PropTimerDelUniqKey    = "TIMER_DEL_UNIQKEY"  // cancels the scheduled message of that key
-	PropStartDeliverTime   = "__STARTDELIVERTIME" // TIMER_DELIVER_MS of older clouds' clients
+	PropTimerOutMillis     = "TIMER_OUT_MS"         // when it is due, ms, 13 digits: the broker's
+	PropTimerDelUniqKey    = "TIMER_DEL_UNIQKEY"    // cancels the scheduled message of that key
+	PropStartDeliverTime   = "__STARTDELIVERTIME"   // TIMER_DELIVER_MS of older clouds' clients
+	PropResentFrom         = "CONTRAIL_RESENT_FROM" // offset message id of the dead letter that this is a copy of
+	PropResentBy           = "CONTRAIL_RESENT_BY"
 	PropPopCheckpoint      = "POP_CK"
 )
 

@@ -31,6 +31,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s.log()
 	s.front()
 	s.trail()
+	s.waiting()
 	dropped := c.dropped.Add(s.dropped)
 	s.own("metrics_series_dropped_total", "Series that were left out of scrapes because their family had too many.", prometheus.CounterValue, float64(dropped))
 }

@@ -28,9 +28,10 @@ const SeriesMax = 50_000
 // Options configure Metrics. Only Source is needed.
 type Options struct {
 	Source            Source
-	Front             func() Front // nil: no port's numbers
-	Trail             func() Trail // nil: no trail is kept
-	Latency           *RPCLatency  // nil: no rocketmq_rpc_latency
+	Front             func() Front   // nil: no port's numbers
+	Trail             func() Trail   // nil: no trail is kept
+	Waiting           func() Waiting // scheduled messages and transactions; nil: not told
+	Latency           *RPCLatency    // nil: no rocketmq_rpc_latency
 	Version, Revision string
 	Names             Names // "": both
 }

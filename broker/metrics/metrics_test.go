@@ -85,6 +85,9 @@ func example() Options {
 		Trail: func() Trail {
 			return Trail{StoreUp: true, ShippedToMicros: 5_000_000, LagMicros: 1_500_000, RowsShipped: 8, RowsNotRecorded: 2}
 		},
+		Waiting: func() Waiting {
+			return Waiting{inspect.ScheduledList{Pending: 3, Scheduled: 9, Fired: 5, Cancelled: 1}, inspect.TransactionList{Open: 2, Begun: 7, Committed: 4, RolledBack: 1, Checks: 6}}
+		},
 		Latency: latency, Version: "v1", Revision: "abc",
 	}
 }

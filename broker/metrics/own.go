@@ -71,3 +71,27 @@ func (s *scrape) trail() {
 	s.own("trail_rows_shipped_total", "Rows written to the store.", counter, float64(t.RowsShipped))
 	s.own("trail_rows_not_recorded_total", "Rows that will never be in the store: retention or a failure was faster.", counter, float64(t.RowsNotRecorded))
 }
+
+// waiting is scheduled messages and transactions.
+func (s *scrape) waiting() {
+	if s.o.Waiting == nil {
+		return
+	}
+	w := s.o.Waiting()
+	s.own("scheduled_messages", "Delayed and scheduled messages that wait for their time.", gauge, float64(w.Scheduled.Pending))
+	for _, c := range []struct {
+		outcome string
+		n       int64
+	}{{"scheduled", w.Scheduled.Scheduled}, {"fired", w.Scheduled.Fired}, {"cancelled", w.Scheduled.Cancelled}} {
+		s.own("scheduled_messages_total", "Delayed and scheduled messages, by what became of them.", counter, float64(c.n), "outcome", c.outcome)
+	}
+	t := &w.Transactions
+	s.own("transactions_open", "Half messages that nobody decided yet.", gauge, float64(t.Open))
+	for _, c := range []struct {
+		outcome string
+		n       int64
+	}{{"begun", t.Begun}, {"committed", t.Committed}, {"rolled_back", t.RolledBack}, {"given_up", t.GivenUp}} {
+		s.own("transactions_total", "Transactions, by what became of them.", counter, float64(c.n), "outcome", c.outcome)
+	}
+	s.own("transaction_checks_total", "Questions to producers about undecided transactions.", counter, float64(t.Checks))
+}

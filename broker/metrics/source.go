@@ -31,3 +31,9 @@ type Trail struct {
 	LagEntries                   uint64
 	RowsShipped, RowsNotRecorded uint64
 }
+
+// Waiting is what waits in the broker's own topics, and what became of it since the broker group began.
+type Waiting struct {
+	Scheduled    inspect.ScheduledList
+	Transactions inspect.TransactionList
+}

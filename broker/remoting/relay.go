@@ -67,7 +67,7 @@ const (
 
 // elsewhere are the requests that only the leader may answer.
 var elsewhere = map[int32]bool{
-	wire.SendMessage: true, wire.SendMessageV2: true, wire.SendBatch: true, wire.SendMessageBack: true, wire.RecallMessage: true, wire.EndTransaction: true, wire.PullMessage: true, wire.LitePull: true,
+	wire.SendMessage: true, wire.SendMessageV2: true, wire.SendBatch: true, wire.SendMessageBack: true, wire.RecallMessage: true, wire.EndTransaction: true, wire.Scheduled: true, wire.Transactions: true, wire.DecideTransaction: true, wire.DeadLetters: true, wire.ResendDeadLetter: true, wire.PullMessage: true, wire.LitePull: true,
 	wire.QueryMessage: true, wire.QueryConsumerOffset: true, wire.UpdateConsumerOffset: true, wire.UpdateTopic: true,
 	wire.AllTopicConfig: true, wire.OffsetByTimestamp: true, wire.MaxOffset: true, wire.MinOffset: true, wire.EarliestStoreTime: true,
 	wire.ViewMessage: true, wire.LockBatch: true, wire.UnlockBatch: true, wire.UpdateGroup: true, wire.AllGroupConfig: true,

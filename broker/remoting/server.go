@@ -126,6 +126,8 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.SystemTopicsBroker: (*conn).systemTopics, wire.TopicConfig: (*conn).topicConfig, wire.GroupConfig: (*conn).groupConfig,
 	wire.BrokerGroupInfo: (*conn).brokerGroupInfo, wire.BrokerGroupTransfer: (*conn).brokerGroupTransfer,
 	wire.RecallMessage: (*conn).recallMessage, wire.EndTransaction: (*conn).endTransaction,
+	wire.Scheduled: (*conn).scheduled, wire.Transactions: (*conn).transactions, wire.DecideTransaction: (*conn).decideTransaction,
+	wire.DeadLetters: (*conn).deadLetters, wire.ResendDeadLetter: (*conn).resendDeadLetter,
 	wire.BrokerGroupMembers: (*conn).brokerGroupMembers, wire.BrokerClusterInfo: (*conn).clusterInfo, wire.BrokerClusterChange: (*conn).clusterChange,
 	wire.ResetOffset: (*conn).resetOffset, wire.ConsumerStatus: (*conn).consumerStatus, wire.ConsumeTimeSpan: (*conn).consumeTimeSpan,
 	wire.ConsumerRunningInfo: (*conn).consumerRunningInfo, wire.CorrectionOffset: (*conn).correctionOffset,

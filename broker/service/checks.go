@@ -126,11 +126,7 @@ func (s *Service) checkDeed(c entry.TxnCheck) *shard.Deed {
 
 // question is a half message as its producer knows it.
 func (s *Service) question(h *txn.Half) (*Check, error) {
-	raw, err := s.shard.Message(nil, h.Position, int(h.Size))
-	if err != nil {
-		return nil, err
-	}
-	v, err := message.Parse(raw)
+	v, err := s.stored(h.Position, int(h.Size))
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,15 @@ func RecallHandle(topic, broker string, due int64, uniqKey string) string {
 	return base64.URLEncoding.EncodeToString([]byte(strings.Join([]string{"v1", topic, broker, strconv.FormatInt(due, 10), uniqKey}, " ")))
 }
 
+// RecallBroker is the broker group that a handle names.
+func RecallBroker(handle string) (string, error) {
+	r, err := parseRecall(handle)
+	if err != nil {
+		return "", err
+	}
+	return r.broker, nil
+}
+
 // recall is a handle taken apart.
 type recall struct {
 	topic, broker, uniqKey string

@@ -107,11 +107,7 @@ func halfKey(offset int64) uint64 { return maphash.Comparable(halfSeed, offset) 
 
 // decided appends what becomes of a half message: the message itself in its real topic, or one in the topic of those that nobody decided.
 func (s *Service) decided(b *shard.Batch, h *txn.Half, d entry.TxnDecision, who *shard.Producer) *Error {
-	raw, err := s.shard.Message(nil, h.Position, int(h.Size))
-	if err != nil {
-		return s.unreadable(err)
-	}
-	v, err := message.Parse(raw)
+	v, err := s.stored(h.Position, int(h.Size))
 	if err != nil {
 		return s.unreadable(err)
 	}

@@ -253,7 +253,7 @@ func keys(w *queue.Writer, t *queue.Topic, v message.View, pos int64) (tagHash i
 		switch run = rest; string(name) {
 		case message.PropTags:
 			tagHash = message.TagHash(value)
-		case message.PropUniqKey:
+		case message.PropUniqKey, message.PropResentFrom:
 			w.AddKey(t, value, pos)
 		case message.PropKeys:
 			for len(value) > 0 {

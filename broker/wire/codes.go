@@ -76,4 +76,9 @@ const (
 	BrokerGroupMembers  = 30102
 	BrokerClusterInfo   = 30103
 	BrokerClusterChange = 30104
+	Scheduled           = 30105
+	Transactions        = 30106
+	DecideTransaction   = 30107
+	DeadLetters         = 30108
+	ResendDeadLetter    = 30109
 )

@@ -3,7 +3,9 @@
 //
 // The story: the shop sends orders (topic orders, tags new, paid, cancelled). Group billing takes the paid ones and sends
 // payments. Group shipping takes payments, too slowly for two minutes out of four, and sends shipments, which nobody reads.
-// Group loyalty reads all orders, but comes for 25 s and stays away for 20 s.
+// Group loyalty reads all orders, but comes for 25 s and stays away for 20 s. Who does not pay is reminded later (topic reminders, group
+// crm), and some pay before that: their reminders are cancelled. Group invoicing cannot write every invoice at the first try, and some
+// never. Points (topic points) are credited in transactions, some of which are decided only when the broker asks.
 package main
 
 import (
@@ -41,13 +43,12 @@ func run(ctx context.Context, nameServer string, every time.Duration) error {
 		return err
 	}
 	defer s.close()
-	if err := s.billing(); err != nil {
-		return err
-	}
-	if err := s.shipping(); err != nil {
-		return err
+	for _, open := range []func() error{s.billing, s.shipping, s.crm, s.invoicing, func() error { return s.credit(ctx) }} {
+		if err := open(); err != nil {
+			return err
+		}
 	}
 	go s.loyalty(ctx)
-	fmt.Printf("the shop is open: an order every %s, topics orders, payments, shipments, groups billing, shipping, loyalty\n", every)
+	fmt.Printf("the shop is open: an order every %s, topics orders, payments, shipments, reminders, points, groups billing, shipping, loyalty, invoicing, crm, points\n", every)
 	return s.sell(ctx, every)
 }

@@ -57,8 +57,11 @@ func (s *shop) open() error {
 		s.producers[i] = p
 		s.onStop(p.Shutdown)
 	}
-	for i, topic := range []string{orders, payments, shipments} {
-		if err := s.first(i, topic); err != nil {
+	for _, t := range []struct {
+		producer int
+		topic    string
+	}{{0, orders}, {1, payments}, {2, shipments}, {0, reminders}, {0, points}} {
+		if err := s.first(t.producer, t.topic); err != nil {
 			return err
 		}
 	}
@@ -130,6 +133,8 @@ func (s *shop) sell(ctx context.Context, every time.Duration) error {
 		})
 		if err != nil {
 			s.complain("order not sent", err)
+		} else if tag == "new" {
+			s.remind(ctx, key)
 		}
 	}
 }

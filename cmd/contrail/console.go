@@ -98,7 +98,7 @@ func (c consoleAdmin) ChangeQueues(topic string, q api.QueuesChange) ([]string, 
 
 // metrics are this process's, in RocketMQ's names and our own.
 func (n *node) metrics(b consoleBroker) (*metrics.Metrics, error) {
-	o := metrics.Options{Source: b, Front: n.frontNumbers, Latency: &n.latency, Version: version, Revision: revision()}
+	o := metrics.Options{Source: b, Front: n.frontNumbers, Latency: &n.latency, Waiting: b.waiting, Version: version, Revision: revision()}
 	if n.trail != nil {
 		o.Trail = func() metrics.Trail {
 			s := n.trail.store.Status()

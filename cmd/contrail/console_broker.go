@@ -8,6 +8,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/metrics"
 	"github.com/contrailmq/contrail/broker/service"
 )
 
@@ -220,4 +221,35 @@ func (c consoleBroker) Find(ctx context.Context, topic, key string, unique bool)
 		}
 	}
 	return all, nil
+}
+
+// InspectScheduled gives what this node's members of all broker groups know of scheduled messages: those that are due next.
+func (c consoleBroker) InspectScheduled(limit int) (inspect.ScheduledList, error) {
+	all := inspect.ScheduledList{Messages: []inspect.Scheduled{}}
+	for _, b := range c.brokers() {
+		list, err := b.svc.Scheduled(limit)
+		if err != nil {
+			return all, err
+		}
+		all.Add(list)
+	}
+	slices.SortStableFunc(all.Messages, func(a, b inspect.Scheduled) int { return cmp.Compare(a.Due, b.Due) })
+	all.Messages = all.Messages[:min(limit, len(all.Messages))]
+	return all, nil
+}
+
+// InspectTransactions gives the oldest open transactions, of one producer group or, with "", of all.
+func (c consoleBroker) InspectTransactions(group string, limit int) inspect.TransactionList {
+	all := inspect.TransactionList{Halves: []inspect.Transaction{}}
+	for _, b := range c.brokers() {
+		all.Add(b.svc.Transactions(group, limit))
+	}
+	slices.SortStableFunc(all.Halves, func(a, b inspect.Transaction) int { return cmp.Compare(a.Stored, b.Stored) })
+	all.Halves = all.Halves[:min(limit, len(all.Halves))]
+	return all
+}
+
+func (c consoleBroker) waiting() metrics.Waiting {
+	scheduled, _ := c.InspectScheduled(0) // counts are in memory
+	return metrics.Waiting{Scheduled: scheduled, Transactions: c.InspectTransactions("", 0)}
 }

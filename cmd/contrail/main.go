@@ -41,7 +41,7 @@ func root() *cobra.Command {
 		Use: "contrail", Short: "A message broker for RocketMQ's clients that tells each message's story",
 		SilenceUsage: true, SilenceErrors: true, Version: version + " " + revision(),
 	}
-	c.AddCommand(serveCommand(), clusterCommand(), topicCommand(), groupCommand(), messageCommand(), logCommand())
+	c.AddCommand(serveCommand(), clusterCommand(), topicCommand(), groupCommand(), messageCommand(), scheduleCommand(), txnCommand(), dlqCommand(), logCommand())
 	return c
 }
 

@@ -1,0 +1,171 @@
+package service
+
+import (
+	"errors"
+	"hash/maphash"
+	"strconv"
+
+	"github.com/contrailmq/contrail/broker/inspect"
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/shard"
+)
+
+// Outcomes of a resend.
+const (
+	OutcomeResent  = "resent"
+	OutcomeAlready = "already" // somebody resent it before; its copy is there
+	OutcomeMissing = "missing" // there is no such dead letter, or not any more
+)
+
+// letters is the queue of a group's dead letters; nil: it has none.
+func (s *Service) letters(group string) *queue.Queue {
+	if t := s.shard.Index().Lookup(DeadPrefix + group); t != nil {
+		return t.Find(0)
+	}
+	return nil
+}
+
+// DeadLetters lists a group's dead letters of this broker group from an offset on.
+func (s *Service) DeadLetters(group string, from int64, limit int) (list inspect.DeadLetterList, refused *Error) {
+	list.Letters = []inspect.DeadLetter{}
+	if _, ok := s.shard.Catalog().Group(group); !ok {
+		return list, groupMissing(group)
+	}
+	q := s.letters(group)
+	if q == nil {
+		return list, nil
+	}
+	list.First, list.End, _ = q.Bounds()
+	for at := max(from, list.First); at < list.End && len(list.Letters) < min(limit, WaitingMax); at++ {
+		v, err := s.letter(q, at)
+		if err != nil {
+			return list, s.unreadable(err)
+		}
+		if v == nil {
+			break
+		}
+		list.Letters = append(list.Letters, s.deadLetter(group, at, v))
+	}
+	return list, nil
+}
+
+// letter reads one; nil: retention took it.
+func (s *Service) letter(q *queue.Queue, offset int64) (message.View, error) {
+	if first, end, _ := q.Bounds(); offset < first || offset >= end {
+		return nil, nil
+	}
+	rows, err := q.Rows(nil, offset, 1)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return s.stored(rows[0].Pos, int(rows[0].Size))
+}
+
+func (s *Service) deadLetter(group string, offset int64, v message.View) inspect.DeadLetter {
+	run := v.Properties()
+	d := inspect.DeadLetter{
+		Broker: s.opts.Broker, Group: group, Offset: offset, Topic: text(run, message.PropRetryTopic), Origin: text(run, message.PropOriginMsgID),
+		UniqKey: text(run, message.PropUniqKey), Keys: text(run, message.PropKeys), Tags: text(run, message.PropTags), Attempts: v.ReconsumeTimes(),
+		Stored: v.StoreTime(), Born: v.BornTime(), Position: v.Position(), Bytes: int32(v.BodySize()),
+	}
+	if copied := s.resent(group, v); copied != nil {
+		d.Resent = copied.StoreTime()
+	}
+	return d
+}
+
+// letterID names a dead letter on the copy that is resent: its offset message id.
+func letterID(v message.View) string {
+	return string(message.AppendOffsetID(nil, v.StoreHost(), v.Position()))
+}
+
+// resent finds the copy of a letter that was resent; nil: there is none.
+func (s *Service) resent(group string, letter message.View) (copied message.View) {
+	id := letterID(letter)
+	_ = s.shard.Index().Find(RetryPrefix+group, id, 1, func(pos int64) (bool, bool) {
+		v, err := s.at(pos)
+		if err != nil || text(v.Properties(), message.PropResentFrom) != id {
+			return false, true
+		}
+		copied = v
+		return true, false
+	})
+	return copied
+}
+
+// errResent ends a deed whose letter was resent before.
+var errResent = errors.New("the dead letter was resent before")
+
+// Resend gives a dead letter to its group again, with all its attempts before it, and to nobody else: it goes to the group's retry topic.
+// A letter that was resent before is not, unless again is set. by says who asked. done is called once, and must not block.
+func (s *Service) Resend(group string, offset int64, again bool, by string, done func(inspect.Resent, *Error)) {
+	r := inspect.Resent{Broker: s.opts.Broker, Offset: offset, Outcome: OutcomeMissing}
+	if _, ok := s.shard.Catalog().Group(group); !ok {
+		done(r, groupMissing(group))
+		return
+	}
+	q := s.letters(group)
+	if q == nil {
+		done(r, nil)
+		return
+	}
+	v, err := s.letter(q, offset)
+	if err != nil || v == nil {
+		done(r, s.unreadable(err))
+		return
+	}
+	b := s.resendBatch(group, v, by)
+	if b == nil {
+		done(r, Refuse(CodeTopicNotExist, "topic[%s%s] not exist: the group keeps no retries", RetryPrefix, group))
+		return
+	}
+	b.Deed = &shard.Deed{Keys: []uint64{letterKey(group, offset)}, Holds: func(int64) error {
+		if old := s.resent(group, v); old != nil && !again {
+			r.At, r.CopyAt, r.Topic = old.StoreTime(), old.Position(), string(old.Topic())
+			return errResent
+		}
+		return nil
+	}}
+	b.Done = func(b *shard.Batch) {
+		switch {
+		case errors.Is(b.Err, errResent):
+			r.Outcome = OutcomeAlready
+			done(r, nil)
+		case b.Err != nil:
+			done(r, s.refuse(b.Err))
+		default:
+			r.Outcome, r.At, r.CopyAt, r.Topic = OutcomeResent, nowMicros()/1000, b.Items[0].Position, b.Items[0].Queue.Topic
+			s.happened("dead-letter-resent", text(v.Properties(), message.PropRetryTopic), group, "the dead letter at offset "+strconv.FormatInt(offset, 10)+" was resent by "+by)
+			done(r, nil)
+		}
+	}
+	s.shard.Submit(b)
+}
+
+func (s *Service) resendBatch(group string, v message.View, by string) *shard.Batch {
+	t := s.shard.Index().Lookup(RetryPrefix + group)
+	if t == nil {
+		return nil
+	}
+	run := without(v.Properties(), append(s.moreNames[:len(s.moreNames):len(s.moreNames)], brokersOwn...)...)
+	run = without(run, message.PropDelay, message.PropWait, message.PropResentFrom, message.PropResentBy)
+	run = message.AppendProperty(run, message.PropResentFrom, letterID(v))
+	run = message.AppendProperty(run, message.PropResentBy, by)
+	d := message.Draft{
+		Topic: []byte(t.Name), Body: v.Body(), Properties: run, More: s.more, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(),
+		StoreHost: s.opts.StoreHost,
+	}
+	b := &shard.Batch{Buf: message.Append(nil, &d)}
+	b.Items = []shard.Item{{To: len(b.Buf), Queue: t.Queue(0), ReceivedMicros: nowMicros()}}
+	return b
+}
+
+var letterSeed = maphash.MakeSeed()
+
+func letterKey(group string, offset int64) uint64 {
+	return maphash.Comparable(letterSeed, struct {
+		group  string
+		offset int64
+	}{group, offset})
+}
