@@ -24,7 +24,7 @@ func main() {
 	nameServer := flag.String("name-server", "127.0.0.1:9876", "name servers, with semicolons between them")
 	rate := flag.Float64("rate", 4, "orders per second, at most 1000")
 	flag.Parse()
-	rlog.SetLogLevel("error")
+	rlog.SetLogLevel("fatal") // it says errors of its own where nothing is wrong; the shop complains itself
 	if *rate <= 0 || *rate > 1000 {
 		fmt.Fprintf(os.Stderr, "contrail-demo: -rate %g: more than 0 and at most 1000 are possible\n", *rate)
 		os.Exit(2)
