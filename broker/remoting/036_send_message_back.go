@@ -1,31 +1,25 @@
 package remoting
 
 import (
+	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
 // sendMessageBack: CONSUMER_SEND_MSG_BACK. Header (ConsumerSendMsgBackRequestHeader): offset* physical offset of the message, group*,
 // delayLevel* 0 lets the broker choose, below 0 is to the dead letters, originMsgId, originTopic, unitMode, maxReconsumeTimes. Answers 0
-// when the copy is stored, also when the group keeps no retries; 1 when there is no message at the offset; 26 when there is no such group.
-func (c *conn) sendMessageBack(f *wire.Frame) {
-	b := service.Back{MaxReconsumeTimes: -1}
-	var err error
-	for i := range f.Fields {
-		v := f.Fields[i].Value
-		switch string(f.Fields[i].Name) {
-		case "offset":
-			int64Into(&b.Position, "offset", v, &err)
-		case "group":
-			b.Group = string(v)
-		case "delayLevel":
-			int32Into(&b.DelayLevel, "delayLevel", v, &err)
-		case "maxReconsumeTimes":
-			int32Into(&b.MaxReconsumeTimes, "maxReconsumeTimes", v, &err)
-		}
+// when the copy is stored, also when it was before or the group keeps no retries; 1 when there is no message at the offset; 26 when there
+// is no such group.
+func (c *conn) sendMessageBack(call *rpc.Call, f *wire.Frame) {
+	a := args{f: f}
+	b := service.Back{
+		Group: f.String("group"), Position: a.int("offset", -1), DelayLevel: a.int32("delayLevel", 0), MaxReconsumeTimes: a.int32("maxReconsumeTimes", -1),
+		ReceivedMicros: c.now(),
 	}
-	c.store(f, err, func(t service.Token) {
-		b.ReceivedMicros = c.now()
-		c.parcel.AddBack(&b, t)
-	})
+	if err := a.refusal(); err != nil {
+		c.refuse(call, err)
+		return
+	}
+	l := c.later(call, f, "", b.Group)
+	c.s.svc.SendBack(l.who, &b, l.done)
 }

@@ -25,8 +25,8 @@ import (
 //
 // What is answered here: heartbeats, unregistering and the list of a group's consumers (34, 35, 38: consumers send heartbeats to
 // all members, so that each knows who is there; a member that does not lead makes no group for one), the check of an expression
-// (46), what is asked of a client that is connected to this member (223, 307, 309: it goes to the leader when there is none), and what
-// tools ask about this process (26, 28, 203, 204, 30100, 30103, 30104). Unknown codes are refused here.
+// (46), what a consumer is to ask (400), what is asked of a client that is connected to this member (223, 307, 309: it goes to the
+// leader when there is none), and what tools ask about this process (26, 28, 203, 204, 30100, 30103, 30104). Unknown codes are refused here.
 //
 // Order: what one client connection asks goes over one connection to the leader (there are lanes of them) in the order in which
 // it was asked. What tools ask (tools, below) may take the leader long; it goes over a connection of its own, so that messages
@@ -75,6 +75,8 @@ var elsewhere = map[int32]bool{
 	wire.TopicConsumeByWho: true, wire.SystemTopicsBroker: true, wire.TopicConfig: true, wire.GroupConfig: true,
 	wire.BrokerGroupTransfer: true, wire.BrokerGroupMembers: true, wire.ResetOffset: true, wire.ConsumeTimeSpan: true,
 	wire.CorrectionOffset: true, wire.CloneGroupOffset: true, wire.SendReply: true, wire.SendReplyV2: true,
+	wire.PopMessage: true, wire.AckMessage: true, wire.BatchAckMessage: true, wire.ChangeInvisibleTime: true, wire.Notification: true,
+	wire.PollingInfo: true, wire.SetRequestMode: true, wire.AllRequestModes: true,
 }
 
 // tools are the requests that may take long.
@@ -86,6 +88,9 @@ var tools = map[int32]bool{
 	wire.CloneGroupOffset: true,
 }
 
+// held are the requests that the leader may hold, besides pulls.
+var held = map[int32]bool{wire.PopMessage: true, wire.Notification: true}
+
 const toolLane = lanes
 
 // errand is a request on its way to the leader.
@@ -95,6 +100,7 @@ type errand struct {
 	call     rpc.Call
 	frame    []byte               // as it is sent, with its length
 	pull     *service.PullRequest // of a pull
+	hold     time.Duration        // for which the leader may hold a pop
 	until    time.Time            // when it is not tried again any more
 	deadline time.Time            // when its answer is not waited for any more; the link's
 	asked    time.Time            // when it was handed to the link
@@ -148,6 +154,9 @@ func (c *conn) voted(call *rpc.Call, f *wire.Frame) {
 func (c *conn) again(raw []byte) {
 	f := &wire.Frame{}
 	if f.Decode(raw) == nil { // it was decoded before
+		if f.Type == wire.Binary {
+			f.Code = wire.Widen(f.Code)
+		}
 		c.relay(f)
 	}
 }
@@ -165,6 +174,10 @@ func (c *conn) relay(f *wire.Frame) {
 			return
 		}
 	}
+	if held[f.Code] {
+		millis, _ := f.Int("pollTime", 0) // what is no number is refused by the leader
+		e.hold = min(max(0, time.Duration(millis)), time.Duration(holdMax.Milliseconds())) * time.Millisecond
+	}
 	var refused *service.Error
 	if e.frame, refused = c.marked(f); refused != nil {
 		e.refused(refused)
@@ -176,8 +189,8 @@ func (c *conn) relay(f *wire.Frame) {
 	c.s.relay.submit(e)
 }
 
-// owed says that a shutdown waits for the answer. It does not wait for pulls, which may be held for long.
-func (e *errand) owed() bool { return e.pull == nil && !e.call.Oneway }
+// owed says that a shutdown waits for the answer. It does not wait for pulls and pops, which may be held for long.
+func (e *errand) owed() bool { return e.pull == nil && !held[e.call.Code] && !e.call.Oneway }
 
 // marked is f as the leader gets it.
 func (c *conn) marked(f *wire.Frame) ([]byte, *service.Error) {
@@ -205,7 +218,7 @@ func (e *errand) patience() time.Duration {
 		}
 		return pullMargin + min(max(0, time.Duration(e.pull.SuspendMillis)*time.Millisecond), holdMax)
 	}
-	return askPatience
+	return askPatience + e.hold
 }
 
 // answered brings the leader's answer to the client.

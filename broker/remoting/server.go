@@ -49,17 +49,19 @@ type Server struct {
 	far     farClients
 	lanes   atomic.Uint32
 	changes chan struct{} // a token for each change of the cluster that is being made
+	routes  chan struct{} // a token for each question to a name server
 }
 
 // Limits.
 const (
 	expireEvery = 5 * time.Second
+	routesMax   = 16 // questions to name servers at a time
 	changesMax  = 16 // changes of the cluster at a time: each has a goroutine that may wait for seconds
 )
 
 // Start opens the port.
 func Start(svc *service.Service, o Options) (*Server, error) {
-	s := &Server{opts: o, svc: svc, clients: group.New(), changes: make(chan struct{}, changesMax)}
+	s := &Server{opts: o, svc: svc, clients: group.New(), changes: make(chan struct{}, changesMax), routes: make(chan struct{}, routesMax)}
 	s.clients.Happened = o.Happened
 	svc.SetMembership(s.clients)
 	svc.SetAsker(s)
@@ -133,6 +135,10 @@ var handlers = map[int32]func(*conn, *rpc.Call, *wire.Frame){
 	wire.ConsumerRunningInfo: (*conn).consumerRunningInfo, wire.CorrectionOffset: (*conn).correctionOffset,
 	wire.ConsumeDirectly: (*conn).consumeDirectly, wire.CloneGroupOffset: (*conn).cloneGroupOffset,
 	wire.SendReply: (*conn).sendReply, wire.SendReplyV2: (*conn).sendReplyV2,
+	wire.PopMessage: (*conn).popMessage, wire.AckMessage: (*conn).ackMessage, wire.BatchAckMessage: (*conn).batchAck,
+	wire.ChangeInvisibleTime: (*conn).changeInvisibleTime, wire.Notification: (*conn).notification, wire.PollingInfo: (*conn).pollingInfo,
+	wire.QueryAssignment: (*conn).queryAssignment, wire.SetRequestMode: (*conn).setRequestMode, wire.AllRequestModes: (*conn).allRequestModes,
+	wire.SendMessageBack: (*conn).sendMessageBack,
 }
 
 // Open implements rpc.Handler.
@@ -150,6 +156,9 @@ func (s *Server) Frame(c *rpc.Conn, f *wire.Frame) {
 		k.asks.answered(f)
 		return
 	}
+	if f.Type == wire.Binary {
+		f.Code = wire.Widen(f.Code)
+	}
 	k.introduce(f)
 	if s.relay != nil && k.handOver(f) {
 		return
@@ -161,8 +170,6 @@ func (s *Server) Frame(c *rpc.Conn, f *wire.Frame) {
 		k.sendMessageV2(f)
 	case wire.SendBatch:
 		k.sendBatch(f)
-	case wire.SendMessageBack:
-		k.sendMessageBack(f)
 	case wire.PullMessage:
 		k.pullMessage(f)
 	case wire.LitePull:

@@ -37,9 +37,11 @@ type polls struct {
 func (p *polls) init(s *Service) {
 	p.s, p.byQueue, p.byClient = s, map[*queue.Queue]map[*pull]struct{}{}, map[*Client]map[*pull]struct{}{}
 	p.cond.L, p.kick = &p.mu, make(chan struct{}, 1)
+	s.pops.init(s)
 }
 
 func (p *polls) start() {
+	p.s.pops.start()
 	p.workers.Add(pollWorkers + 1)
 	for range pollWorkers {
 		go p.work()
@@ -54,6 +56,7 @@ func (p *polls) close() {
 	p.wake()
 	p.cond.Broadcast()
 	p.workers.Wait()
+	p.s.pops.close()
 }
 
 // wake has the sweeper look now.
@@ -142,10 +145,12 @@ func (p *polls) stored(q *queue.Queue) {
 		p.readyLocked(r)
 	}
 	p.mu.Unlock()
+	p.s.pops.stored(q)
 }
 
 // release answers all that is held: this member no longer is, or no longer must be, the one to hold it.
 func (p *polls) release() {
+	p.s.pops.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.heap) > 0 {
@@ -225,6 +230,7 @@ func (p *polls) sweep() {
 // CancelPulls forgets the long polls of a closed connection; they are never answered.
 func (s *Service) CancelPulls(c *Client) {
 	c.closed.Store(true)
+	s.pops.cancel(c)
 	p := &s.polls
 	p.mu.Lock()
 	defer p.mu.Unlock()

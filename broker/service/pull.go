@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
@@ -39,7 +40,8 @@ type pull struct {
 	filtered int
 	skipped  []int64
 	rows     []queue.Row
-	looked   int // bytes of messages evaluated for this answer
+	looked   int     // bytes of messages evaluated for this answer
+	sent     []int64 // offsets from next on that the group sent back: it gets their copies
 
 	heldSince int64 // µs; 0 not held
 	deadline  int64 // ms
@@ -166,6 +168,7 @@ func (s *Service) try(p *pull) *PullResult {
 		return r
 	}
 	if p.next < end {
+		s.sentBackOf(p)
 		if err := s.collect(p, r); err != nil {
 			if now, end, _ := p.queue.Bounds(); p.next < now { // retention took it while it was read
 				r.Release()
@@ -225,6 +228,9 @@ func (s *Service) collect(p *pull, r *PullResult) error {
 			break
 		}
 		scanned += len(p.rows)
+		if len(p.sent) > 0 && p.passSent() {
+			continue
+		}
 		var full bool
 		if p.filter.sql == nil {
 			full, err = s.copyRows(p, r, body)
@@ -280,6 +286,31 @@ func (s *Service) copyRows(p *pull, r *PullResult, body *[]byte) (full bool, err
 		}
 	}
 	return false, nil
+}
+
+// sentBackOf looks up what the request's group sent back of what it is about to look at.
+func (s *Service) sentBackOf(p *pull) {
+	if p.sent = p.sent[:0]; s.shard.Deliveries().AnySentBack() && !p.req.Peek {
+		k := delivery.Key{Group: p.req.Group, Topic: p.req.Topic, QueueID: p.req.QueueID}
+		p.sent = s.shard.Deliveries().SentBackIn(p.sent, k, p.next, p.next+pullScan+rowsAtATime)
+	}
+}
+
+// passSent passes over the next message if it was sent back; true: it was. Else the rows end before the next one that was.
+func (p *pull) passSent() bool {
+	for len(p.sent) > 0 && p.sent[0] < p.next {
+		p.sent = p.sent[1:]
+	}
+	if len(p.sent) == 0 {
+		return false
+	}
+	if n := p.sent[0] - p.next; n < int64(len(p.rows)) {
+		if p.rows = p.rows[:n]; n == 0 {
+			p.skip()
+			return true
+		}
+	}
+	return false
 }
 
 func (p *pull) skip() {

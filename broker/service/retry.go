@@ -2,11 +2,16 @@ package service
 
 import (
 	"bytes"
+	"errors"
+	"hash/maphash"
 	"net/netip"
 	"strconv"
 
 	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/delivery"
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
 // Back is what a consumer says of a message that it could not consume (code 36, ConsumerSendMsgBackRequestHeader).
@@ -21,45 +26,98 @@ type Back struct {
 // firstRetryLevel is the delay level of a message's first retry; each further one waits a level longer.
 const firstRetryLevel = 3
 
-// AddBack stores a copy of a message that was sent back, in its group's retry topic after a delay or among its dead letters
-// (org.apache.rocketmq.broker.processor.AbstractSendMessageProcessor.consumerSendMsgBack). Else as Add.
-func (p *Parcel) AddBack(b *Back, token Token) {
-	h, body, err := p.s.backOf(b)
-	if err == nil && h == nil { // the group keeps no retries
-		p.Results = append(p.Results, Result{Token: token, StoreHost: p.s.opts.StoreHost})
-		p.spans = append(p.spans, span{from: len(p.batch.Items)})
+// SendBack stores a copy of a message that was sent back, in its group's retry topic after a delay or among its dead letters
+// (org.apache.rocketmq.broker.processor.AbstractSendMessageProcessor.consumerSendMsgBack), and a record that it did: the same message sent
+// back again makes no other copy. done is called once, perhaps at once, by any goroutine, and must not block.
+func (s *Service) SendBack(c *Client, b *Back, done func(*Error)) {
+	if err := s.refuseToLead(); err != nil {
+		done(err)
 		return
 	}
-	p.add(h, body, token, err)
+	back, err := s.backOf(b)
+	if err != nil || back == nil { // nil: the group keeps no retries
+		done(err)
+		return
+	}
+	p := s.Parcel(c)
+	back.record.Client = c.Identity().ClientID
+	p.batch.Deed = s.backDeed(back)
+	p.add(&back.header, back.body, Token{}, nil)
+	p.Submit(func(p *Parcel) {
+		r, err := p.Results[0], p.batch.Err
+		p.batch.Deed = nil
+		p.Release()
+		switch {
+		case errors.Is(err, errSentBack), r.Code == CodeSuccess:
+			done(nil)
+		case err != nil:
+			done(s.refuse(err))
+		default:
+			done(Refuse(r.Code, "%s", r.Remark))
+		}
+	})
+}
+
+// errSentBack ends a deed that another one did before.
+var errSentBack = errors.New("it was sent back before")
+
+// sentBack is a copy to make, and what is recorded of it.
+type sentBack struct {
+	header SendHeader
+	body   []byte
+	record entry.SentBack
+}
+
+func (b *sentBack) key() delivery.Key {
+	return delivery.Key{Group: b.record.Group, Topic: b.record.Topic, QueueID: b.record.QueueID}
+}
+
+type backKey struct {
+	delivery.Key
+	offset int64
+}
+
+func (s *Service) backDeed(b *sentBack) *shard.Deed {
+	d := &shard.Deed{Keys: []uint64{maphash.Comparable(popSeed, backKey{b.key(), b.record.Offset})}}
+	d.Holds = func(now int64) error {
+		if s.shard.Deliveries().IsSentBack(b.key(), b.record.Offset) {
+			return errSentBack
+		}
+		b.record.AtMillis = now / 1000
+		d.Commands = []shard.Command{{Kind: entry.KindSentBack, Body: entry.AppendSentBack(nil, &b.record)}}
+		return nil
+	}
+	return d
 }
 
 // backOf is the message to store; nil: none.
-func (s *Service) backOf(b *Back) (*SendHeader, []byte, *Error) {
+func (s *Service) backOf(b *Back) (*sentBack, *Error) {
 	g, ok := s.shard.Catalog().Group(b.Group)
 	if !ok {
-		return &SendHeader{}, nil, groupMissing(b.Group)
+		return nil, groupMissing(b.Group)
 	}
 	if g.RetryQueues <= 0 {
-		return nil, nil, nil
+		return nil, nil
 	}
 	v, err := s.at(b.Position)
 	if err != nil {
-		return &SendHeader{}, nil, &Error{CodeSystemError, "look message by offset failed, " + strconv.FormatInt(b.Position, 10), err}
+		return nil, &Error{CodeSystemError, "look message by offset failed, " + strconv.FormatInt(b.Position, 10), err}
 	}
 	limit := b.MaxReconsumeTimes
 	if limit < 0 {
 		limit = g.RetryMaxTimes
 	}
-	dead := v.ReconsumeTimes() >= limit || b.DelayLevel < 0
-	h := &SendHeader{
+	to := delivery.Route(v.ReconsumeTimes(), limit, b.DelayLevel)
+	h := SendHeader{
 		ProducerGroup: []byte(b.Group), QueueID: -1, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(),
 		ReconsumeTimes: v.ReconsumeTimes() + 1, ReceivedMicros: b.ReceivedMicros, Inner: true,
 	}
-	h.Topic, h.Properties = []byte(RetryPrefix+b.Group), s.backProperties(v, b.DelayLevel, dead)
-	if dead {
+	h.Topic, h.Properties = []byte(RetryPrefix+b.Group), s.backProperties(v, b.DelayLevel, to == entry.ToDeadLetter)
+	if to == entry.ToDeadLetter {
 		h.Topic = []byte(DeadPrefix + b.Group)
 	}
-	return h, v.Body(), nil
+	record := entry.SentBack{Group: b.Group, Topic: string(v.Topic()), QueueID: v.QueueID(), Offset: v.QueueOffset(), To: to}
+	return &sentBack{h, v.Body(), record}, nil
 }
 
 // backProperties are those of the next copy of a message.

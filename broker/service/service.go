@@ -111,6 +111,8 @@ type Service struct {
 	moreNames  []string
 	parcels    sync.Pool
 	polls      polls
+	pops       pops
+	settling   settling
 	filters    sync.Map // expression → *filter
 	nfilters   atomic.Int64
 	sqlFilters sqlFilters
@@ -171,8 +173,9 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.polls.start()
-	s.leads.ended.Add(1)
+	s.leads.ended.Add(2)
 	go s.checkHalves()
+	go s.revive()
 	if s.grouped() {
 		s.followLeader()
 		return s, nil

@@ -130,11 +130,13 @@ func TestScheduledMessagesAreCancelled(t *testing.T) {
 // back sends a message back and waits for its copy.
 func back(t testing.TB, s *Service, c *Client, b Back) Result {
 	t.Helper()
-	p, ch := s.Parcel(c), make(chan Result, 1)
-	p.AddBack(&b, Token{})
-	p.Submit(func(p *Parcel) {
-		ch <- p.Results[0]
-		p.Release()
+	ch := make(chan Result, 1)
+	s.SendBack(c, &b, func(err *Error) {
+		r := Result{}
+		if err != nil {
+			r.Code, r.Remark = err.Code, err.Text
+		}
+		ch <- r
 	})
 	return <-ch
 }

@@ -69,6 +69,15 @@ const (
 	GroupConfig             = 352
 	LitePull                = 361
 	RecallMessage           = 370
+	QueryAssignment         = 400
+	SetRequestMode          = 401
+	AllRequestModes         = 402
+	PopMessage              = 200050
+	AckMessage              = 200051
+	ChangeInvisibleTime     = 200053
+	Notification            = 200054
+	PollingInfo             = 200055
+	BatchAckMessage         = 200151
 
 	// Contrail's own, far from RocketMQ's; the binary header has two bytes for a code.
 	BrokerGroupInfo     = 30100
@@ -82,3 +91,20 @@ const (
 	DeadLetters         = 30108
 	ResendDeadLetter    = 30109
 )
+
+// wide are the codes that the binary header's two bytes cannot hold, by what is left of them there.
+var wide = map[int32]int32{}
+
+func init() {
+	for _, code := range []int32{PopMessage, AckMessage, ChangeInvisibleTime, Notification, PollingInfo, BatchAckMessage} {
+		wide[code&0xffff] = code
+	}
+}
+
+// Widen gives the code that a client meant that sent it in the binary form.
+func Widen(code int32) int32 {
+	if whole, ok := wide[code]; ok {
+		return whole
+	}
+	return code
+}
