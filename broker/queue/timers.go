@@ -11,7 +11,7 @@ import (
 
 // The timers of a sidecar are the parked messages of its segment, fired or not: they follow from the log alone. Little endian:
 //
-//	entries: { due, ms 8 | position 8 | key hash 8 | size 4 | zero 4 } sorted by due time, then position
+//	entries: { due, ms 8 | position 8 | key hash 8 | size 4 | CRC-32C of the message 4 } sorted by due time, then position
 //	fences:  { due 8 | position 8 of its first entry | CRC-32C 4 } of each block of timer.BlockEntries entries
 //	last entry: due 8, position 8 | CRC-32C of count, fences and last entry 4
 //
@@ -41,7 +41,7 @@ func appendTimers(b []byte, entries []timer.Entry) []byte {
 	at := len(b)
 	for _, e := range entries {
 		b = le.AppendUint64(le.AppendUint64(b, uint64(e.Due)), uint64(e.Pos))
-		b = le.AppendUint32(le.AppendUint32(le.AppendUint64(b, e.Key), e.Size), 0)
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint64(b, e.Key), e.Size), e.Sum)
 	}
 	index := len(b)
 	for ; at < index; at += blockBytes {
@@ -109,7 +109,7 @@ func (t *timers) Read(dst []timer.Entry, block int) ([]timer.Entry, error) {
 	}
 	le := binary.LittleEndian
 	for ; len(b) > 0; b = b[timerBytes:] {
-		dst = append(dst, timer.Entry{Due: int64(le.Uint64(b)), Pos: int64(le.Uint64(b[8:])), Key: le.Uint64(b[16:]), Size: le.Uint32(b[24:])})
+		dst = append(dst, timer.Entry{Due: int64(le.Uint64(b)), Pos: int64(le.Uint64(b[8:])), Key: le.Uint64(b[16:]), Size: le.Uint32(b[24:]), Sum: le.Uint32(b[28:])})
 	}
 	return dst, nil
 }

@@ -28,7 +28,7 @@ func sealedWith(t *testing.T, fs *vfs.Mem, n int) (*Index, []timer.Entry) {
 		w.AddKey(topic, []byte{byte(i), byte(i >> 8)}, i*100)
 	}
 	for i := range int64(n) {
-		if err := open.Add(timer.Entry{Due: 1 + r.Int64N(100), Pos: i, Key: r.Uint64(), Size: r.Uint32()}); err != nil {
+		if err := open.Add(timer.Entry{Due: 1 + r.Int64N(100), Pos: i, Key: r.Uint64(), Size: r.Uint32(), Sum: r.Uint32()}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -74,11 +74,8 @@ func (s *Shard) scheduled(topic, uniqKey string, due int64) (timer.Entry, error)
 
 // isParked says whether an entry is that of a message: hashes may collide.
 func (s *Shard) isParked(e *timer.Entry, topic, uniqKey string) (bool, error) {
-	raw, err := s.Message(nil, e.Pos, int(e.Size))
-	if err != nil {
-		return false, err
-	}
-	v, err := message.Parse(raw)
+	var raw []byte
+	v, err := s.parked(&raw, e)
 	if err != nil {
 		return false, err
 	}

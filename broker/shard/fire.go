@@ -151,16 +151,17 @@ func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
 	var places []timer.Cursor
 	var raw []byte
 	lost := map[string]int{}
-	for _, e := range job.entries {
-		var err error
-		if raw, err = s.Message(raw, e.Pos, int(e.Size)); err != nil {
+	for i := range job.entries {
+		e := &job.entries[i]
+		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
+		v, err := s.parked(&raw, e)
+		if errors.Is(err, errLost) { // the others shall not wait for it
+			s.tellDamaged(e)
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		v, err := message.Parse(raw)
-		if err != nil {
-			return nil, fmt.Errorf("parked message at position %d: %w", e.Pos, err)
-		}
-		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
 		if it, ok := s.unpark(b, v); ok {
 			b.Items, places = append(b.Items, it), append(places, e.Place())
 		} else {
@@ -170,6 +171,10 @@ func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
 	s.tellLost(lost)
 	b.Deed.Holds = func(now int64) error { return s.fireHolds(b, job, places, now/1000) }
 	return b, nil
+}
+
+func (s *Shard) tellDamaged(e *timer.Entry) {
+	s.event("timer-lost", fmt.Sprintf("the message that is parked at position %d is damaged, and there is no other copy: it is never delivered", e.Pos))
 }
 
 // tellLost tells how many messages of which topics are due and come nowhere.

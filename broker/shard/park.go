@@ -1,10 +1,13 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
 )
 
@@ -36,7 +39,7 @@ func parkedEntry(v message.View, pos int64) (e timer.Entry, ok bool) {
 	if !ok || len(topic) == 0 {
 		return timer.Entry{}, false
 	}
-	return timer.Entry{Due: due, Pos: pos, Key: timer.KeyHash(topic, uniqKey), Size: uint32(len(v))}, true
+	return timer.Entry{Due: due, Pos: pos, Key: timer.KeyHash(topic, uniqKey), Size: uint32(len(v)), Sum: crc32.Checksum(v, castagnoli)}, true
 }
 
 // park notes that a message of a parking topic was applied.
@@ -48,6 +51,37 @@ func (s *Shard) park(v message.View, pos int64) error {
 		return nil
 	}
 	return s.timers.Park(s.writer.Seq(), e)
+}
+
+// errLost is a parked message that decayed on the only disk that had it.
+var errLost = errors.New("the message is damaged, and there is no other copy of it")
+
+// parked reads a message where it is parked, into raw, which it may grow. Reading a message checks nothing, but what is stored again gets new checksums,
+// on every member: so it must be what was parked. What is not is mended from the other members, and read again later.
+func (s *Shard) parked(raw *[]byte, e *timer.Entry) (message.View, error) {
+	var err error
+	if *raw, err = s.Message(*raw, e.Pos, int(e.Size)); err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(*raw, castagnoli) == e.Sum || s.opts.Planted.TrustParked {
+		v, err := message.Parse(*raw)
+		if err != nil {
+			return nil, fmt.Errorf("parked message at position %d: %w", e.Pos, err)
+		}
+		return v, nil
+	}
+	st := s.Status()
+	if m := st.Members; len(m.Voters) == 1 && len(m.Outgoing) == 0 {
+		return nil, errLost
+	}
+	damage := &seglog.CorruptError{Reason: "checksum of a parked message"}
+	for _, seg := range s.log.Segments() {
+		if e.Pos >= seg.FirstPos && e.Pos < seg.EndPos {
+			damage.Segment, damage.Offset = seg.Name, e.Pos-seg.FirstPos+seglog.SegmentHeaderSize
+		}
+	}
+	s.damaged(damage)
+	return nil, damage
 }
 
 // What is parked must be due behind everything that is fired before it is applied, or a fire would pass over it, and it would never be

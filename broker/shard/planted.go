@@ -27,6 +27,7 @@ type Planted struct {
 	AnswerCancel     bool // a cancel is answered before it is applied
 	ForgetCancelled  bool // what was cancelled is forgotten at a restart
 	KeepDue          bool // due times of what is parked are not raised
+	TrustParked      bool // parked messages are stored again as they are read, damaged or not
 	DropRolled       bool // a message that is rolled is void and not parked again
 	Log              seglog.Planted
 }

@@ -163,26 +163,34 @@ func (s *Shard) rollBatch(job *rollJob) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries = append([]timer.Entry(nil), entries...)
 	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}}}
+	list := make([]rolled, len(entries))
 	var raw []byte
-	for _, e := range entries {
-		if raw, err = s.Message(raw, e.Pos, int(e.Size)); err != nil {
-			return nil, err
-		}
-		v, err := message.Parse(raw)
-		if err != nil {
-			return nil, fmt.Errorf("parked message at position %d: %w", e.Pos, err)
-		}
+	for i, e := range entries {
+		list[i].Entry = e
 		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
-		it, err := s.repark(b, v, e.Due)
+		v, err := s.parked(&raw, &e)
+		if errors.Is(err, errLost) { // it goes with its segment
+			s.tellDamaged(&e)
+			list[i].lost = true
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		b.Items = append(b.Items, it)
+		if list[i].Item, err = s.repark(b, v, e.Due); err != nil {
+			return nil, err
+		}
 	}
-	b.Deed.Holds = func(int64) error { return s.rollHolds(b, job, entries) }
+	b.Deed.Holds = func(int64) error { return s.rollHolds(b, job, list) }
 	return b, nil
+}
+
+// rolled is one message of a roll.
+type rolled struct {
+	timer.Entry
+	Item
+	lost bool
 }
 
 // repark appends a parked message as it is parked again.
@@ -225,26 +233,31 @@ func rolledProperties(run []byte, due int64) []byte {
 
 // rollHolds is asked by the loop when nothing on its way touches the timers: what was fired or cancelled since is left out. What is due before the
 // end of what was looked for is fired first: its due time would be raised.
-func (s *Shard) rollHolds(b *Batch, job *rollJob, entries []timer.Entry) error {
+func (s *Shard) rollHolds(b *Batch, job *rollJob, list []rolled) error {
 	if s.timers.Rolled() != job.from || s.leaderTerm != job.term {
 		return errRollOver
 	}
 	var kept []Item
-	for i, e := range entries {
-		switch it := b.Items[i]; {
-		case !s.timers.Pending(e.Place()):
-		case e.Due <= s.lookedFor:
+	pending := int64(0)
+	for i := range list {
+		e := &list[i]
+		if !s.timers.Pending(e.Place()) {
+			continue
+		}
+		switch pending++; {
+		case e.Entry.Due <= s.lookedFor:
 			return errRollSoon
-		case it.Queue.Dead:
-			return fmt.Errorf("messages are parked in topic [%s], which was deleted", it.Queue.Topic)
+		case e.lost:
+		case e.Queue.Dead:
+			return fmt.Errorf("messages are parked in topic [%s], which was deleted", e.Queue.Topic)
 		default:
-			kept = append(kept, it)
+			kept = append(kept, e.Item)
 		}
 	}
 	if b.Items = kept; s.opts.Planted.DropRolled && len(kept) > 0 {
 		b.Items = kept[1:]
 	}
-	r := entry.TimerRoll{From: job.from, To: entries[len(entries)-1].Pos + 1, Count: int64(len(kept))}
+	r := entry.TimerRoll{From: job.from, To: list[len(list)-1].Pos + 1, Count: pending}
 	b.Deed.Commands = []Command{{entry.KindTimerRoll, entry.AppendTimerRoll(nil, r)}}
 	return nil
 }

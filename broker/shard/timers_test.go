@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -241,7 +243,7 @@ func TestEntriesOfParkedMessages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.Size = uint32(len(v))
+		want.Size, want.Sum = uint32(len(v)), crc32.Checksum(v, castagnoli)
 		if e, ok := parkedEntry(v, 77); ok != c.ok || ok && e != want {
 			t.Errorf("%s: %+v %t", name, e, ok)
 		}
@@ -497,5 +499,31 @@ func TestNothingComesBeforeItsTimeWhenTheClockIsSetBack(t *testing.T) {
 	settle(t, s)
 	if c := s.Timers().Counts(); c.Fired != 1 {
 		t.Fatalf("%+v", c)
+	}
+}
+
+// A parked message that decayed on the only disk that has it is never delivered, which is said, and holds up no other.
+func TestADamagedMessageIsNotStoredAgain(t *testing.T) {
+	fs := vfs.NewMem()
+	s, topic := parking(t, fs, 1)
+	var said []string
+	s.opts.Event = func(kind, text string) { said = append(said, kind+": "+text) }
+	s.Submit(dated(t, parkedBatch(topic, 3, func(i int) int64 { return time.Now().UnixMilli() - 10 + int64(i) })))
+	settle(t, s)
+	e, seg := pending(t, s.Shard)[1], s.Log().Segments()[0]
+	if err := fs.Flip(seg.Name, e.Pos-seg.FirstPos+seglog.SegmentHeaderSize+int64(e.Size)/2, 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.scheduled("orders", fmt.Sprintf("id%d-1", e.Due), e.Due); !errors.Is(err, errLost) {
+		t.Errorf("a cancel of a message that cannot be read: %v", err)
+	}
+	s.Fire()
+	settle(t, s)
+	rows, err := s.Index().Lookup("orders").Queue(1).Rows(nil, 0, 10)
+	if c := s.Timers().Counts(); err != nil || len(rows) != 2 || c.Fired != 3 || c.Pending() != 1 {
+		t.Fatalf("%d came, %v, %+v", len(rows), err, c)
+	}
+	if want := fmt.Sprintf("timer-lost: the message that is parked at position %d is damaged", e.Pos); len(said) != 1 || !strings.HasPrefix(said[0], want) {
+		t.Errorf("%q", said)
 	}
 }

@@ -26,6 +26,7 @@ type Entry struct {
 	Pos  int64  // physical offset
 	Key  uint64 // KeyHash of its real topic and UNIQ_KEY
 	Size uint32 // bytes as stored
+	Sum  uint32 // CRC-32C of them: they are stored again, and must be what they were
 }
 
 // Cursor is the place of an entry in the order in which they fire.
