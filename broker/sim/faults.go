@@ -38,7 +38,7 @@ func (w *world) faults() []func(*member) {
 		return []func(*member){w.slowSeal, w.slowSeal, w.slowSeal, w.transfer, w.clockStep, w.clockStep, w.transfer, w.clockStep, w.kill}
 	case FocusTimers:
 		return []func(*member){
-			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull,
+			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull, w.flipParked,
 		}
 	case FocusDecay:
 		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
@@ -48,7 +48,7 @@ func (w *world) faults() []func(*member) {
 	return []func(*member){
 		w.kill, w.kill, w.powerLoss, w.powerLoss, w.allPowerLoss, w.killAll, w.crashInside, w.crashInside, w.crashAtCut, w.crashAtInstall, w.pause, w.stale, w.twoOfThree, w.absent,
 		w.isolate, w.oneWay, w.bridge, w.lossy, w.slowNet, w.corrupt,
-		w.slowDisk, w.slowSeal, w.syncError, w.writeError, w.readError, w.fullDisk, w.allFull, w.flip, w.wipe, w.wipeInNeed,
+		w.slowDisk, w.slowSeal, w.syncError, w.writeError, w.readError, w.fullDisk, w.allFull, w.flip, w.flipParked, w.wipe, w.wipeInNeed,
 		w.clockStep, w.transfer, w.storm, w.lull,
 	}
 }

@@ -1,6 +1,10 @@
 package sim
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/contrailmq/contrail/broker/seglog"
+)
 
 func (w *world) slowDisk(m *member) {
 	w.say("%s has a slow disk", m)
@@ -128,3 +132,37 @@ func (w *world) flip(m *member) {
 		w.after(w.between(10*milli, 2*second), func() { w.loses(l, w.between(100*milli, 4*second)) })
 	}
 }
+
+// flipParked inverts a bit of a message that is to be fired soon, while its leader runs: it must not be stored again so.
+func (w *world) flipParked(*member) {
+	m := w.leader()
+	if w.timed == nil || m == nil || w.disksBad(m) {
+		return
+	}
+	newest, end := m.old()
+	var names []string
+	var places []int64
+	for _, c := range w.timed.log.pending {
+		for _, seg := range m.shard.Log().Segments() {
+			at := c.pos - seg.FirstPos + seglog.SegmentHeaderSize
+			if c.pos >= seg.FirstPos && c.pos < seg.EndPos && len(names) < flipAmong && (seg.Name != newest || at+flipWithin < end) {
+				names, places = append(names, seg.Name), append(places, at)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	i, at := w.timed.rng.IntN(len(names)), w.timed.between(90, flipWithin)
+	if err := m.disk.Flip(names[i], places[i]+at, uint(w.rng.IntN(8))); err == nil {
+		m.damaged = true
+		w.covered(Flips)
+		w.say("a bit of a parked message flips at %d of %s of %s", places[i]+at, names[i], m)
+	}
+}
+
+// flipParked takes one of so many messages that are due next, and a byte of it that its body or its properties may have.
+const (
+	flipAmong  = 5
+	flipWithin = 200
+)

@@ -265,7 +265,11 @@ func (m *member) sealTime() int64 {
 
 // readTime is until parked messages are read; now and then so long that leaders change meanwhile.
 func (m *member) readTime() int64 {
-	if m.slow || m.w.chance(2) {
+	seldom := 2.0
+	if m.w.conf.Focus == FocusTimers {
+		seldom = 10
+	}
+	if m.slow || m.w.chance(seldom) {
 		return m.w.between(100*milli, 4*second)
 	}
 	return m.w.between(50, 3*milli)

@@ -59,6 +59,7 @@ var mistakes = []planted{
 	{"a cancel answered before it is applied", 10, timersMistake(shard.Planted{AnswerCancel: true})},
 	{"cancelled messages forgotten at a restart", 10, timersMistake(shard.Planted{ForgetCancelled: true})},
 	{"a due time of the past kept", 10, timersMistake(shard.Planted{KeepDue: true})},
+	{"parked messages stored again unchecked", 200, timersMistake(shard.Planted{TrustParked: true})},
 	{"a rolled message not parked again", 20, timersMistake(shard.Planted{DropRolled: true})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
