@@ -104,10 +104,12 @@ func (f *facts) tellCopies(v *Verdict) {
 	if r := f.copies.retry; r != nil {
 		v.Retry = int(r.ReconsumeTimes)
 		text := "retry {retry} of {max}, stored in {topic}"
-		if f.g.RetryMaxTimes <= 0 {
+		if v.MaxRetries = int(max(0, f.g.RetryMaxTimes)); f.copies.dead != nil {
+			v.MaxRetries = 0 // who sent it back may have asked for fewer
+		}
+		if v.MaxRetries == 0 {
 			text = "retry {retry}, stored in {topic}"
 		}
-		v.MaxRetries = int(max(0, f.g.RetryMaxTimes))
 		v.add(fact("retry", r.AppendedMicros, text, "retry", itoa(int64(r.ReconsumeTimes)), "max", itoa(int64(v.MaxRetries)), "topic", r.Destination()))
 	}
 	if m := &f.m; m.Timing == trail.TimingFired {

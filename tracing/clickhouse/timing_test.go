@@ -120,6 +120,43 @@ func TestSearchFindsWhatWaitsAndWhatDied(t *testing.T) {
 	}
 }
 
+func TestTheNextDueComesFirst(t *testing.T) {
+	s := open(t, testOptions(t))
+	timed(t, s)
+	write(t, s, "more", func(b trail.Sink) {
+		for i := range 5 { // stored in one order, due in the other
+			b.Message(copyOf(20+i, trail.WheelTopic, int64(20_000+i), int64(10_000+i), parked("orders", farAway-int64(i)*1_000_000-1)))
+		}
+		b.Message(copyOf(20, trail.WheelTopic, 30_000, 20_000, func(m *trail.StoredMessage) { parked("orders", farAway-1)(m); m.Timing = trail.TimingRolled }))
+	})
+	for _, c := range []struct {
+		q    trail.Query
+		want []string
+	}{
+		{trail.Query{}, []string{"ID000024", "ID000023", "ID000022", "ID000021", "ID000020", "ID000001"}},
+		{trail.Query{Topic: "orders", Limit: 2}, []string{"ID000024", "ID000023"}},
+		{trail.Query{Key: "key-22"}, []string{"ID000022"}},
+		{trail.Query{Topic: "shipments"}, nil},
+	} {
+		var schedule trail.Schedule = s
+		m, err := schedule.Scheduled(context.Background(), c.q)
+		if err != nil || m.Answer == trail.Failed {
+			t.Fatal(err, m.Reason)
+		}
+		var got []string
+		var counted uint64
+		for i := range m.Messages {
+			got = append(got, m.Messages[i].ID)
+		}
+		for _, b := range m.Histogram {
+			counted += b.Count
+		}
+		if !reflect.DeepEqual(got, c.want) || counted != uint64(len(c.want)) || (m.Answer == trail.Found) != (len(c.want) > 0) {
+			t.Errorf("%+v: %s %q, counted %d, want %q", c.q, m.Answer, got, counted, c.want)
+		}
+	}
+}
+
 func TestALifeHasAllCopiesAndTheCancel(t *testing.T) {
 	s := open(t, testOptions(t))
 	timed(t, s)

@@ -93,6 +93,13 @@ type Status struct {
 	ShipsLog        bool   `json:"shipsLog"` // this member leads its broker group of several and ships the group's log
 }
 
+// Schedule tells what waits until it is due.
+type Schedule interface {
+	// Scheduled gives what is scheduled and not cancelled, next due first, at most q.Limit; the query's time and state are not asked for.
+	// What was stored longer ago than rows are kept is not in it. Buckets of the histogram are of due times.
+	Scheduled(ctx context.Context, q Query) (Matches, error)
+}
+
 // Reader asks the trail.
 type Reader interface {
 	Search(ctx context.Context, q Query) (Matches, error)

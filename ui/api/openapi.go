@@ -42,6 +42,7 @@ var operations = []operation{
 	{"/messages/{id}", "message", "The life of one message, by UNIQ_KEY or offset message id", MessageLife{}, "", nil},
 	{"/messages/{id}/body", "messageBody", "Body and properties for display", Body{}, "", []string{"position"}},
 	{"/messages/{id}/raw", "messageRaw", "The stored body as an attachment", "", "application/octet-stream", []string{"position"}},
+	{"/scheduled", "scheduled", "What is scheduled, next due first; the histogram is of due times", trail.Matches{}, "", []string{"topic", "id", "key", "tag", "limit"}},
 	{"/happenings", "happenings", "What happened to the broker and its clients", Happenings{}, "", append(timeRange, "limit")},
 	{"/rates", "rates", "Counts and latencies per step of time", Rates{}, "", append(timeRange, "step", "topic", "group")},
 	{"/live", "live", "Server-sent events, one tick a second", Tick{}, "text/event-stream", nil},

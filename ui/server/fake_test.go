@@ -159,6 +159,10 @@ func (f *fakeTrail) Rates(context.Context, int64, int64, int64, string, string) 
 	return nil, f.err
 }
 
+func (f *fakeTrail) Scheduled(_ context.Context, q trail.Query) (trail.Matches, error) {
+	return f.Search(context.Background(), q)
+}
+
 func (f *fakeTrail) Status() trail.Status { return f.status }
 
 // console is a Server with its fakes.

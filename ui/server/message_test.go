@@ -235,3 +235,24 @@ func TestAStateIsOneOfThoseThereAre(t *testing.T) {
 	}
 	wantProblem(t, c.get(t, "/api/v1/messages?state=lost"), 400, "lost", "scheduled, fired, cancelled")
 }
+
+func TestWhatIsScheduledIsAsked(t *testing.T) {
+	c := newConsole(t, nil)
+	c.trail.search = func(q trail.Query) (trail.Matches, error) {
+		return trail.Matches{Answer: trail.Found, Messages: []trail.Message{{ID: "A"}}}, nil
+	}
+	if m := answer[trail.Matches](t, c.get(t, "/api/v1/scheduled?topic=orders&key=k&limit=5")); len(m.Messages) != 1 {
+		t.Errorf("%+v", m)
+	}
+	if q := c.trail.queries[0]; q.Topic != "orders" || q.Key != "k" || q.Limit != 5 {
+		t.Errorf("%+v", q)
+	}
+	c.trail.search, c.trail.err = nil, errors.New("away")
+	if m := answer[trail.Matches](t, c.get(t, "/api/v1/scheduled")); m.Answer != trail.Failed || m.Reason != "away" {
+		t.Errorf("%+v", m)
+	}
+	none := newConsole(t, func(o *Options) { o.Trail = nil })
+	if m := answer[trail.Matches](t, none.get(t, "/api/v1/scheduled")); m.Answer != trail.NotRecorded {
+		t.Errorf("%+v", m)
+	}
+}

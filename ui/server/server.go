@@ -121,7 +121,7 @@ func (s *Server) routes() http.Handler {
 		"/overview": s.overview, "/node": s.node, "/trail": s.trailStatus, "/topics": s.topics, "/topics/:topic": s.topic,
 		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/cluster": s.cluster, "/messages": s.messages, "/messages/stream": s.messagesStream,
 		"/messages/:id": s.message, "/messages/:id/body": s.messageBody, "/messages/:id/raw": s.messageRaw,
-		"/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
+		"/scheduled": s.scheduled, "/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
 	} {
 		h = s.told(h)
 		v1.GET(path, h)

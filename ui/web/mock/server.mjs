@@ -42,6 +42,12 @@ function search(w, q) {
   return { answer, reason, messages: page, next: all.filter((m) => m.index < before).length > limit ? String(page.at(-1).index) : undefined, rowsRead: w.messages.length * 11, bytesRead: w.messages.length * 1431, elapsedMicros: 38_200, histogram: histogram(all, from, to) }
 }
 
+function scheduledNext(w, now) {
+  const waiting = w.messages.filter((m) => m.type === 'delay').map((m) => ({ ...m, topic: 'rmq_sys_wheel_timer', timing: 'parked', realTopic: m.topic, realQueueId: m.queueId, dueMicros: m.appendedMicros + 90e6 })).filter((m) => m.dueMicros > now * 1000)
+  const messages = waiting.sort((a, b) => a.dueMicros - b.dueMicros).slice(0, 500)
+  return { answer: messages.length ? 'found' : 'nothing', messages, rowsRead: 0, bytesRead: 0, elapsedMicros: 12_000, histogram: messages.map((m) => ({ atMicros: m.dueMicros, count: 1 })) }
+}
+
 function histogram(all, from, to) {
   const step = Math.max(1, Math.ceil((to - from) / 60))
   const counts = new Map()
@@ -85,6 +91,7 @@ function answer(url, w, now) {
   if (name === 'clients') return { clients: empty ? [] : makeClients(w, now) }
   if (name === 'happenings') return { happenings: empty ? [] : makeHappenings(now) }
   if (name === 'rates') return { rates: empty ? [] : makeRates(Number(q.get('from')), Math.min(now * 1000, Number(q.get('to'))), Number(q.get('step')) || 60e6, q.get('topic'), q.get('group')) }
+  if (name === 'scheduled') return scheduledNext(w, now)
   if (name === 'messages' && !arg) return search(w, q)
   if (name === 'messages') return message(w, arg, part, now)
   return problem(404, 'No such endpoint', url.pathname, 'see /api/v1/openapi.json')

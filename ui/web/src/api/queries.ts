@@ -2,7 +2,7 @@
 import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 import { useEvery } from '../app/live'
 import { get } from './client'
-import type { Body, Client, Group, Happening, MessageLife, Overview, Rate, Topic } from './types'
+import type { Body, Client, Group, Happening, Matches, MessageLife, Overview, Rate, Topic } from './types'
 
 const listEvery = 5000
 
@@ -51,6 +51,11 @@ export function useBody(id: string, position: number | undefined, on: boolean) {
     staleTime: Infinity,
     queryFn: ({ signal }) => get<Body>(`/messages/${enc(id)}/body`, { position }, signal),
   })
+}
+
+/** What is due next, of all that waits. */
+export function useScheduled(ask: { topic?: string; key?: string }, on = true) {
+  return useQuery({ queryKey: ['scheduled', ask], enabled: on, placeholderData: keepPreviousData, refetchInterval: useEvery(listEvery), queryFn: ({ signal }) => get<Matches>('/scheduled', { ...ask, limit: 500 }, signal) })
 }
 
 export type RateAsk = { from: number; to: number; step: number; topic?: string; group?: string }

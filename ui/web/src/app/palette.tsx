@@ -24,6 +24,8 @@ function useActs(): Act[] {
   return [
     go(t.pages.overview, '/', 'g o'),
     go(t.pages.messages, '/messages', 'g m'),
+    go(t.pages.scheduled, '/scheduled', 'g s'),
+    go(t.pages.dead, '/dlq', 'g d'),
     go(t.pages.topics, '/topics', 'g t'),
     go(t.groupsLong, '/groups', 'g c'),
     go(t.pages.clients, '/clients', 'g p'),

@@ -8,6 +8,8 @@ import { GroupsPage } from '../pages/groups'
 import { MessagePage } from '../pages/message/page'
 import { MessagesPage } from '../pages/messages/page'
 import { OverviewPage } from '../pages/overview/page'
+import { DeadGroupPage, DeadPage } from '../pages/dead'
+import { ScheduledPage } from '../pages/scheduled'
 import { TopicPage } from '../pages/topic'
 import { TopicsPage } from '../pages/topics'
 import { Shell } from './shell'
@@ -48,6 +50,9 @@ const tree = root.addChildren([
   page('/', OverviewPage),
   page('/messages', MessagesPage),
   page('/messages/$id', MessagePage),
+  page('/scheduled', ScheduledPage),
+  page('/dlq', DeadPage),
+  page('/dlq/$group', DeadGroupPage),
   page('/topics', TopicsPage),
   page('/topics/$topic', TopicPage),
   page('/groups', GroupsPage),

@@ -31,6 +31,8 @@ export function useShortcuts() {
     '/': () => document.getElementById('find')?.focus(),
     'g o': go('/'),
     'g m': go('/messages'),
+    'g s': go('/scheduled'),
+    'g d': go('/dlq'),
     'g t': go('/topics'),
     'g c': go('/groups'),
     'g p': go('/clients'),

@@ -7,11 +7,12 @@ import { count } from '../lib/format'
 import { clock, stamp } from '../lib/time'
 import { now } from '../app/live'
 
-type Props = { bars: Bar[]; dim: boolean; onRange: (from: number, to: number) => void }
+type Props = { bars: Bar[]; dim: boolean; onRange?: (from: number, to: number) => void; label?: string }
 const height = 56
 
-export function Histogram({ bars, dim, onRange }: Props) {
+export function Histogram({ bars, dim, onRange, label }: Props) {
   const t = useT()
+  const about = label ?? t.messages.histogram
   const zone = useZone()
   const box = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(0)
@@ -27,7 +28,7 @@ export function Histogram({ bars, dim, onRange }: Props) {
   const xOf = (e: React.PointerEvent) => Math.max(0, Math.min(width, e.clientX - box.current!.getBoundingClientRect().left))
   const timeOf = (x: number) => bars[0].from + (x / Math.max(1, width)) * (bars[bars.length - 1].to - bars[0].from)
   const finish = () => {
-    if (drag && Math.abs(drag[1] - drag[0]) > 4) onRange(timeOf(Math.min(...drag)) / 1000, timeOf(Math.max(...drag)) / 1000)
+    if (onRange && drag && Math.abs(drag[1] - drag[0]) > 4) onRange(timeOf(Math.min(...drag)) / 1000, timeOf(Math.max(...drag)) / 1000)
     setDrag(undefined)
   }
   const at = bars[hover]
@@ -37,13 +38,13 @@ export function Histogram({ bars, dim, onRange }: Props) {
     <div style={{ padding: '0 var(--gutter)' }} data-test="histogram">
       <div
         ref={box}
-        style={{ position: 'relative', height, cursor: 'crosshair', touchAction: 'none', opacity: dim ? 0.5 : 1 }}
-        onPointerDown={(e) => (e.currentTarget.setPointerCapture(e.pointerId), setDrag([xOf(e), xOf(e)]))}
+        style={{ position: 'relative', height, cursor: onRange ? 'crosshair' : 'default', touchAction: 'none', opacity: dim ? 0.5 : 1 }}
+        onPointerDown={(e) => onRange && (e.currentTarget.setPointerCapture(e.pointerId), setDrag([xOf(e), xOf(e)]))}
         onPointerMove={(e) => (setHover(Math.floor(xOf(e) / w)), drag && setDrag([drag[0], xOf(e)]))}
         onPointerUp={finish}
         onPointerLeave={() => setHover(-1)}
       >
-        <svg width={width} height={height} role="img" aria-label={`${t.messages.histogram} ${count(bars.reduce((n, b) => n + b.count, 0))}`}>
+        <svg width={width} height={height} role="img" aria-label={`${about} ${count(bars.reduce((n, b) => n + b.count, 0))}`}>
           {bars.map((b, i) => {
             const h = b.count ? Math.max(2, (b.count / top) * (height - 4)) : 0
             return <rect key={i} x={i * w + 0.5} y={height - h} width={Math.max(1, w - 1)} height={h} fill={i === hover ? 'var(--link)' : 'var(--send)'} opacity={i === hover ? 1 : 0.65} />
@@ -54,7 +55,7 @@ export function Histogram({ bars, dim, onRange }: Props) {
       </div>
       <div className="row between dim" style={{ fontSize: 11, lineHeight: '18px' }}>
         <span className="mono">{bars.length > 0 && words(bars[0].from)}</span>
-        <span>{at ? t.messages.bucket(count(at.count), words(at.from), clock(at.to / 1000, zone, seconds)) : t.messages.histogram}</span>
+        <span>{at ? t.messages.bucket(count(at.count), words(at.from), clock(at.to / 1000, zone, seconds)) : about}</span>
         <span className="mono">{bars.length > 0 && words(bars[bars.length - 1].to)}</span>
       </div>
     </div>

@@ -174,7 +174,7 @@ function Shape({ item, x, y, w }: { item: Item; x: number; y: number; w: number 
       return <rect className="body" x={x + 0.5} y={y + 0.5} width={Math.max(1, w - 1)} height={barHeight - 1} rx={3} fill={color} fillOpacity={0.07} stroke={color} strokeDasharray="4 3" />
     case 'diamond': {
       const c = y + barHeight / 2
-      const hollow = item.what === 'delivered' || item.what === 'filtered'
+      const hollow = item.what === 'delivered' || item.what === 'filtered' || item.what === 'passed'
       return (
         <g>
           <rect x={x - 8} y={y} width={16} height={barHeight} fill="transparent" />

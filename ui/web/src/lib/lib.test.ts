@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { barCount, bars } from './buckets'
-import { apiCall, cli } from './cli'
+import { apiCall, brokerCli, cli, recallHandle } from './cli'
 import { age, bytes, compact, count, csv, duration, hue, middle, rate, shorten, thin } from './format'
 import { dump } from './hex'
 import { guess, identify, near, otherCase } from './ids'
@@ -136,4 +136,9 @@ describe('names and ids', () => {
     expect(near('Ordets', ['orders', 'payments'])).toEqual(['orders'])
     expect(near('zzz', ['orders', 'payments'])).toEqual([])
   })
+})
+
+describe('commands that ask a broker', () => {
+  it('a recall handle is as the broker makes it', () => expect(recallHandle('orders', 'broker-a', 1_795_000_000_123_000, 'IDü??>')).toBe('djEgb3JkZXJzIGJyb2tlci1hIDE3OTUwMDAwMDAxMjMgSUTDvD8_Pg=='))
+  it('names the broker', () => expect(brokerCli(['dlq', 'resend', 'my group', '3'], '127.0.0.1:10911')).toBe("contrail dlq resend 'my group' 3 --broker 127.0.0.1:10911"))
 })

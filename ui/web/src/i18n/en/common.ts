@@ -1,6 +1,6 @@
 // Words that every page uses.
 export const common = {
-  pages: { overview: 'Overview', messages: 'Messages', topics: 'Topics', groups: 'Groups', clients: 'Clients' },
+  pages: { overview: 'Overview', messages: 'Messages', scheduled: 'Scheduled', dead: 'Dead letters', topics: 'Topics', groups: 'Groups', clients: 'Clients' },
   groupsLong: 'Consumer groups',
   skip: 'Skip to content',
   rail: 'Pages',
@@ -108,6 +108,8 @@ export const common = {
     help: 'this list',
     overview: 'overview',
     messages: 'messages',
+    scheduled: 'scheduled messages',
+    dead: 'dead letters',
     topics: 'topics',
     groups: 'consumer groups',
     clients: 'clients',

@@ -14,6 +14,7 @@ export const messages = {
   states: { scheduled: 'scheduled, waits', fired: 'was scheduled, delivered', cancelled: 'cancelled', retried: 'retry', dead: 'dead letter' } as Record<string, string>,
   marks: {
     until: (t: string) => `until ${t}`,
+    was: (t: string) => `was due ${t}`,
     late: (d: string) => `${d} late`,
     retry: (n: number, g: string) => `retry ${n} of ${g}`,
     dead: (g: string) => `dead letter of ${g}`,
@@ -173,6 +174,8 @@ export const life = {
     firedShort: 'due,',
     cancelled: 'cancelled',
     dead: 'dead letter',
+    sentBack: 'failed: sent back',
+    passed: 'the group’s offset went past it',
     accepted: 'accepted',
     ready: 'ready, waits',
     retry: 'waits for the next attempt',

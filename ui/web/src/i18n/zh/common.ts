@@ -2,7 +2,7 @@ import type { common as en } from '../en/common'
 import { cn } from './units'
 
 export const common: typeof en = {
-  pages: { overview: '总览', messages: '消息', topics: '主题', groups: '消费组', clients: '客户端' },
+  pages: { overview: '总览', messages: '消息', scheduled: '定时', dead: '死信', topics: '主题', groups: '消费组', clients: '客户端' },
   groupsLong: '消费组',
   skip: '跳到正文',
   rail: '页面导航',
@@ -110,6 +110,8 @@ export const common: typeof en = {
     help: '本列表',
     overview: '总览',
     messages: '消息',
+    scheduled: '定时消息',
+    dead: '死信',
     topics: '主题',
     groups: '消费组',
     clients: '客户端',

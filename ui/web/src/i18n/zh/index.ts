@@ -1,7 +1,8 @@
 import type { en } from '../en'
 import { common } from './common'
 import { happenings } from './happenings'
+import { dead, scheduled } from './later'
 import { life, messages } from './messages'
 import { clients, groups, kinds, overview, topics } from './pages'
 
-export const zh: typeof en = { ...common, overview, kinds, happenings, topics, groups, clients, messages, life }
+export const zh: typeof en = { ...common, overview, kinds, happenings, topics, groups, clients, messages, life, scheduled, dead }

@@ -16,6 +16,7 @@ export const messages: typeof en.messages = {
   states: { scheduled: '定时等待中', fired: '定时已投递', cancelled: '已取消', retried: '重试', dead: '死信' },
   marks: {
     until: (t) => `等待至 ${t}`,
+    was: (t) => `计划 ${t} 到期`,
     late: (d) => `晚 ${cn(d)}`,
     retry: (n, g) => `${g} 第 ${n} 次重试`,
     dead: (g) => `${g} 的死信`,
@@ -174,6 +175,8 @@ export const life: typeof en.life = {
     firedShort: '到期，',
     cancelled: '已取消',
     dead: '死信',
+    sentBack: '消费失败，已退回',
+    passed: '消费进度越过此消息',
     accepted: '写入完成',
     ready: '可投递，等待中',
     retry: '等待下次投递',

@@ -6,7 +6,7 @@ export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'sentBack' | 'passed'
 
 export type Item = {
   id: string
@@ -160,7 +160,7 @@ function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): 
   const rows: number[] = []
   handed.forEach((g, n) => {
     const until = handed[n + 1]?.delivery.sentMicros ?? Infinity
-    const made = attempt(v, g, n, until, m, now, used)
+    const made = attempt(v, g, n, until, m, now, used, sentBack(g, own))
     const row = firstFree(rows, g.delivery.sentMicros)
     rows[row] = made.end
     const anew = !ready || fired(g.copy) // what waited until it was due is a wait of its own
@@ -187,14 +187,17 @@ function firstFree(rows: number[], from: number): number {
   return free < 0 ? rows.length : free
 }
 
-function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife, now: number, used: Set<object>): { items: Item[]; end: number } {
+/** The copy that was stored because this delivery failed. The group's offset goes over the message all the same, later. */
+const sentBack = (g: Given, own: Message[]) => own.find((c) => ownerOf(c) === g.delivery.group && c.reconsumeTimes === g.copy.reconsumeTimes + 1 && !fired(c) && c.appendedMicros >= g.delivery.sentMicros)
+
+function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife, now: number, used: Set<object>, back?: Message): { items: Item[]; end: number } {
   const { delivery: d, copy } = g
   const base = { lane: v.group, row: 0, client: d.client, attempt: d.attempt || n + 1, where: place(copy) }
   const settlement = m.life.settlements.find((s) => !used.has(s) && holds(s, v.group, copy) && s.atMicros >= d.sentMicros && s.atMicros < until)
   const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && s.name !== 'cancel' && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
   const worked = Math.max(0, ...work.map((s) => s.atMicros + s.durationMicros))
   const open = !settlement && !worked && until === Infinity && v.state === 'delivered'
-  const known = settlement?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
+  const known = back?.appendedMicros ?? settlement?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
   const stop = Math.max(known, d.sentMicros)
   const items: Item[] = []
   if (stop > d.sentMicros) items.push({ ...base, id: `${v.group}/held${n}`, what: open ? 'unanswered' : 'held', shape: 'outline', tone: 'work', from: d.sentMicros, to: stop, open, source: 'inferred', raw: d })
@@ -205,8 +208,10 @@ function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife,
   })
   if (settlement) {
     used.add(settlement)
-    items.push(settled(settlement, v.group, `${v.group}/ack${n}`, place(copy)))
+    const ack = settled(settlement, v.group, `${v.group}/ack${n}`, place(copy))
+    items.push(back ? { ...ack, what: 'passed', tone: 'none' } : ack)
   }
+  if (back && !dead(back)) items.push({ ...base, id: `${v.group}/back${n}`, what: 'sentBack', shape: 'diamond', tone: 'warn', from: back.appendedMicros, to: back.appendedMicros, source: 'broker', raw: back })
   return { items, end: stop }
 }
 

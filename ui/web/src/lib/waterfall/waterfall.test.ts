@@ -17,7 +17,7 @@ describe('model', () => {
   it('tells a retried consumption as two attempts with a wait between', () => {
     const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2 && v.state === 'consumed'))
     const lane = build(m).lanes.find((l) => l.id === 'billing')!
-    expect(lane.items.map((i) => i.what)).toEqual(['ready', 'held', 'delivered', 'process', 'ready', 'held', 'delivered', 'process', 'ack', 'retry'])
+    expect(lane.items.map((i) => i.what)).toEqual(['ready', 'held', 'delivered', 'process', 'sentBack', 'ready', 'held', 'delivered', 'process', 'ack', 'retry'])
     expect(lane.items.find((i) => i.what === 'process')!.tone).toBe('bad')
     expect(lane.rows).toBe(1)
   })
@@ -160,6 +160,16 @@ describe('copies of one message', () => {
     const model = build(m)
     expect(model.lanes.find((l) => l.id === 'billing')!.items.find((i) => i.what === 'retry')).toMatchObject({ from: waits.appendedMicros, to: copy.appendedMicros, due: waits.dueMicros, late: 1900, attempt: 2 })
     for (const l of model.lanes) if (l.kind === 'group' && l.id !== 'billing') expect(l.items.some((i) => i.what === 'retry')).toBe(false)
+  })
+  it('what was sent back is held no longer, and the offset that passes it later is no acknowledgement', () => {
+    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.attempts === 2 && v.state === 'consumed'))
+    const first = m.life.deliveries.find((d) => d.group === 'billing')!
+    const late = { ...m.life.settlements[0], topic: first.topic, queueId: first.queueId, from: first.from, to: first.to, group: 'billing', atMicros: first.sentMicros + 3_000_000 }
+    const items = build({ ...m, life: { ...m.life, settlements: [...m.life.settlements, late] } }).lanes.find((l) => l.id === 'billing')!.items
+    const back = items.find((i) => i.what === 'sentBack')!
+    expect(items.find((i) => i.what === 'held')!.to).toBe(back.from)
+    expect(items.find((i) => i.what === 'passed')).toMatchObject({ from: late.atMicros, tone: 'none' })
+    expect(items.filter((i) => i.what === 'ack').length).toBe(1)
   })
   it('a dead letter ends the story in its group’s lane', () => {
     const m = find((l) => l.verdicts.some((v) => v.state === 'dead'))

@@ -6,7 +6,7 @@ import { useT } from '../../i18n'
 import { bytes, count, duration } from '../../lib/format'
 import { parked, userTopic } from '../../lib/copies'
 import { copiesOf } from '../../lib/waterfall/model'
-import { Copy, Id, Swatch, TimeAge, TopicName } from '../../parts/small'
+import { Copy, Id, Swatch, Time, TimeAge, TopicName } from '../../parts/small'
 
 export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
   const t = useT()
@@ -30,7 +30,7 @@ export function Header({ life, acts }: { life: MessageLife; acts: ReactNode }) {
         <span><span className="dim">{t.life.body}</span> <span title={`${count(m.bodyBytes)} B`}>{bytes(m.bodyBytes)}</span></span>
         <span><span className="dim">{t.life.stored}</span> <TimeAge ms={m.appendedMicros / 1000} /></span>
         <span className="dim">{t.messages.types[m.type] ?? m.type} · {parked(m) ? t.life.queueLater(String(m.realQueueId)) : t.life.queue(String(m.queueId), count(m.queueOffset))}</span>
-        {parked(m) && <span><span className="dim">{t.life.planned}</span> <TimeAge ms={m.dueMicros / 1000} /></span>}
+        {parked(m) && <span><span className="dim">{t.life.planned}</span> <Time ms={m.dueMicros / 1000} /></span>}
         <span><span className="dim">{t.life.offsetId}</span> <Id id={m.offsetId} what={t.life.offsetId} /></span>
         {life.life.traceId && (
           <span title={m.traceIn ? t.life.ofTrace : t.life.derived}><span className="dim">{t.life.traceId}</span> <Id id={life.life.traceId} what={t.life.traceId} /></span>

@@ -89,7 +89,7 @@ export function label(i: Item, t: Dictionary): string {
   if (i.what === 'notRecorded') return text
   if (i.what === 'fired') return `${t.life.item.firedShort} ${t.life.late(duration(i.late ?? 0))}`
   if (i.what === 'dead') return '✕ ' + text
-  if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' ? '' : text
+  if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' || i.what === 'passed' ? '' : text
   if (i.what === 'process') return `${i.tone === 'bad' ? '✕ ' : ''}${i.attempt ? t.life.attempts(i.attempt) + ' · ' : ''}${took}`
   if (i.what === 'held') return took
   if (i.shape === 'thin') return i.what === 'answer' ? accepted(i, t) : ''

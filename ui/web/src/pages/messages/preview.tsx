@@ -1,4 +1,5 @@
 // The picked row beside the table: its facts and where it is now.
+import type { ReactNode } from 'react'
 import type { Message } from '../../api/types'
 import { useLife } from '../../api/queries'
 import { useT } from '../../i18n'
@@ -10,10 +11,10 @@ import { Copy, Go, TimeAge, TopicName } from '../../parts/small'
 import { Keys } from '../message/header'
 import { Verdicts } from '../message/verdicts'
 
-export function Preview({ message: m, close }: { message: Message; close: () => void }) {
+export function Preview({ message: m, close, acts }: { message: Message; close: () => void; acts?: ReactNode }) {
   const t = useT()
   const life = useLife(m.id)
-  const open = <Go to="/messages/$id" params={{ id: m.id }} className="act">{t.messages.openLife} <kbd>Enter</kbd></Go>
+  const open = <>{acts}<Go to="/messages/$id" params={{ id: m.id }} className="act">{t.messages.openLife} <kbd>Enter</kbd></Go></>
   return (
     <Panel title={t.messages.preview} close={close} acts={open}>
       <dl className="facts">

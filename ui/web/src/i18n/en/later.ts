@@ -1,0 +1,35 @@
+// Words of the pages on scheduled messages and on dead letters.
+export const scheduled = {
+  title: 'Scheduled',
+  tabs: { next: 'Due next', fired: 'Delivered', cancelled: 'Cancelled' },
+  find: 'key, exactly as it was set',
+  sentence: (n: string, more: boolean) => (more ? `the ${n} that are due next` : n === '1' ? '1 message waits until it is due' : `${n} messages wait until they are due`),
+  due: 'Due',
+  dueIn: 'In',
+  stored: 'Stored',
+  late: 'Late by',
+  actual: 'Delivered to its topic',
+  histogram: 'When they are due. Not a part of the range above.',
+  empty: 'Nothing is scheduled',
+  emptyText: 'Send a message with a delay level (1 s to 2 h) or with TIMER_DELIVER_MS, and it waits here until it is due.',
+  far: 'From the trail: what was stored longer ago than it keeps rows is not in this list; the broker delivers it all the same.',
+  cancel: 'Cancel as CLI',
+  cancelNote: 'CLI commands copied: list tells the handle, cancel takes it. The console changes nothing here.',
+}
+
+export const dead = {
+  title: 'Dead letters',
+  ofGroup: (g: string) => `Dead letters of ${g}`,
+  sentence: (n: string, groups: string) => `${n} dead letters of ${groups} consumer groups`,
+  group: 'Group',
+  letters: 'Dead letters kept',
+  last: 'Last one',
+  topic: 'Consumed from',
+  attempts: 'Attempts',
+  died: 'Died',
+  oldest: 'Retention removes dead letters as any other message.',
+  empty: 'No dead letters',
+  emptyText: 'A group’s dead-letter queue is made with its first one: when a message failed more often than the group’s most retries.',
+  resend: 'Resend as CLI',
+  resendNote: 'CLI command copied. The console resends nothing itself.',
+}

@@ -1,0 +1,139 @@
+// /scheduled: what is due next, what was delivered and how late, what was cancelled.
+import { useCallback, useMemo } from 'react'
+import type { Params } from '../api/client'
+import { useOverview, useScheduled } from '../api/queries'
+import type { Matches, Message } from '../api/types'
+import { now, useNow } from '../app/live'
+import { copy } from '../app/say'
+import { useRange, useUrl } from '../app/url'
+import { Histogram } from '../charts/histogram'
+import { useT } from '../i18n'
+import { bars } from '../lib/buckets'
+import { brokerCli, recallHandle } from '../lib/cli'
+import { lateMicros, userTopic } from '../lib/copies'
+import { count, duration, middle } from '../lib/format'
+import { resolve } from '../lib/range'
+import { Answer, Loaded } from '../parts/answer'
+import { Tabs } from '../parts/panel'
+import { Swatch, Time, TopicName } from '../parts/small'
+import { Table, type Column } from '../parts/table'
+import { NoRows, Summary } from './messages/answer'
+import { Value } from './messages/filters'
+import { useOpenMessage } from './messages/page'
+import { Preview } from './messages/preview'
+import { keyOf, useSearchStream } from './messages/stream'
+
+type Tab = 'next' | 'fired' | 'cancelled'
+
+function useColumns(tab: Tab): Column<Message>[] {
+  const t = useT()
+  const at = Math.floor(useNow() / 1000) * 1000
+  return useMemo(() => {
+    const c = t.messages.columns
+    const w = t.scheduled
+    const topic: Column<Message> = { id: 'topic', label: c.topic, width: 130, grow: 1, fixed: true, value: userTopic, render: (m) => <span className="cut"><Swatch name={userTopic(m)} /> <TopicName name={userTopic(m)} /></span> }
+    const due: Column<Message> = { id: 'due', label: w.due, width: 170, fixed: true, value: (m) => m.dueMicros, render: (m) => <Time ms={m.dueMicros / 1000} precision="ms" /> }
+    const rest: Column<Message>[] = [
+      { id: 'tag', label: c.tag, width: 98, grow: 0.5, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
+      { id: 'keys', label: c.keys, width: 130, grow: 1.2, fixed: true, value: (m) => m.keys.join(' '), render: (m) => <span className="mono">{m.keys.slice(0, 5).join(' ')}</span> },
+      { id: 'producer', label: c.producer, width: 110, grow: 1, fixed: true, value: (m) => m.producerGroup },
+      { id: 'id', label: c.id, width: 132, fixed: true, value: (m) => m.id, render: (m) => <span className="mono" title={m.id}>{middle(m.id)}</span> },
+    ]
+    const stored: Column<Message> = { id: 'stored', label: tab === 'fired' ? w.actual : w.stored, width: 170, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> }
+    if (tab === 'fired') return [stored, due, { id: 'late', label: w.late, width: 90, right: true, fixed: true, value: lateMicros, render: (m) => <span className={lateMicros(m) > 1e6 ? 'warn' : ''}>{duration(lateMicros(m))}</span> }, topic, ...rest]
+    if (tab === 'cancelled') return [stored, due, topic, ...rest]
+    return [due, { id: 'in', label: w.dueIn, width: 110, right: true, fixed: true, value: (m) => m.dueMicros - at * 1000, render: (m) => duration(Math.max(0, Math.ceil((m.dueMicros / 1000 - at) / 1000)) * 1e6) }, topic, ...rest, stored]
+  }, [t, tab, at])
+}
+
+export function ScheduledPage() {
+  const t = useT()
+  const [params, set] = useUrl()
+  const tab: Tab = params.tab === 'fired' || params.tab === 'cancelled' ? params.tab : 'next'
+  const tabs = (['next', 'fired', 'cancelled'] as const).map((id) => ({ id, label: t.scheduled.tabs[id] }))
+  const ask = { topic: params.topic, key: params.key }
+  return (
+    <>
+      <div className="head"><h1>{t.scheduled.title}</h1></div>
+      <Tabs tabs={tabs} value={tab} label={t.scheduled.title} onChange={(id) => set({ tab: id === 'next' ? undefined : id, sel: undefined }, false)} />
+      <div className="strip" style={{ paddingTop: 10 }}>
+        <Value name="topic" first={params.topic ?? ''} width={240} autoFocus={false} placeholder={`${t.messages.topic}: ${t.messages.anyTopic}`} done={(v) => v !== (params.topic ?? '') && set({ topic: v || undefined, sel: undefined }, false)} />
+        <Value name="key" first={params.key ?? ''} width={240} autoFocus={false} placeholder={t.scheduled.find} done={(v) => v !== (params.key ?? '') && set({ key: v || undefined, sel: undefined }, false)} />
+      </div>
+      {tab === 'next' ? <Next ask={ask} /> : <Past key={tab} tab={tab} ask={ask} />}
+    </>
+  )
+}
+
+function Next({ ask }: { ask: { topic?: string; key?: string } }) {
+  const t = useT()
+  const query = useScheduled(ask)
+  return <Loaded query={query}>{(m) => <List found={m} at={query.dataUpdatedAt} t={t} />}</Loaded>
+}
+
+const asked = 500
+
+function List({ found, at, t }: { found: Matches; at: number; t: ReturnType<typeof useT> }) {
+  const [params, set] = useUrl()
+  const columns = useColumns('next')
+  const open = useOpenMessage()
+  const rows = found.messages ?? []
+  const picked = rows.find((m) => m.id === params.sel)
+  const last = rows.at(-1)?.dueMicros ?? 0
+  const failed = found.answer === 'failed'
+  const empty = (
+    <Answer tone={failed ? 'bad' : found.answer === 'not-recorded' ? 'none' : undefined} title={failed ? t.messages.failed : t.scheduled.empty}>
+      <p>{found.reason || t.scheduled.emptyText}</p>
+    </Answer>
+  )
+  return (
+    <>
+      {rows.length > 0 && <Histogram bars={bars({ from: found.histogram[0].atMicros, to: last + 1 }, found.histogram, [], 60)} dim={false} label={t.scheduled.histogram} />}
+      <div className="strip" role="status" data-test="summary" style={{ fontSize: 13 }}>
+        {rows.length > 0 && <b style={{ fontWeight: 600 }}>{t.scheduled.sentence(count(rows.length), rows.length >= asked)}</b>}
+        <span className="grow" />
+        <span className="dim">{t.scheduled.far}</span>
+      </div>
+      <div className="split">
+        <div className="grow fill">
+          <Table rows={rows} columns={columns} rowKey={keyOf} name="scheduled" label={t.scheduled.title} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)} updatedAt={at} empty={empty} />
+        </div>
+        {picked && <Preview message={picked} close={() => set({ sel: undefined })} acts={<Cancel message={picked} />} />}
+      </div>
+    </>
+  )
+}
+
+/** The console cancels nothing itself: it tells how. */
+export function Cancel({ message: m }: { message: Message }) {
+  const t = useT()
+  const broker = useOverview().data?.node.storeHost ?? '127.0.0.1:10911'
+  const words = ['schedule', 'cancel', m.realTopic, recallHandle(m.realTopic, m.broker, m.dueMicros, m.id)]
+  return <button type="button" className="act" onClick={() => void copy(brokerCli(words, broker), t.scheduled.cancelNote)}>{t.scheduled.cancel}</button>
+}
+
+function Past({ tab, ask }: { tab: 'fired' | 'cancelled'; ask: { topic?: string; key?: string } }) {
+  const t = useT()
+  const [params, set] = useUrl()
+  const { range, setRange } = useRange()
+  const query: Params = { ...ask, state: tab }
+  const window = useCallback(() => resolve(range, now() + ('last' in range ? 2000 : 0)), [range])
+  const { found, stop, older, again } = useSearchStream(query, window)
+  const columns = useColumns(tab)
+  const open = useOpenMessage()
+  const rows = found.messages
+  const picked = rows.find((m) => m.id === params.sel)
+  const span = { from: found.from * 1000, to: found.to * 1000 }
+  return (
+    <>
+      {found.from > 0 && <Histogram bars={bars(span, found.done?.histogram, rows, 60)} dim={!found.fresh} onRange={(from, to) => setRange({ from, to })} />}
+      <Summary found={found} stop={stop} yet={false} />
+      <div className="split" style={{ opacity: found.fresh ? 1 : 0.55 }}>
+        <div className="grow fill">
+          <Table rows={rows} columns={columns} rowKey={keyOf} name={tab} label={t.scheduled.tabs[tab]} end={older} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)} empty={<NoRows found={found} again={again} yet={false} />} />
+        </div>
+        {picked && <Preview message={picked} close={() => set({ sel: undefined })} />}
+      </div>
+    </>
+  )
+}
