@@ -59,6 +59,10 @@ func (s *Shard) roll() {
 		s.lastRetain = s.lastRetain.Add(-retentionEvery) // with the next tick
 	}
 	seq := s.heldSeq.Load()
+	if seq >= s.log.ActiveSeq() { // of a log that was replaced since: what is rolled would be rolled again
+		s.heldSeq.Store(0)
+		return
+	}
 	if seq == 0 || s.leaderTerm == 0 || r.vain.Load() || r.paused.Load() || r.busy.Swap(true) {
 		return
 	}

@@ -2,8 +2,11 @@ package shard
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +81,15 @@ func (g *rolledGroup) write() {
 	for range 20 {
 		g.s.Submit(batch(g.s.Index().Lookup("orders"), nil, 30, g.rng, func(*Batch) {}))
 		g.work(1)
+	}
+}
+
+// begin stores other messages until a segment begins.
+func (g *rolledGroup) begin(seq uint64) {
+	g.t.Helper()
+	for g.s.Log().ActiveSeq() < seq {
+		g.s.Submit(batch(g.s.Index().Lookup("orders"), nil, 30, g.rng, func(*Batch) {}))
+		settle(g.t, g.s)
 	}
 }
 
@@ -222,6 +234,7 @@ func TestARollIsFormedInTheStateInWhichItWasFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newRolledGroup(t, 3)
 			all := pending(t, g.s.Shard)
+			g.begin(2)
 			g.s.heldSeq.Store(1)
 			if g.s.Turn(); !g.s.Rolls() {
 				t.Fatal("nothing is rolled")
@@ -255,6 +268,7 @@ func TestAFireFoundBeforeARollIsOver(t *testing.T) {
 		t.Fatal("nothing is due")
 	}
 	g.s.lookedFor = 0 // another leader rolled, which had not looked for them
+	g.begin(2)
 	g.s.heldSeq.Store(1)
 	g.s.Turn()
 	g.s.Roll()
@@ -286,5 +300,41 @@ func TestPropertiesOfRolledMessages(t *testing.T) {
 	long := message.AppendProperty(message.AppendProperty(nil, "a", strings.Repeat("x", message.MaxProperties-32)), "TIMER_OUT_MS", "0000000000001")
 	if got := rolledProperties(long, due); len(got) != len(long) || len(got) >= message.MaxProperties {
 		t.Errorf("%d bytes of %d", len(got), len(long))
+	}
+}
+
+// A shard with its goroutines rolls what retention wants, while it goes on.
+func TestARunningShardRolls(t *testing.T) {
+	s, err := Open(context.Background(), Options{FS: vfs.NewMem(), Dir: "data", ID: 1, SegmentBytes: seglog.SegmentBytesMin, Durable: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	for _, name := range []string{"orders", timer.WheelTopic} {
+		if err := s.Do(ctx, entry.KindTopicPut, topicBody(t, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	topic, n := s.Index().Lookup(timer.WheelTopic), int64(0)
+	for len(s.Log().Segments()) < 3 {
+		done := make(chan error, 1)
+		b := dated(t, parkedBatch(topic, 100, func(i int) int64 { return far(i) }))
+		b.Done = func(b *Batch) { done <- b.Err }
+		if s.Submit(b); <-done != nil {
+			t.Fatal(b.Err)
+		}
+		n += 100
+	}
+	s.heldSeq.Store(2)
+	s.inbox.kick()
+	for seq := s.Log().Segments()[2]; s.Timers().Rolled() < seq.FirstPos-10_000; {
+		if err := s.Barrier(ctx); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	if c := s.Timers().Counts(); c.Pending() != n || c.Rolled < n/2 {
+		t.Fatalf("%+v, %d were scheduled", c, n)
 	}
 }
