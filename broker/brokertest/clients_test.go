@@ -30,15 +30,19 @@ func javaClient(t *testing.T, version string, end func(*Process)) {
 	classpath := buildJava(t, version)
 	halves(t, end, func(address, scenario string) {
 		Client(t, 5*time.Minute, "java", "-Xmx256m", "-Duser.home="+t.TempDir(), "-cp", classpath, "contrail.Suite", address, scenario, "t-")
-	})
+	}, "pop")
 }
 
-func halves(t *testing.T, end func(*Process), run func(address, scenario string)) {
+// halves runs all scenarios, and more that only some clients have.
+func halves(t *testing.T, end func(*Process), run func(address, scenario string), more ...string) {
 	p := Start(t, Options{Extra: "transactions: {timeout: 2s, checkInterval: 2s}\n"})
 	run(p.NameServer, "all")
 	run(p.NameServer, "consumers")
 	run(p.NameServer, "delays")
 	run(p.NameServer, "transactions")
+	for _, scenario := range more {
+		run(p.NameServer, scenario)
+	}
 	run(p.NameServer, "first-half")
 	end(p)
 	p.Run()

@@ -63,6 +63,7 @@ public final class Suite {
             case "consumers" -> Consumers.run(address, prefix);
             case "delays" -> Delays.run(address, prefix);
             case "transactions" -> Transactions.run(address, prefix);
+            case "pop" -> Pops.run(address, prefix);
             case "first-half" -> firstHalf();
             case "second-half" -> secondHalf();
             case "chaos-produce" -> Chaos.produce(address, prefix);
