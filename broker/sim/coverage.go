@@ -46,6 +46,7 @@ const (
 	Raised    // due times
 	Fired     // messages
 	Rolled    // messages
+	Unrolled  // segments that hold too much
 	Cancelled // messages, as answered
 	TooLate   // cancels
 	covers    // how many there are
@@ -55,7 +56,7 @@ var coverNames = [covers]string{
 	"entries", "acked", "refused", "uncertain", "resent", "crashes", "power-losses", "crashes-inside", "terms", "snapshots", "snapshots-refused",
 	"flips", "repairs", "repaired", "truncations", "retention", "full-disks", "disk-errors", "joined", "promoted", "removed", "wiped", "turned-away",
 	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over", "locked",
-	"scheduled", "raised", "fired", "rolled", "cancelled", "too-late",
+	"scheduled", "raised", "fired", "rolled", "unrolled", "cancelled", "too-late",
 }
 
 // Coverage counts what runs did.

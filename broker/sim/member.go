@@ -82,7 +82,7 @@ func (m *member) now() time.Time {
 func (m *member) options() shard.Options {
 	return shard.Options{
 		FS: m.fs(), Dir: "log", ID: m.raft(), Voters: []uint64{1, 2, 3}, SegmentBytes: seglog.SegmentBytesMin, Durable: true,
-		RetentionBytes: 4 * seglog.SegmentBytesMin, Log: slog.New(m.w.conf.Log),
+		RetentionBytes: m.w.retention(), Log: slog.New(m.w.conf.Log),
 		Send: func(ms []*pb.Message) { m.outbox = append(m.outbox, ms...) },
 		Aside: func(to uint64, k shard.AsideKind, b []byte) {
 			m.asides = append(m.asides, sideMessage{m.id, int(to) - 1, k, b})
@@ -92,6 +92,14 @@ func (m *member) options() shard.Options {
 		Planted: m.w.conf.Planted,
 		Event:   m.happened,
 	}
+}
+
+// retention is how much of the log is kept; in some runs so little that scheduled messages may take more than half of it.
+func (w *world) retention() int64 {
+	if w.conf.Seed%4 == 1 {
+		return 2 * seglog.SegmentBytesMin
+	}
+	return 4 * seglog.SegmentBytesMin
 }
 
 // happened hears what the shard tells the console.
@@ -110,6 +118,8 @@ func (m *member) happened(kind, text string) {
 		m.w.covered(Repaired)
 	case "retention":
 		m.w.covered(Retention)
+	case "timer-full":
+		m.w.covered(Unrolled)
 	}
 }
 

@@ -19,10 +19,10 @@ import (
 // timed_cancel.go the answers against the log. Not in runs whose entries somebody compares with something that knows plain messages only.
 
 const (
-	schedulers   = 2
-	timedName    = "t" // scheduled messages' names begin with it, no others do
-	burstMax     = 30
-	timedBodyMax = 150
+	schedulers = 2
+	timedName  = "t" // scheduled messages' names begin with it, no others do
+	burstMax   = 30
+	levels     = 3
 )
 
 // timed is all about scheduled messages; nil: this run has none.
@@ -34,6 +34,8 @@ type timed struct {
 	asked      map[string]*scheduled
 	acked      []*scheduled
 	answers    []cancelAnswer
+	bodyMax    int
+	far        int // percent that is due late
 }
 
 // scheduled is one message that is to be delivered later.
@@ -65,7 +67,10 @@ func (w *world) addTimed() {
 	if w.conf.Entries != nil || w.conf.Focus != FocusTimers && (w.conf.Focus != 0 || w.conf.Seed%2 == 0) {
 		return
 	}
-	t := &timed{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x71e)), asked: map[string]*scheduled{}}
+	t := &timed{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x71e)), asked: map[string]*scheduled{}, bodyMax: 150, far: 5}
+	if w.conf.Seed%8 == 1 { // so much that it is not worth while to roll it
+		t.bodyMax, t.far = 2500, 50
+	}
 	t.log.init(t)
 	w.timed = t
 	for i := range schedulers {
@@ -93,29 +98,36 @@ func (c *scheduler) step() {
 	if m == nil || len(c.flying) >= inFlight {
 		return
 	}
-	if e, ok := m.shard.Catalog().Topic(timer.WheelTopic); !ok {
-		m.putParking()
-	} else {
-		c.submit(m, e.CreatedPos)
+	if m.parks(timer.WheelTopic, 1) && m.parks(timer.ScheduleTopic, levels) {
+		c.submit(m)
 	}
 	m.turn()
 }
 
-func (m *member) putParking() {
-	body, _ := json.Marshal(catalog.NewTopic(timer.WheelTopic, 1))
-	m.shard.Command(entry.KindTopicPut, body)
+// parks says that a parking topic is there, or asks for it.
+func (m *member) parks(name string, queues int32) bool {
+	_, ok := m.shard.Catalog().Topic(name)
+	if !ok {
+		body, _ := json.Marshal(catalog.NewTopic(name, queues))
+		m.shard.Command(entry.KindTopicPut, body)
+	}
+	return ok
 }
 
-func (c *scheduler) submit(m *member, created int64) {
+func (c *scheduler) submit(m *member) {
 	s := &scheduling{c: c, m: m, list: c.pick(m)}
 	b := &shard.Batch{Done: s.done}
-	parking := m.shard.Index().Topic(timer.WheelTopic, created).Queue(0)
 	for _, a := range s.list {
 		a.tries++
 		a.sent++
+		name, level := timer.WheelTopic, int32(0)
+		if c.t.chance(20) {
+			name, level = timer.ScheduleTopic, c.t.rng.Int32N(levels)
+		}
 		from := len(b.Buf)
-		b.Buf = message.Append(b.Buf, c.t.draft(a))
+		b.Buf = message.Append(b.Buf, c.t.draft(a, name, level))
 		to := len(b.Buf)
+		parking := m.shard.Index().Lookup(name).Queue(level)
 		b.Items = append(b.Items, shard.Item{From: from, To: to, Queue: parking, Due: a.due, DueAt: to - from - timer.DueDigits - 1})
 	}
 	c.flying = append(c.flying, s)
@@ -123,13 +135,13 @@ func (c *scheduler) submit(m *member, created int64) {
 }
 
 // draft is a message as the service parks it.
-func (t *timed) draft(a *scheduled) *message.Draft {
+func (t *timed) draft(a *scheduled, parking string, level int32) *message.Draft {
 	props := message.AppendProperty(nil, message.PropUniqKey, a.id)
 	props = message.AppendProperty(props, message.PropRealTopic, topic)
 	props = message.AppendProperty(props, message.PropRealQueueID, strconv.Itoa(t.rng.IntN(queues)))
 	props = message.AppendProperty(props, message.PropTimerOutMillis, string(timer.AppendDue(nil, a.due)))
 	return &message.Draft{
-		Topic: []byte(timer.WheelTopic), Body: []byte(a.id + " " + strings.Repeat("x", t.rng.IntN(timedBodyMax))), Properties: props,
+		Topic: []byte(parking), QueueID: level, Body: []byte(a.id + " " + strings.Repeat("x", t.rng.IntN(t.bodyMax))), Properties: props,
 		BornTime: t.rng.Int64N(1 << 40), BornHost: host, StoreHost: host,
 	}
 }
@@ -171,15 +183,16 @@ func (t *timed) clock(leader *member) int64 {
 
 // ahead is how far ahead a message is scheduled, ms.
 func (t *timed) ahead() int64 {
+	if t.chance(t.far) { // it may outlive retention, and the run
+		return t.between(6000, 60_000)
+	}
 	switch n := t.rng.IntN(100); {
-	case n < 35:
+	case n < 37:
 		return t.between(1, 60)
-	case n < 75:
+	case n < 78:
 		return t.between(60, 2000)
-	case n < 85:
+	case n < 89:
 		return t.between(2000, 6000)
-	case n < 90:
-		return t.between(6000, 60_000) // it may outlive retention, and the run
 	}
 	return -t.between(0, 2000)
 }

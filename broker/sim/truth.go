@@ -147,7 +147,7 @@ func (w *world) add(r entry.Record) error {
 
 func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
 	if w.timed != nil {
-		if k == entry.KindTopicPut && bytes.Contains(body, []byte(timer.WheelTopic)) {
+		if k == entry.KindTopicPut && !bytes.Contains(body, []byte(`"`+topic+`"`)) {
 			return nil
 		}
 		if err := w.timed.log.command(k, body, r); err != nil {
@@ -185,7 +185,7 @@ func (w *world) registerSaid(o *entry.Offset, r entry.Record) error {
 
 func (w *world) addMessage(id string, v message.View) error {
 	t, timed := &w.truth, w.timed != nil && strings.HasPrefix(id, timedName)
-	if timed && string(v.Topic()) == timer.WheelTopic {
+	if timed && timer.Parks(string(v.Topic())) {
 		return w.timed.log.park(id, v)
 	}
 	if timed {
