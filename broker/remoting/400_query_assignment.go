@@ -45,7 +45,11 @@ func (c *conn) queryAssignment(call *rpc.Call, f *wire.Frame) {
 	l := c.later(call, f, q.Topic, q.Group)
 	go func() {
 		defer func() { <-c.s.routes }()
-		body, err := json.Marshal(map[string]any{"messageQueueAssignments": c.s.assign(&q)})
+		answer := map[string]any{}
+		if a := c.s.assign(&q); a != nil {
+			answer["messageQueueAssignments"] = a
+		}
+		body, err := json.Marshal(answer)
 		if err != nil {
 			l.fail(service.Refuse(service.CodeSystemError, "assignments not encodable: %v", err))
 			return

@@ -10,7 +10,7 @@ import (
 )
 
 // setRequestMode: SET_MESSAGE_REQUEST_MODE. Body (SetMessageRequestModeRequestBody): {"topic":…,"consumerGroup":…,"mode":"PULL" or "POP",
-// "popShareQueueNum":n}. Answers 0; 16 for a retry topic, 17, 26, 29.
+// "popShareQueueNum":n}. Answers 0, and makes a group that there is not where that is allowed; 16 for a retry topic, 17, 26, 29.
 func (c *conn) setRequestMode(call *rpc.Call, f *wire.Frame) {
 	m := service.RequestMode{Mode: service.ModePull}
 	if err := json.Unmarshal(f.Body, &m); err != nil {

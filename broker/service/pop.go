@@ -88,6 +88,7 @@ type pop struct {
 	body     *[]byte
 	messages int
 	millis   int64 // pop time
+	revive   int32 // number of a revive queue
 	rest     int64
 	refused  error // why something could not be taken
 }
@@ -156,7 +157,7 @@ func (s *Service) checkPop(req *PopRequest) (*pop, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pop{req: req, filter: f}
+	p := &pop{req: req, filter: f, revive: s.pops.revive(req.Order)}
 	if req.Client != nil {
 		p.identity = req.Client.Identity()
 	}
@@ -291,7 +292,7 @@ func (s *Service) popped(p *pop, err error) {
 
 // leased answers with the messages; a pop to which only what does not match was leased goes on waiting.
 func (s *Service) leased(p *pop) {
-	r := &PopResult{PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, ReviveQueue: s.pops.revive(p.req.Order), Messages: p.messages, Rest: p.rest}
+	r := &PopResult{PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, ReviveQueue: p.revive, Messages: p.messages, Rest: p.rest}
 	if p.wait.since > 0 {
 		r.WaitedMicros = nowMicros() - p.wait.since
 	}
@@ -340,6 +341,9 @@ func (s *Service) answerPop(p *pop, r *PopResult) {
 		r.Remark = "FOUND"
 	} else if r.Remark == "" {
 		r.Remark = "NO_MESSAGE_IN_QUEUE"
+	}
+	if r.PopMillis == 0 {
+		r.PopMillis, r.InvisibleMillis, r.ReviveQueue = nowMicros()/1000, p.req.InvisibleMillis, p.revive
 	}
 	p.wait.end()
 	p.done(r)

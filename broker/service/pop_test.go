@@ -238,7 +238,7 @@ func TestWhatIsNotAcknowledgedIsRetriedAndDies(t *testing.T) {
 		got := popSome(t, s, popping(c, 32, invisible(50), waiting(20_000)))
 		v := got[0].v
 		if len(got) != 1 || got[0].body() != "m0" || v.ReconsumeTimes() != times || string(v.Topic()) != "orders" || got[0].topic != "%RETRY%g_orders" ||
-			prop(v, "UNIQ_KEY") != "IDt0" || prop(v, "n") != "0" || prop(v, "1ST_POP_TIME") == "" || prop(v, "ORIGIN_MESSAGE_ID") != origin {
+			prop(v, "UNIQ_KEY") != "IDt0" || prop(v, "n") != "0" || prop(v, "1ST_POP_TIME") == "" || prop(v, "ORIGIN_GROUP") != "g" || prop(v, "ORIGIN_MESSAGE_ID") != origin {
 			t.Fatalf("retry %d: %v times %d %q", times, bodiesOf(got), v.ReconsumeTimes(), v.Properties())
 		}
 		if err := ackOne(s, first[0].ack(c)); err != nil {

@@ -41,14 +41,17 @@ func (s *Service) SetRequestMode(ctx context.Context, m RequestMode) *Error {
 	if err := checkName("group", m.Group, GroupMax); err != nil {
 		return err
 	}
+	if _, ok := s.shard.Catalog().Topic(m.Topic); !ok {
+		return Refuse(CodeTopicNotExist, "topic[%s] not exist", m.Topic)
+	}
+	if _, err := s.EnsureGroup(ctx, m.Group); err != nil {
+		return err
+	}
 	s.topicMu.Lock()
 	defer s.topicMu.Unlock()
 	e, ok := s.shard.Catalog().Topic(m.Topic)
 	if !ok {
 		return Refuse(CodeTopicNotExist, "topic[%s] not exist", m.Topic)
-	}
-	if _, ok := s.shard.Catalog().Group(m.Group); !ok {
-		return Refuse(CodeSubscriptionGroupMissing, "subscription group does not exist")
 	}
 	t := e.Topic
 	if t.Attributes = maps.Clone(t.Attributes); t.Attributes == nil {

@@ -22,8 +22,8 @@ func TestRequestModes(t *testing.T) {
 		t.Errorf("at first %+v", m)
 	}
 	for code, m := range map[int]RequestMode{
-		CodeTopicNotExist: {Topic: "none", Group: "g", Mode: ModePop}, CodeSubscriptionGroupMissing: {Topic: "orders", Group: "none", Mode: ModePop},
-		CodeNoPermission: {Topic: "%RETRY%g", Group: "g", Mode: ModePop}, CodeInvalidParameter: {Topic: "orders", Group: "g", Mode: "PUSH"},
+		CodeTopicNotExist: {Topic: "none", Group: "g", Mode: ModePop},
+		CodeNoPermission:  {Topic: "%RETRY%g", Group: "g", Mode: ModePop}, CodeInvalidParameter: {Topic: "orders", Group: "g", Mode: "PUSH"},
 	} {
 		if err := s.SetRequestMode(ctx, m); err == nil || err.Code != code {
 			t.Errorf("%+v: %v", m, err)

@@ -284,7 +284,7 @@ func (s *Service) finishRetries(p *pop) {
 // appendRetried appends a message of the retry topic as its consumers know it. Its place stays the one in the retry topic.
 func (s *Service) appendRetried(dst []byte, p *pop, t *take, v message.View) []byte {
 	h := Handle{
-		Start: t.lease.From, PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, Type: popRetry, Broker: s.opts.Broker, QueueID: v.QueueID(),
+		Start: t.lease.From, PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, Revive: p.revive, Type: popRetry, Broker: s.opts.Broker, QueueID: v.QueueID(),
 		Offset: v.QueueOffset(),
 	}
 	at := len(dst)

@@ -31,8 +31,11 @@ const (
 	reviveQueue  = 0           // of a retry topic or dead-letter queue
 )
 
-// propFirstPop is when a message was popped first, ms (MessageConst.PROPERTY_FIRST_POP_TIME).
-const propFirstPop = "1ST_POP_TIME"
+// Properties of copies in a pop retry topic (MessageConst).
+const (
+	propFirstPop    = "1ST_POP_TIME" // when the message was popped first, ms
+	propOriginGroup = "ORIGIN_GROUP" // which group popped it
+)
 
 // errNothingOver ends a deed of which nothing is left to do.
 var errNothingOver = errors.New("all was acknowledged meanwhile")
@@ -226,6 +229,7 @@ func (s *Service) revivedProperties(v message.View, l *delivery.Lease) []byte {
 	if v.ReconsumeTimes() == 0 || message.Property(run, propFirstPop) == nil {
 		run = message.AppendProperty(without(run, propFirstPop), propFirstPop, strconv.FormatInt(l.PopMillis, 10))
 	}
+	run = message.AppendProperty(without(run, propOriginGroup), propOriginGroup, l.Group)
 	if message.Property(run, message.PropOriginMsgID) == nil {
 		run = message.AppendProperty(run, message.PropOriginMsgID, string(message.AppendOffsetID(nil, v.StoreHost(), v.Position())))
 	}
