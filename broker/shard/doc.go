@@ -15,8 +15,8 @@
 // end with the same entries on every member, but for one that was ended early.
 //
 // Goroutines: loop (owner), syncer (runs fdatasync), sealer (writes sidecars and checkpoints), server (reads pieces of a snapshot for
-// other members), checker (checks what a snapshot brought), scrubber (checks sealed segments), firer and roller (store parked messages again). Submit, Do, Receive, Aside and all readers
-// may be called from anywhere. Batch.Done and the Options' functions are called by the loop, Aside also by the server, and must not block.
+// other members), checker (checks what a snapshot brought), scrubber (checks sealed segments), firer and roller (store parked messages again).
+// Submit, Do, Receive, Aside and all readers may be called from anywhere. Batch.Done and the Options' functions are called by the loop, Aside also by the server, and must not block.
 //
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
 // voted_out.go, checkpoint.go, retention.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of

@@ -41,14 +41,16 @@ func (s *Shard) retain(now time.Time) error {
 // is none, as of the last time that retention looked.
 func (s *Shard) HeldBack() (seq uint64) { return s.heldSeq.Load() }
 
-// held says that a segment may not go because messages are parked in it. That is told once.
+// held says that a segment may not go because messages are parked in it. The leader rolls them; when they are still there when retention looks
+// again, that is told once.
 func (s *Shard) held(seg seglog.SegmentInfo) bool {
 	held, err := s.timers.Held(seg.Seq)
 	if err != nil {
 		s.opts.Log.Warn("it cannot be told whether messages are parked in a segment; it is kept", "segment", seg.Name, "err", errors.Join(err, s.mendTimers(err)))
 		return true
 	}
-	if held && s.heldSeq.Swap(seg.Seq) != seg.Seq {
+	if held && s.heldSeq.Swap(seg.Seq) == seg.Seq && s.heldTold != seg.Seq {
+		s.heldTold = seg.Seq
 		n, err := s.timers.Segment(seg.Seq, seg.FirstPos, seg.EndPos)
 		s.opts.Log.Warn("retention keeps a segment in which messages are parked that are not due yet", "segment", seg.Name, "messages", n, "err", err)
 		s.event("retention-held", fmt.Sprintf("segment %d and those after it are kept: %d messages are parked in it that are not due yet", seg.Seq, n))

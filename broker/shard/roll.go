@@ -55,7 +55,8 @@ var (
 func (s *Shard) roll() {
 	r := s.rolling
 	if r.freed.Swap(false) {
-		s.heldSeq.Store(0)
+		seq := s.heldSeq.Swap(0)
+		s.opts.Log.Info("messages that are not due yet were parked again, so that retention may take their segment", "dir", s.opts.Dir, "segment", seq)
 		s.lastRetain = s.lastRetain.Add(-retentionEvery) // with the next tick
 	}
 	seq := s.heldSeq.Load()

@@ -113,6 +113,7 @@ type Shard struct {
 	lastOffsets   time.Time
 	lastSync      time.Time
 	lastRetain    time.Time
+	heldTold      uint64 // segment that was said to be kept last because of what is parked in it
 	undecidedSeq  uint64 // segment that retention kept last because of a half message
 	lookedFor     int64  // ms: what is due up to here was looked for by the leader, or fired
 	messages      []*pb.Message

@@ -7,10 +7,11 @@
 //
 // Invariants (what is checked, and where): acknowledged messages survive, nothing is invented, offsets are dense and never used
 // twice, order, replicas are identical (truth.go); duplicates only after a client's own retry, commits of offsets linearizable,
-// one leader in a term, service again after faults end (world.go, clients.go, final.go).
+// one leader in a term, service again after faults end (world.go, clients.go, final.go), scheduled messages (timed_log.go, timed_cancel.go,
+// timed_end.go).
 //
 // Goroutines: none. raft draws its election time-outs from crypto/rand.Reader, which a run replaces: only one run at a time in a
 // process.
 //
-// Files: world.go (time and events), member.go (one process), network.go, faults.go, clients.go, locks.go, truth.go, final.go.
+// Files: world.go (time and events), member.go (one process), network.go, faults.go, clients.go, locks.go, timed.go, truth.go, final.go.
 package sim
