@@ -6,7 +6,8 @@ import "github.com/contrailmq/contrail/tracing/trail"
 type copies struct {
 	base  *trail.Message // the copy in the topic, or the one that waits for it
 	retry *trail.Message // the newest retry; nil: none
-	dead  *trail.Message // nil: none
+	dead  *trail.Message // nil: none, or it was given to the group again
+	again *trail.Message // the newest one that was given again; nil: none
 	all   []*trail.Message
 }
 
@@ -21,6 +22,8 @@ func copiesFor(m *trail.Message, life *trail.Life, group string) copies {
 			continue
 		case k.Dead():
 			c.dead = k
+		case k.ResentFrom != "":
+			c.again, c.retry, c.dead = k, k, nil
 		case c.retry == nil || k.ReconsumeTimes >= c.retry.ReconsumeTimes:
 			c.retry = k // what is fired comes behind what waited for it
 		}
@@ -101,7 +104,14 @@ func (f *facts) foreign() bool {
 
 // tellCopies tells how the message came to where it is.
 func (f *facts) tellCopies(v *Verdict) {
-	if r := f.copies.retry; r != nil {
+	if a := f.copies.again; a != nil {
+		by := a.ResentBy
+		if by == "" {
+			by = "somebody"
+		}
+		v.add(fact("resent", a.AppendedMicros, "{by} gave the dead letter to {group} again", "by", by, "group", f.g.Name))
+	}
+	if r := f.copies.retry; r != nil && r.ReconsumeTimes > 0 {
 		v.Retry = int(r.ReconsumeTimes)
 		text := "retry {retry} of {max}, stored in {topic}"
 		if v.MaxRetries = int(max(0, f.g.RetryMaxTimes)); f.copies.dead != nil {

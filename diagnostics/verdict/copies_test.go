@@ -95,6 +95,32 @@ func TestVerdictOfEachCopy(t *testing.T) {
 	}
 }
 
+// A dead letter that was given to its group again begins anew.
+func TestAResentLetterIsNoLongerDead(t *testing.T) {
+	dead := letter
+	dead.OffsetID = "LETTER"
+	again := trail.Message{ID: "A1", Broker: "b", Topic: "%RETRY%billing", QueueOffset: 8, Position: 70, AppendedMicros: 50_000_000, OriginTopic: "orders", ResentFrom: "LETTER", ResentBy: "li.wei"}
+	second := letter
+	second.Position, second.AppendedMicros, second.ReconsumeTimes, second.QueueOffset = 80, 60_000_000, 1, 4
+	life := trail.Life{Messages: []trail.Message{arrived, retryWaits, retryFired, dead, again}}
+	v := Of(arrived, life, []inspect.Group{billing(101, 8)}, 51_000)[0]
+	if v.State != Waiting || v.Retry != 0 || v.Where.Position != 70 || v.Evidence[0].Code != "resent" || v.Evidence[0].Values["by"] != "li.wei" {
+		t.Errorf("%+v", v)
+	}
+	life.Settlements = []trail.Settlement{{Broker: "b", Topic: "%RETRY%billing", From: 8, To: 9, Group: "billing", Outcome: "acknowledged", AtMicros: 52_000_000}}
+	if v = Of(arrived, life, []inspect.Group{billing(101, 9)}, 53_000)[0]; v.State != Consumed {
+		t.Errorf("%+v", v)
+	}
+	life.Messages = append(life.Messages, second)
+	if v = Of(arrived, life, []inspect.Group{billing(101, 9)}, 61_000)[0]; v.State != Dead || v.Where.Position != 80 {
+		t.Errorf("%+v", v)
+	}
+	all := Lineage(&life, 61_000)
+	if k := all[4]; k.Role != RoleResent || k.From != 50 || k.By != "li.wei" || all[5].From != 70 {
+		t.Errorf("%+v", all[3:])
+	}
+}
+
 func TestWhereTheCopyIs(t *testing.T) {
 	life := trail.Life{Messages: []trail.Message{arrived, retryWaits}}
 	v := Of(arrived, life, []inspect.Group{billing(101, -1)}, 21_000)[0]

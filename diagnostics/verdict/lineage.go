@@ -9,6 +9,7 @@ const (
 	RoleFired     = "fired"     // stored in its topic when it was due
 	RoleRetry     = "retry"
 	RoleDead      = "dead"
+	RoleResent    = "resent" // a dead letter that was given to its group again
 )
 
 // States of a copy that waits, or waited.
@@ -36,6 +37,7 @@ type Copy struct {
 	DueMicros   int64  `json:"dueMicros"`
 	LateMicros  int64  `json:"lateMicros"` // of a fired one
 	State       string `json:"state"`
+	By          string `json:"by"` // who had it resent
 }
 
 // Lineage tells the copies of a life, oldest first, as one story.
@@ -45,7 +47,7 @@ func Lineage(life *trail.Life, nowMillis int64) []Copy {
 		m := &life.Messages[i]
 		c := Copy{
 			Position: m.Position, Broker: m.Broker, Role: roleOf(m), Group: m.Owner(), Attempt: int(m.ReconsumeTimes) + 1, Topic: m.Topic, QueueID: m.QueueID,
-			QueueOffset: m.QueueOffset, AtMicros: m.AppendedMicros, DueMicros: m.DueMicros, LateMicros: m.LateMicros(), From: madeOf(life.Messages[:i], m),
+			QueueOffset: m.QueueOffset, AtMicros: m.AppendedMicros, DueMicros: m.DueMicros, LateMicros: m.LateMicros(), From: madeOf(life.Messages[:i], m), By: m.ResentBy,
 		}
 		if m.Parked() {
 			c.To, c.State = m.RealTopic, waitState(life, i, nowMillis)
@@ -59,6 +61,8 @@ func roleOf(m *trail.Message) string {
 	switch {
 	case m.Dead():
 		return RoleDead
+	case m.ResentFrom != "":
+		return RoleResent
 	case m.Owner() != "":
 		return RoleRetry
 	case m.Parked():
@@ -77,6 +81,10 @@ func madeOf(before []trail.Message, m *trail.Message) int64 {
 		switch {
 		case m.Timing == trail.TimingFired || m.Timing == trail.TimingRolled:
 			if b.Parked() && sameWait(b, m) {
+				made = b.Position
+			}
+		case m.ResentFrom != "":
+			if b.OffsetID == m.ResentFrom {
 				made = b.Position
 			}
 		case m.Owner() != "":

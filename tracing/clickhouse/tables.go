@@ -84,7 +84,8 @@ type messages struct {
 	queueID, offset, position, index, term, stored, body, sys, again *numbers
 	born, received, appended, synced, acked                          *numbers
 	traceIn, parentIn, flags, committed, slowest                     *numbers
-	timing, realTopic, originTopic                                   words
+	timing, realTopic, originTopic, resentBy                         words
+	resentFrom                                                       texts
 	realQueue, due                                                   *numbers
 }
 
@@ -105,7 +106,8 @@ func newMessages() *messages {
 		field{"synced", m.synced}, field{"acked", m.acked}, field{"origin_id", &m.originID}, field{"trace_in", m.traceIn},
 		field{"parent_in", m.parentIn}, field{"trace_flags", m.flags}, field{"trace_carrier", &m.carrier}, field{"trace_raw", &m.raw},
 		field{"store_key", &m.storeKey}, field{"committed", m.committed}, field{"slowest", m.slowest},
-		field{"timing", &m.timing}, field{"real_topic", &m.realTopic}, field{"real_queue", m.realQueue}, field{"due", m.due}, field{"origin_topic", &m.originTopic})
+		field{"timing", &m.timing}, field{"real_topic", &m.realTopic}, field{"real_queue", m.realQueue}, field{"due", m.due}, field{"origin_topic", &m.originTopic},
+		field{"resent_from", &m.resentFrom}, field{"resent_by", &m.resentBy})
 	return m
 }
 
@@ -155,6 +157,8 @@ func (t *messages) add(m *trail.StoredMessage) {
 	t.realQueue.int32(m.RealQueueID)
 	t.due.int64(m.DueMicros)
 	t.originTopic.put(m.OriginTopic)
+	t.resentFrom.put(m.ResentFrom)
+	t.resentBy.put(m.ResentBy)
 }
 
 // A range is stored in pieces, one per bucket of offsets that it touches.

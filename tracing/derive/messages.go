@@ -84,6 +84,7 @@ func (d *Deriver) properties(v message.View) {
 	m := &d.row.Message
 	m.ID, m.Tag, m.OriginID, m.Type = "", "", "", TypeNormal
 	m.Timing, m.RealTopic, m.RealQueueID, m.DueMicros, m.OriginTopic, d.rolled = "", "", 0, 0, "", false
+	m.ResentFrom, m.ResentBy = "", ""
 	d.keys, d.carried = d.keys[:0], trail.Carried{}
 	if m.SysFlag&message.FlagTxMask != 0 {
 		m.Type = TypeTransaction
@@ -110,6 +111,10 @@ func (d *Deriver) properties(v message.View) {
 			d.rolled = true
 		case message.PropTimerOutMillis:
 			m.DueMicros = dueMicros(value)
+		case message.PropResentFrom:
+			m.ResentFrom = view(value)
+		case message.PropResentBy:
+			m.ResentBy = view(value)
 		case message.PropRetryTopic:
 			m.OriginTopic = view(value)
 		case message.PropProducerGroup:

@@ -40,6 +40,9 @@ func (d *Deriver) timing(o entry.Origin) {
 	if m.OriginTopic != "" && m.Owner() == "" && !trail.Parks(m.Topic) {
 		m.OriginTopic = "" // somebody consumed a retry and sent it on with its properties
 	}
+	if m.ReconsumeTimes > 0 || m.Owner() == "" || m.Dead() {
+		m.ResentFrom, m.ResentBy = "", "" // later retries keep the properties of what was resent
+	}
 	switch {
 	case trail.Parks(m.Topic) && m.RealTopic != "" && m.DueMicros > 0:
 		m.Timing = trail.TimingParked

@@ -134,3 +134,18 @@ func TestTimedCopiesDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for an entry of 4 messages, a fire and a cancel", n)
 	}
 }
+
+// TestOnlyTheResentCopySaysSo: retries of it have its properties, and so has what somebody consumed and sent on.
+func TestOnlyTheResentCopySaysSo(t *testing.T) {
+	properties := []string{"RETRY_TOPIC", "orders", "CONTRAIL_RESENT_FROM", "AAAA", "CONTRAIL_RESENT_BY", "li.wei"}
+	for _, c := range []struct {
+		topic   string
+		retries int32
+		want    string
+	}{{"%RETRY%billing", 0, "AAAA by li.wei"}, {"%RETRY%billing", 1, " by "}, {"%DLQ%billing", 0, " by "}, {"orders", 0, " by "}} {
+		m := derived(t, derive.New(options), derivetest.NewLog().Append(1, nil, derivetest.Message{Topic: c.topic, Retries: c.retries, Properties: properties})).Messages[0]
+		if got := m.ResentFrom + " by " + m.ResentBy; got != c.want {
+			t.Errorf("%s, %d: %q, want %q", c.topic, c.retries, got, c.want)
+		}
+	}
+}

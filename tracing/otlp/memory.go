@@ -19,6 +19,7 @@ type known struct {
 	trace   trace.TraceID
 	store   trace.SpanID // span of its store, or of its firing
 	wait    *wait        // of a parked copy
+	resent  bool         // attempts count anew
 	parent  trace.SpanID // that it brought; zero: none
 }
 

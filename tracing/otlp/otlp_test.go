@@ -177,6 +177,12 @@ func scheduled(b trail.Sink) {
 	copied(trail.ScheduleTopic, 300, 20_000, 1, trail.TimingParked, "%RETRY%billing")
 	copied("%RETRY%billing", 400, 30_700, 1, trail.TimingFired, "%RETRY%billing")
 	copied("%DLQ%billing", 500, 40_000, 2, "", "")
+	b.Message(&trail.StoredMessage{StoreKey: "7F00000100002A9F", Message: trail.Message{
+		ID: "IDS", Topic: "%RETRY%billing", QueueOffset: 600, Position: 600, Broker: "broker-a", Node: "node-1", ReceivedMicros: at + 50_000, AppendedMicros: at + 50_010, AckedMicros: at + 50_100,
+		OriginTopic: "orders", ResentFrom: "AAAA", ResentBy: "li.wei", Type: "normal",
+	}})
+	d.Topic, d.From, d.To, d.SentMicros = "%RETRY%billing", 600, 601, at+51_000
+	b.Delivery(&d)
 }
 
 // A wait that is cancelled ends then. What was cancelled elsewhere is not taken for it.

@@ -195,7 +195,7 @@ func (s *Sink) delivered(d *trail.StoredDelivery) {
 		if d.Attempt > 1 {
 			attempt = d.Attempt
 		}
-		if k.offset < d.AgainTo {
+		if k.offset < d.AgainTo || k.resent {
 			step += "#" + strconv.FormatInt(d.SentMicros, 10)
 		}
 		s.send(s.stub(k, spanID(k.id, d.Group, attempt, step), k.store, trail.StepDeliver, trace.SpanKindServer, begin, max(begin, d.SentMicros), d.Node,
@@ -225,7 +225,7 @@ func (s *Sink) Settlement(c *trail.StoredSettlement) {
 	}
 	for _, k := range s.memory.within(queueKey{c.Broker, c.Topic, c.QueueID}, c.From, c.To) {
 		step := trail.StepAck
-		if k.offset < c.AgainTo {
+		if k.offset < c.AgainTo || k.resent {
 			step += "#" + strconv.FormatInt(c.AtMicros, 10)
 		}
 		s.send(s.stub(k, spanID(k.id, c.Group, k.attempt, step), k.store, trail.StepAck, trace.SpanKindServer, c.AtMicros, c.AtMicros, c.Node,

@@ -14,6 +14,7 @@ const (
 	stepRetry  = "retry"
 	stepDead   = "dlq"
 	stepRecall = "recall"
+	stepResend = "resend"
 	errorDead  = "max_reconsume_exceeded"
 )
 
@@ -38,6 +39,8 @@ func (s *Sink) copyOf(k *known, m *trail.StoredMessage) copied {
 		c.step, c.parent = trail.StepFire, spanID(k.id, c.owner, k.attempt, trail.StepSchedule)
 		k.store = spanID(k.id, c.owner, k.attempt, trail.StepFire)
 		s.waited(s.memory.waits[key], m.DueMicros)
+	case m.ResentFrom != "":
+		c.step, c.kind, c.operation, k.resent = stepResend, trace.SpanKindProducer, "send", true
 	case m.Dead():
 		c.step = stepDead
 	case c.owner != "":

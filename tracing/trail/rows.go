@@ -43,6 +43,9 @@ type Message struct {
 	DueMicros   int64  `json:"dueMicros"`
 	OriginTopic string `json:"originTopic"` // of a retry or a dead letter: the topic that its group consumed; "" for others
 
+	ResentFrom string `json:"resentFrom"` // of a dead letter that was given to its group again: the letter's offset message id
+	ResentBy   string `json:"resentBy"`   // who asked for that
+
 	OriginID   string `json:"originId"` // first message of its lineage, "" when it is the first
 	TraceIn    string `json:"traceIn"`  // incoming trace id, 32 hex, or ""
 	ParentIn   string `json:"parentIn"` // incoming parent span id, 16 hex, or ""

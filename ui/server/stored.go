@@ -166,6 +166,9 @@ func timing(m *trail.Message) {
 	if m.ID == "" {
 		m.ID = m.OffsetID
 	}
+	if m.ReconsumeTimes > 0 || m.Owner() == "" || m.Dead() {
+		m.ResentFrom, m.ResentBy = "", ""
+	}
 	switch {
 	case trail.Parks(m.Topic) && m.RealTopic != "" && m.DueMicros > 0:
 		m.Timing = trail.TimingParked
@@ -202,6 +205,10 @@ func property(m *trail.Message, name, value string) {
 		m.DueMicros = due * 1000
 	case message.PropRetryTopic:
 		m.OriginTopic = value
+	case message.PropResentFrom:
+		m.ResentFrom = value
+	case message.PropResentBy:
+		m.ResentBy = value
 	case message.PropTranMsg:
 		m.Type = "transaction"
 	case message.PropDelay, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis:

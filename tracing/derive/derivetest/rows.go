@@ -37,7 +37,7 @@ func own(texts ...*string) {
 // Message implements trail.Sink.
 func (r *Rows) Message(m *trail.StoredMessage) {
 	c := *m
-	own(&c.ID, &c.OffsetID, &c.Topic, &c.RealTopic, &c.OriginTopic, &c.Tag, &c.ProducerGroup, &c.OriginID, &c.TraceIn, &c.ParentIn, &c.RawTrace, &c.StoreKey)
+	own(&c.ID, &c.OffsetID, &c.Topic, &c.RealTopic, &c.OriginTopic, &c.ResentFrom, &c.ResentBy, &c.Tag, &c.ProducerGroup, &c.OriginID, &c.TraceIn, &c.ParentIn, &c.RawTrace, &c.StoreKey)
 	c.Keys = nil
 	for _, k := range m.Keys {
 		c.Keys = append(c.Keys, strings.Clone(k))

@@ -137,7 +137,7 @@ function lineage(life, now) {
   const role = (m) => (m.topic.startsWith('%DLQ%') ? 'dead' : m.originTopic ? 'retry' : m.timing === 'parked' ? 'scheduled' : m.timing || 'sent')
   const cancelled = life.steps.some((s) => s.name === 'cancel')
   return life.messages.map((m, n) => ({
-    position: m.position, from: n ? life.messages[n - 1].position : 0, broker: m.broker, role: role(m), group: m.originTopic ? (m.realTopic || m.topic).replace(/^%\w+%/, '') : '', attempt: m.reconsumeTimes + 1, topic: m.topic, queueId: m.queueId, queueOffset: m.queueOffset, to: m.timing === 'parked' ? m.realTopic : '',
+    position: m.position, from: n ? life.messages[n - 1].position : 0, broker: m.broker, by: '', role: role(m), group: m.originTopic ? (m.realTopic || m.topic).replace(/^%\w+%/, '') : '', attempt: m.reconsumeTimes + 1, topic: m.topic, queueId: m.queueId, queueOffset: m.queueOffset, to: m.timing === 'parked' ? m.realTopic : '',
     atMicros: m.appendedMicros, dueMicros: m.dueMicros, lateMicros: m.timing === 'fired' ? m.appendedMicros - m.dueMicros : 0, state: m.timing !== 'parked' ? '' : life.messages[n + 1] ? 'fired' : cancelled ? 'cancelled' : m.dueMicros < now * 1000 ? 'overdue' : 'waits',
   }))
 }

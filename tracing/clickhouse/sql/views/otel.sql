@@ -13,11 +13,11 @@
 --
 -- A parked copy is a store in the topic that it waits for, with a schedule below: from the store until due, as planned, even when it was
 -- cancelled (recall). What was fired is no store but a fire, below the schedule. Retries and dead letters are called retry and dlq, and
--- hang under the delivery before them. What was parked again (rolled) is no step.
+-- hang under the delivery before them. A dead letter that was given to its group again is a resend, a root: attempts count anew. What was parked again (rolled) is no step.
 
 CREATE OR REPLACE VIEW {{.DB}}.otel_traces {{.OnCluster}} AS
 WITH {{destination ""}} AS to_, {{owner "to_"}} AS owner, toUInt16(reconsume_times + 1) AS attempt_,
-    multiIf(timing = 'fired', 'fire', startsWith(topic, '%DLQ%'), 'dlq', startsWith(to_, '%RETRY%'), 'retry', 'store') AS step_,
+    multiIf(timing = 'fired', 'fire', resent_from != '', 'resend', startsWith(topic, '%DLQ%'), 'dlq', startsWith(to_, '%RETRY%'), 'retry', 'store') AS step_,
     arrayFilter(e -> toUnixTimestamp64Micro(e.2) > 0, [('append', appended), ('sync', synced), ('ack', acked)]) AS events_
 SELECT
     {{start}} AS Timestamp,
@@ -26,12 +26,12 @@ SELECT
     multiIf(timing = 'fired', {{span "id" "owner" "attempt_" "'schedule'"}}, owner != '' AND attempt_ > 1, {{span "id" "owner" "(attempt_ - 1)" "'deliver'"}}, empty(parent_in), '', lower(hex(parent_in))) AS ParentSpanId,
     '' AS TraceState,
     CAST(concat(step_, ' ', if(origin_topic != '', origin_topic, to_)), 'LowCardinality(String)') AS SpanName,
-    CAST(if(step_ = 'store', 'Server', 'Internal'), 'LowCardinality(String)') AS SpanKind,
+    CAST(multiIf(step_ = 'store', 'Server', step_ = 'resend', 'Producer', 'Internal'), 'LowCardinality(String)') AS SpanKind,
     CAST('contrail', 'LowCardinality(String)') AS ServiceName,
     {{attributes "'service.name', 'contrail', 'service.instance.id', toString(node), 'rocketmq.broker', toString(broker)"}} AS ResourceAttributes,
     'broker' AS ScopeName,
     '' AS ScopeVersion,
-    {{attributes "'messaging.system', 'rocketmq', 'messaging.operation.name', step_, 'messaging.operation.type', if(step_ = 'store', 'send', ''), 'messaging.destination.name', toString(to_), 'messaging.destination.partition.id', toString(if(timing = 'parked', real_queue, queue_id)), 'messaging.message.id', id, 'messaging.message.body.size', toString(body_bytes), 'messaging.rocketmq.message.type', toString(type), 'messaging.rocketmq.message.tag', toString(tag), 'messaging.rocketmq.message.keys', arrayStringConcat(keys, ' '), 'messaging.rocketmq.queue_offset', toString(queue_offset), 'messaging.client.id', toString(producer_client), 'network.peer.address', toString(producer_addr), 'rocketmq.producer_group', toString(producer_group), 'rocketmq.offset_message_id', concat(store_key, leftPad(hex(position), 16, '0')), 'rocketmq.attempt', toString(attempt_), 'messaging.rocketmq.message.delivery_timestamp', if(timing = '', '', toString(toUnixTimestamp64Milli(due))), 'rocketmq.schedule.lateness_ms', if(timing = 'fired', toString(intDiv(greatest(0, dateDiff('microsecond', due, appended)), 1000)), ''), 'messaging.consumer.group.name', owner, 'rocketmq.origin_topic', toString(origin_topic), 'rocketmq.origin_message_id', origin_id, 'error.type', if(step_ = 'dlq', 'max_reconsume_exceeded', ''), 'sw8.trace_id', trace_raw"}} AS SpanAttributes,
+    {{attributes "'messaging.system', 'rocketmq', 'messaging.operation.name', step_, 'messaging.operation.type', if(step_ IN ('store', 'resend'), 'send', ''), 'messaging.destination.name', toString(to_), 'messaging.destination.partition.id', toString(if(timing = 'parked', real_queue, queue_id)), 'messaging.message.id', id, 'messaging.message.body.size', toString(body_bytes), 'messaging.rocketmq.message.type', toString(type), 'messaging.rocketmq.message.tag', toString(tag), 'messaging.rocketmq.message.keys', arrayStringConcat(keys, ' '), 'messaging.rocketmq.queue_offset', toString(queue_offset), 'messaging.client.id', toString(producer_client), 'network.peer.address', toString(producer_addr), 'rocketmq.producer_group', toString(producer_group), 'rocketmq.offset_message_id', concat(store_key, leftPad(hex(position), 16, '0')), 'rocketmq.attempt', toString(attempt_), 'messaging.rocketmq.message.delivery_timestamp', if(timing = '', '', toString(toUnixTimestamp64Milli(due))), 'rocketmq.schedule.lateness_ms', if(timing = 'fired', toString(intDiv(greatest(0, dateDiff('microsecond', due, appended)), 1000)), ''), 'messaging.consumer.group.name', owner, 'rocketmq.origin_topic', toString(origin_topic), 'rocketmq.origin_message_id', origin_id, 'rocketmq.resent_from', resent_from, 'rocketmq.resent_by', toString(resent_by), 'error.type', if(step_ = 'dlq', 'max_reconsume_exceeded', ''), 'sw8.trace_id', trace_raw"}} AS SpanAttributes,
     toUInt64(greatest(0, dateDiff('microsecond', if(toUnixTimestamp64Micro(received) > 0, received, appended), acked))) * 1000 AS Duration,
     CAST(if(step_ = 'dlq', 'Error', 'Unset'), 'LowCardinality(String)') AS StatusCode,
     if(step_ = 'dlq', 'max_reconsume_exceeded', '') AS StatusMessage,
@@ -46,7 +46,7 @@ UNION ALL
 SELECT
     d.started AS Timestamp,
     lower(hex(if(empty(m.trace_in), sipHash128Reference(m.id), m.trace_in))) AS TraceId,
-    {{span "m.id" "d.group_name" "if(d.attempt > 1, d.attempt, toUInt16(m.reconsume_times + 1))" "if(m.queue_offset < d.again_to, concat('deliver#', toString(toUnixTimestamp64Micro(d.sent))), 'deliver')"}} AS SpanId,
+    {{span "m.id" "d.group_name" "if(d.attempt > 1, d.attempt, toUInt16(m.reconsume_times + 1))" "if(m.queue_offset < d.again_to OR m.resent_from != '', concat('deliver#', toString(toUnixTimestamp64Micro(d.sent))), 'deliver')"}} AS SpanId,
     {{span "m.id" (owner "m.topic") "toUInt16(m.reconsume_times + 1)" (stored "m.")}} AS ParentSpanId,
     '' AS TraceState,
     CAST(concat('deliver ', d.topic), 'LowCardinality(String)') AS SpanName,
@@ -71,7 +71,7 @@ UNION ALL
 SELECT
     s.started AS Timestamp,
     lower(hex(if(empty(m.trace_in), sipHash128Reference(m.id), m.trace_in))) AS TraceId,
-    {{span "m.id" "s.group_name" "toUInt16(m.reconsume_times + 1)" "if(m.queue_offset < s.again_to, concat('ack#', toString(toUnixTimestamp64Micro(s.at))), 'ack')"}} AS SpanId,
+    {{span "m.id" "s.group_name" "toUInt16(m.reconsume_times + 1)" "if(m.queue_offset < s.again_to OR m.resent_from != '', concat('ack#', toString(toUnixTimestamp64Micro(s.at))), 'ack')"}} AS SpanId,
     {{span "m.id" (owner "m.topic") "toUInt16(m.reconsume_times + 1)" (stored "m.")}} AS ParentSpanId,
     '' AS TraceState,
     CAST(concat('ack ', s.topic), 'LowCardinality(String)') AS SpanName,

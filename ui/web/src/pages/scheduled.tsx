@@ -32,14 +32,14 @@ function useColumns(tab: Tab): Column<Message>[] {
     const c = t.messages.columns
     const w = t.scheduled
     const topic: Column<Message> = { id: 'topic', label: c.topic, width: 130, grow: 1, fixed: true, value: userTopic, render: (m) => <span className="cut"><Swatch name={userTopic(m)} /> <TopicName name={userTopic(m)} /></span> }
-    const due: Column<Message> = { id: 'due', label: w.due, width: 170, fixed: true, value: (m) => m.dueMicros, render: (m) => <Time ms={m.dueMicros / 1000} precision="ms" /> }
+    const due: Column<Message> = { id: 'due', label: w.due, width: 196, fixed: true, value: (m) => m.dueMicros, render: (m) => <Time ms={m.dueMicros / 1000} precision="ms" /> }
     const rest: Column<Message>[] = [
       { id: 'tag', label: c.tag, width: 98, grow: 0.5, fixed: true, value: (m) => m.tag, render: (m) => (m.tag ? <span className="tag">{m.tag}</span> : '') },
       { id: 'keys', label: c.keys, width: 130, grow: 1.2, fixed: true, value: (m) => m.keys.join(' '), render: (m) => <span className="mono">{m.keys.slice(0, 5).join(' ')}</span> },
       { id: 'producer', label: c.producer, width: 110, grow: 1, fixed: true, value: (m) => m.producerGroup },
       { id: 'id', label: c.id, width: 132, fixed: true, value: (m) => m.id, render: (m) => <span className="mono" title={m.id}>{middle(m.id)}</span> },
     ]
-    const stored: Column<Message> = { id: 'stored', label: tab === 'fired' ? w.actual : w.stored, width: 170, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> }
+    const stored: Column<Message> = { id: 'stored', label: tab === 'fired' ? w.actual : w.stored, width: 196, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> }
     if (tab === 'fired') return [stored, due, { id: 'late', label: w.late, width: 90, right: true, fixed: true, value: lateMicros, render: (m) => <span className={lateMicros(m) > 1e6 ? 'warn' : ''}>{duration(lateMicros(m))}</span> }, topic, ...rest]
     if (tab === 'cancelled') return [stored, due, topic, ...rest]
     return [due, { id: 'in', label: w.dueIn, width: 110, right: true, fixed: true, value: (m) => m.dueMicros - at * 1000, render: (m) => duration(Math.max(0, Math.ceil((m.dueMicros / 1000 - at) / 1000)) * 1e6) }, topic, ...rest, stored]

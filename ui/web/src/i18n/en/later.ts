@@ -20,7 +20,7 @@ export const scheduled = {
 export const dead = {
   title: 'Dead letters',
   ofGroup: (g: string) => `Dead letters of ${g}`,
-  sentence: (n: string, groups: string) => `${n} dead letters of ${groups} consumer groups`,
+  sentence: (n: string, groups: string) => `${n} ${n === '1' ? 'dead letter' : 'dead letters'} of ${groups} consumer ${groups === '1' ? 'group' : 'groups'}`,
   group: 'Group',
   letters: 'Dead letters kept',
   last: 'Last one',

@@ -6,7 +6,7 @@ export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'sentBack' | 'passed'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'resent' | 'sentBack' | 'passed'
 
 export type Item = {
   id: string
@@ -163,13 +163,13 @@ function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): 
     const made = attempt(v, g, n, until, m, now, used, sentBack(g, own))
     const row = firstFree(rows, g.delivery.sentMicros)
     rows[row] = made.end
-    const anew = !ready || fired(g.copy) // what waited until it was due is a wait of its own
+    const anew = !ready || fired(g.copy) || !!g.copy.resentFrom // what waited until it was due is a wait of its own
     const wait: Item = { id: `${v.group}/wait${n}`, lane: v.group, what: anew ? 'ready' : 'retry', shape: 'hatch', tone: 'work', from: Math.min(anew ? end(g.copy) : ready, g.delivery.sentMicros), to: g.delivery.sentMicros, row, source: 'broker', where: place(g.copy), attempt: n + 1, raw: g.delivery }
     if (wait.to > wait.from) items.push(wait)
     items.push(...made.items.map((i) => ({ ...i, row })))
     ready = Math.min(made.end, until)
   })
-  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, own, m, used), ...own.filter(ownerOf).flatMap((c) => [...waits(c, own, m, now), ...died(c, v.group)]))
+  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, own, m, used), ...own.filter(ownerOf).flatMap((c) => [...waits(c, own, m, now), ...ends(c, v.group)]))
   const at = own.find((c) => c.position === v.where.position) ?? own[0]
   if ((v.state === 'waiting' || v.state === 'offline') && at && !handed.some((g) => g.copy === at)) {
     items.push({ id: `${v.group}/waiting`, lane: v.group, what: 'waiting', shape: 'hatch', tone: v.state === 'offline' ? 'warn' : 'work', from: end(at), to: Math.max(now, end(at) + 1), open: true, row: 0, source: 'broker', where: place(at), raw: v })
@@ -177,9 +177,11 @@ function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): 
   return { id: v.group, kind: 'group', name: v.group, items, rows: Math.max(1, rows.length), verdict: v }
 }
 
-function died(m: Message, group: string): Item[] {
-  if (!dead(m)) return []
-  return [{ id: `${group}/dead`, lane: group, what: 'dead', shape: 'diamond', tone: 'bad', from: m.appendedMicros, to: m.appendedMicros, row: 0, source: 'broker', where: place(m), attempt: m.reconsumeTimes, raw: m }]
+/** It became a dead letter, or one was given to the group again. */
+function ends(m: Message, group: string): Item[] {
+  const base = { lane: group, shape: 'diamond' as Shape, from: m.appendedMicros, to: m.appendedMicros, row: 0, source: 'broker' as Source, where: place(m), raw: m }
+  if (dead(m)) return [{ ...base, id: `dead${m.position}`, what: 'dead', tone: 'bad', attempt: m.reconsumeTimes }]
+  return m.resentFrom ? [{ ...base, id: `resent${m.position}`, what: 'resent', tone: 'work', client: m.resentBy || undefined }] : []
 }
 
 function firstFree(rows: number[], from: number): number {
@@ -188,7 +190,7 @@ function firstFree(rows: number[], from: number): number {
 }
 
 /** The copy that was stored because this delivery failed. The group's offset goes over the message all the same, later. */
-const sentBack = (g: Given, own: Message[]) => own.find((c) => ownerOf(c) === g.delivery.group && c.reconsumeTimes === g.copy.reconsumeTimes + 1 && !fired(c) && c.appendedMicros >= g.delivery.sentMicros)
+const sentBack = (g: Given, own: Message[]) => own.find((c) => ownerOf(c) === g.delivery.group && c.reconsumeTimes === g.copy.reconsumeTimes + 1 && !fired(c) && c.appendedMicros >= g.delivery.sentMicros && !own.some((x) => x.resentFrom && x.position > g.copy.position && x.position < c.position))
 
 function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife, now: number, used: Set<object>, back?: Message): { items: Item[]; end: number } {
   const { delivery: d, copy } = g

@@ -35,7 +35,7 @@ export function LineageTab({ life }: { life: MessageLife }) {
             <tr key={`${k.broker} ${k.position}`}>
               <td style={{ paddingLeft: 16 + 18 * depth(k, all) }}>
                 {k.from > 0 && <span className="dim" aria-hidden="true">↳ </span>}
-                {c.roles[k.role]?.(k.attempt) ?? k.role} {k.group && <GroupName name={k.group} />}
+                {c.roles[k.role]?.(k.attempt) ?? k.role} {k.group && <GroupName name={k.group} />} {k.by && <span className="dim">({k.by})</span>}
               </td>
               <td className="nowrap"><Time ms={k.atMicros / 1000} precision="ms" /></td>
               <td className="nowrap">{k.dueMicros > 0 && <Time ms={k.dueMicros / 1000} precision="ms" />}</td>
