@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -167,7 +168,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	s.shard, err = shard.Open(ctx, shard.Options{
 		FS: o.FS, Dir: o.Dir, ID: o.MemberID, Voters: o.Voters, Send: o.Send, Aside: o.Aside, Led: s.led, SegmentBytes: o.SegmentBytes, Durable: o.Durable, RetentionAge: o.RetentionAge,
 		RetentionBytes: o.RetentionBytes, Log: o.Log, Stored: s.polls.stored, Times: o.Times,
-		Event: func(kind, text string) { s.happened(kind, "", "", text) }, Sealed: o.Sealed,
+		Event: func(kind, text string) { s.happened(kind, "", "", text) }, Unread: s.unread, Sealed: o.Sealed,
 	})
 	if err != nil {
 		return nil, err
@@ -212,6 +213,11 @@ func (s *Service) happened(kind, topic, group, text string) {
 	if s.opts.Happened != nil {
 		s.opts.Happened(kind, topic, group, text)
 	}
+}
+
+// unread keeps count of what retention took from a group: it is told in the trail, which keeps it.
+func (s *Service) unread(u shard.Unread) {
+	s.happened("deleted-unread", u.Topic, u.Group, fmt.Sprintf("%d messages of queue %d, offsets %d to %d, were deleted by retention before the group consumed them", u.To-u.From, u.QueueID, u.From, u.To-1))
 }
 
 // OutcomeUnknown begins the answer to what may have been stored or not. Its code is SYSTEM_ERROR: that is one with which RocketMQ's

@@ -60,6 +60,8 @@ func (s *Shard) held(seg seglog.SegmentInfo) bool {
 
 // drop removes the index first, so that no row points to what is gone.
 func (s *Shard) drop(seq, firstIndex uint64, segments int) error {
+	before := s.bounds()
+	defer func() { s.tellUnread(before) }()
 	s.timers.DropBefore(seq)
 	if err := s.index.DropBefore(seq); err != nil {
 		s.opts.Log.Warn("old sidecars not removed", "before", seq, "err", err)

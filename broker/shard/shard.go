@@ -56,6 +56,8 @@ type Options struct {
 	Times func(index uint64, formed, synced, committed, answered int64, slowest uint64)
 	// Event is told of what the console shows as happenings.
 	Event func(kind, text string)
+	// Unread is told of what retention took before a group consumed it; it must not block.
+	Unread func(Unread)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint; nil: nobody is told.
 	Sealed func(began time.Time, segment uint64, err error)
 }
