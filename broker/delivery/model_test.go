@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -153,7 +154,7 @@ func (w *world) pop(t *rapid.T) {
 		n.flights[offset] = flight{start: r.From, pop: r.PopMillis, until: r.PopMillis + r.InvisibleMillis}
 	}
 	n.next = r.Next
-	w.must(t, n, func(x *Table) (int64, error) { return x.Lease(r) })
+	w.must(t, n, func(x *Table) (int64, error) { return leased(x, r) })
 }
 
 // fresh adds new messages, with gaps, and gives where the next pop begins.
@@ -181,7 +182,7 @@ func (w *world) popOrdered(t *rapid.T, k Key, n *naive, r *entry.PopLease) {
 		r.PopMillis = max(w.now, n.pop+1)
 		r.Offsets, r.Next = n.offsets(), n.next
 		if n.blocked(r.PopMillis) { // the millisecond that a new handle needs may be what it waited for
-			if _, err := w.both(t, func(x *Table) (int64, error) { return x.Lease(r) }); err == nil {
+			if _, err := w.both(t, func(x *Table) (int64, error) { return leased(x, r) }); err == nil {
 				t.Fatal("a blocked queue was popped")
 			}
 		}
@@ -197,7 +198,7 @@ func (w *world) popOrdered(t *rapid.T, k Key, n *naive, r *entry.PopLease) {
 		n.flights[offset] = f
 	}
 	n.next, n.pop, n.start, n.attempt = r.Next, r.PopMillis, r.From, r.Attempt
-	w.must(t, n, func(x *Table) (int64, error) { return x.Lease(r) })
+	w.must(t, n, func(x *Table) (int64, error) { return leased(x, r) })
 }
 
 // again takes what was popped before, from the lowest on.
@@ -326,10 +327,10 @@ func (w *world) revive(t *rapid.T) {
 	}
 	early := *r
 	early.AtMillis = l.PopMillis + l.InvisibleMillis - 1
-	if _, err := w.both(t, func(x *Table) (int64, error) { return x.Revive(&early) }); err == nil {
+	if _, err := w.both(t, func(x *Table) (int64, error) { return revived(x, &early) }); err == nil {
 		t.Fatal("revived before its time is over")
 	}
-	w.must(t, n, func(x *Table) (int64, error) { return x.Revive(r) })
+	w.must(t, n, func(x *Table) (int64, error) { return revived(x, r) })
 }
 
 // invented handles change nothing, and those that can never have been given are refused.
@@ -465,4 +466,26 @@ func TestDueIsInOrder(t *testing.T) {
 			t.Fatalf("next %d, %d leases", next, table.Counts().Leases)
 		}
 	})
+}
+
+// leased applies a pop; CanLease has said whether it may be.
+func leased(x *Table, r *entry.PopLease) (int64, error) {
+	can := x.CanLease(r)
+	low, err := x.Lease(r)
+	if (can == nil) != (err == nil) {
+		panic(fmt.Sprintf("CanLease says %v, Lease %v", can, err))
+	}
+	return low, err
+}
+
+// revived applies a revival; StillOver has said whether it may be, and left out only what is not in flight: here one that never was.
+func revived(x *Table, r *entry.PopRevive) (int64, error) {
+	asked := *r
+	asked.Messages = append(slices.Clone(r.Messages), entry.Revived{Offset: 1 << 40, To: entry.ToRetry})
+	over := x.StillOver(&asked)
+	low, err := x.Revive(r)
+	if over != (err == nil) || over && !slices.Equal(asked.Messages, r.Messages) {
+		panic(fmt.Sprintf("StillOver says %t with %v of %v, Revive %v", over, asked.Messages, r.Messages, err))
+	}
+	return low, err
 }

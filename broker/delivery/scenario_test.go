@@ -82,7 +82,7 @@ func apply(table *Table, w words) (answer string, ok bool) {
 		if len(offsets) > 0 {
 			from, next = offsets[0], offsets[len(offsets)-1]+1
 		}
-		return low(table.Lease(&entry.PopLease{
+		return low(leased(table, &entry.PopLease{
 			Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Client: w.text("client", "c"), Attempt: w.text("attempt", ""), Order: w.d.HasArg("ordered"),
 			From: w.number("from", from), Next: w.number("next", next), PopMillis: at, InvisibleMillis: w.number("for", 1000), Offsets: offsets,
 		})), true

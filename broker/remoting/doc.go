@@ -14,7 +14,7 @@
 // Goroutines: handlers run in the connection's reading goroutine; the shard's goroutine calls back for sends, poll workers
 // for held pulls, another connection's reading goroutine or a timer for asks. One goroutine expires silent clients. The relay has one, and two for each connection to the leader.
 //
-// Files: server.go (port, dispatch), conn.go (one connection), send.go and pull.go (shared by their codes), json.go (JSON that
+// Files: server.go (port, dispatch), conn.go (one connection), send.go, pull.go and later.go (shared by their codes), json.go (JSON that
 // only RocketMQ has), ask.go (what clients are asked), relay.go (what goes to the leader), relay_pool.go (what waits for one), relay_link.go (a connection to
 // it), one file per request numbered by its code.
 package remoting

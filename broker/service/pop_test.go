@@ -13,6 +13,7 @@ import (
 	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
@@ -688,5 +689,102 @@ func TestSentBackOnce(t *testing.T) {
 	}
 	if r := pullOnce(s, &PullRequest{Client: c, Group: "other", Topic: "orders"}); r.Messages != 5 {
 		t.Errorf("another group got %d", r.Messages)
+	}
+}
+
+// One deed revives no more than an entry may hold; what does not fit comes with the next.
+func TestRevivalsAreCut(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log", func(o *Options) { o.SegmentBytes = 16 << 20 })
+	defer s.Close()
+	c, body := NewClient(addr, "remoting"), strings.Repeat("x", 30<<10)
+	const messages = 100
+	for range messages {
+		ok(t, send(t, s, c, header("orders", "a", 0), body))
+	}
+	for got := 0; got < messages; {
+		got += len(popSome(t, s, popping(c, 32)))
+	}
+	k := delivery.Key{Group: "g", Topic: "orders"}
+	g, _ := s.Group("g")
+	leases, seen, deeds := s.Shard().Deliveries().Leases(k, messages), map[int64]bool{}, 0
+	for len(leases) > 0 {
+		r := &revival{s: s, key: k, group: g, batch: &shard.Batch{}}
+		var err error
+		if leases, err = r.fill(leases); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.batch.Buf); n > shard.EntryBytes+len(body)+1000 || len(r.batch.Items) > reviveMax {
+			t.Fatalf("%d messages of %d bytes in one deed", len(r.batch.Items), n)
+		}
+		for _, one := range r.copies {
+			if seen[one.offset] {
+				t.Fatalf("offset %d is copied twice", one.offset)
+			}
+			seen[one.offset] = true
+		}
+		deeds++
+	}
+	if len(seen) != messages || deeds != 3 {
+		t.Errorf("%d copies in %d deeds", len(seen), deeds)
+	}
+}
+
+// What was acknowledged between the look and the deed is not copied.
+func TestRevivalLeavesOutWhatWasAcknowledged(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log")
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	orders(t, s, c, 3)
+	got := popSome(t, s, popping(c, 3))
+	k := delivery.Key{Group: "g", Topic: "orders"}
+	g, _ := s.Group("g")
+	r := &revival{s: s, key: k, group: g, batch: &shard.Batch{Deed: &shard.Deed{}}}
+	if _, err := r.fill(s.Shard().Deliveries().Leases(k, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ackAll(t, s, c, got[1:2])
+	if err := r.holds((got[0].v.StoreTime() + 2*hour) * 1000); err != nil || len(r.batch.Items) != 2 || len(r.batch.Deed.Commands) != 1 {
+		t.Errorf("%d copies, %d records: %v", len(r.batch.Items), len(r.batch.Deed.Commands), err)
+	}
+	ackAll(t, s, c, got)
+	if err := r.holds((got[0].v.StoreTime() + 2*hour) * 1000); err == nil {
+		t.Errorf("nothing is left to do: %d copies", len(r.batch.Items))
+	}
+}
+
+// Held pops look again when their topic gets queues, and when it is deleted nobody is left behind.
+func TestPopsOfATopicThatChanges(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log")
+	defer s.Close()
+	c, ctx := NewClient(addr, "remoting"), context.Background()
+	orders(t, s, c, 1)
+	got := popSome(t, s, popping(c, 1))
+	topic, _ := s.Topic("orders")
+	topic.ReadQueues, topic.WriteQueues = 6, 6
+	if err := s.PutTopic(ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	ch := make(chan *PopResult, 1)
+	s.Pop(popping(c, 1, waiting(20_000)), func(r *PopResult) { ch <- r })
+	ok(t, send(t, s, c, header("orders", "a", 5), "in a new queue"))
+	if b := bodiesOf(handles(t, <-ch)); !slices.Equal(b, []string{"in a new queue"}) {
+		t.Fatalf("got %v", b)
+	}
+	s.Pop(popping(c, 1, waiting(300)), func(r *PopResult) { ch <- r })
+	if err := s.DeleteTopic(ctx, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ackOne(s, got[0].ack(c)); err == nil || err.Code != CodeTopicNotExist {
+		t.Errorf("ack in a deleted topic: %v", err)
+	}
+	if r := <-ch; r.Code != CodePollingTimeout {
+		t.Errorf("%+v", r)
+	}
+	orders(t, s, c, 2)
+	if b := bodiesOf(popSome(t, s, popping(c, 32))); len(b) != 2 {
+		t.Errorf("of the topic that was made again: %v", b)
+	}
+	if err := s.Shard().Failed(); err != nil {
+		t.Error(err)
 	}
 }
