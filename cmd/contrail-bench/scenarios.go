@@ -18,6 +18,7 @@ type scenario struct {
 
 	follow  bool // consume what is produced
 	members bool // three, acknowledged by a majority
+	pop     acking
 }
 
 const topic, queues = "contrail_bench", 4
@@ -31,25 +32,28 @@ func openLoad(rate int) load {
 }
 
 var scenarios = []scenario{
-	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0, false, false},
-	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0, false, false},
-	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, false},
-	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, false},
-	{"3a", "three members, fdatasync on a majority, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, true},
-	{"3b", "three members, fdatasync on a majority, 4x256, 1 KB", synced, produceLoad(4, 256, 1024), 0, false, true},
-	{"3c", "three members, fdatasync on a majority, 4x64, 128 B", synced, produceLoad(4, 64, 128), 0, false, true},
-	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0, false, false},
-	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0, false, false},
-	{"4c", "three members, one in flight, fdatasync on a majority, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, true},
-	{"4d", "three members, one in flight, fdatasync on a majority, 64x1, 1 KB", synced, produceLoad(64, 1, 1024), 0, false, true},
-	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0, false, false},
-	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0, false, false},
-	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0, false, false},
-	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0, false, false},
-	{"5e", "three members, open loop 2 000/s, fdatasync on a majority, 1 KB", synced, openLoad(2000), 0, false, true},
-	{"5f", "three members, open loop 4 000/s, fdatasync on a majority, 1 KB", synced, openLoad(4000), 0, false, true},
-	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false, false},
-	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512, false, false},
+	{"1a", "pipelined produce, page cache, 4x64, 1 KB", pageCache, produceLoad(4, 64, 1024), 0, false, false, noPop},
+	{"1b", "pipelined produce, page cache, 4x64, 128 B", pageCache, produceLoad(4, 64, 128), 0, false, false, noPop},
+	{"2a", "durable produce, fdatasync, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, false, noPop},
+	{"2b", "durable produce, fdatasync, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, false, noPop},
+	{"3a", "three members, fdatasync on a majority, 4x64, 1 KB", synced, produceLoad(4, 64, 1024), 0, false, true, noPop},
+	{"3b", "three members, fdatasync on a majority, 4x256, 1 KB", synced, produceLoad(4, 256, 1024), 0, false, true, noPop},
+	{"3c", "three members, fdatasync on a majority, 4x64, 128 B", synced, produceLoad(4, 64, 128), 0, false, true, noPop},
+	{"4a", "one in flight, page cache, 16x1, 1 KB", pageCache, produceLoad(16, 1, 1024), 0, false, false, noPop},
+	{"4b", "one in flight, page cache, 64x1, 1 KB", pageCache, produceLoad(64, 1, 1024), 0, false, false, noPop},
+	{"4c", "three members, one in flight, fdatasync on a majority, 16x1, 1 KB", synced, produceLoad(16, 1, 1024), 0, false, true, noPop},
+	{"4d", "three members, one in flight, fdatasync on a majority, 64x1, 1 KB", synced, produceLoad(64, 1, 1024), 0, false, true, noPop},
+	{"5a", "open loop 1 000/s, page cache, 1 KB", pageCache, openLoad(1000), 0, false, false, noPop},
+	{"5b", "open loop 8 000/s, page cache, 1 KB", pageCache, openLoad(8000), 0, false, false, noPop},
+	{"5c", "open loop 20 000/s, page cache, 1 KB", pageCache, openLoad(20000), 0, false, false, noPop},
+	{"5d", "open loop 4 000/s, fdatasync, 1 KB", synced, openLoad(4000), 0, false, false, noPop},
+	{"5e", "three members, open loop 2 000/s, fdatasync on a majority, 1 KB", synced, openLoad(2000), 0, false, true, noPop},
+	{"5f", "three members, open loop 4 000/s, fdatasync on a majority, 1 KB", synced, openLoad(4000), 0, false, true, noPop},
+	{"6a", "hot pull, 32 in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false, false, noPop},
+	{"6b", "hot pull, 512 asked in a request, 1 KB", pageCache, produceLoad(4, 64, 1024), 512, false, false, noPop},
+	{"6d", "pop 32 and an ack for each, 16 connections, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false, false, ackEach},
+	{"6e", "pop 32 and one ack for all, 16 connections, 1 KB", pageCache, produceLoad(4, 64, 1024), 32, false, false, ackAll},
+	{"6f", "pop 32 and an ack for each, fdatasync, 16 connections, 1 KB", synced, produceLoad(4, 64, 1024), 32, false, false, ackEach},
 }
 
 // window is what one target did in one measured stretch.
@@ -88,7 +92,9 @@ func (s *scenario) measure(t *target, warm, length time.Duration) (window, error
 	defer wg.Wait()
 	go func() {
 		var err error
-		if s.pull > 0 {
+		if s.pop != noPop {
+			r, err = popAll(t.addr, topic, s.pull, s.pop, &measuring, stop)
+		} else if s.pull > 0 {
 			r, err = consume(t.addr, topic, queues, s.pull, &measuring, stop)
 		} else {
 			r, err = produce(t.addr, s.load, &measuring, stop)
