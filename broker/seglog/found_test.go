@@ -103,6 +103,39 @@ func TestAnInstallLeavesOtherFilesAlone(t *testing.T) {
 	}
 }
 
+// A process that is killed between the removal of the marker and its sync leaves no marker, and goes on; a power loss later must not bring it back: what
+// gathers in incoming by then is of another install, and not checked.
+func TestAnInstallThatEndedDoesNotComeBack(t *testing.T) {
+	from, disk := mustOpen(t, vfs.NewMem()), vfs.NewMem()
+	entries(t, from, 3, 100)
+	if err := from.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	removed := false
+	to := mustOpen(t, &vfs.Fault{FS: disk, Hook: func(op vfs.Op, name string) error {
+		if removed {
+			return errors.New("killed")
+		}
+		removed = op == vfs.OpRemove && name == "log/"+markerName
+		return nil
+	}})
+	first, last := send(t, from, to)
+	in, err := to.CheckIncoming(first, last, Check{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Install(in, nil); err == nil || !removed {
+		t.Fatal("the install was not interrupted", err)
+	}
+	disk = disk.Kill()
+	mustOpen(t, disk)
+	for seed := range uint64(10) {
+		if after := disk.Crash(rand.New(rand.NewPCG(seed, 1))); slices.Contains(after.Names("log"), "log/"+markerName) {
+			t.Fatal("the marker is there again")
+		}
+	}
+}
+
 // A power loss while the log is cut leaves any mixture of zeros and old bytes. That once looked like damage, and the newest vote
 // could be among what went.
 func TestACutMayBeInterruptedAnywhere(t *testing.T) {

@@ -300,7 +300,7 @@ func (l *Log) finishInstall() error {
 	name := filepath.Join(l.dir, markerName)
 	b, err := vfs.ReadFile(l.fs, name, markerMax)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return l.forgetMarker()
 	}
 	var m installMarker
 	if err == nil {
@@ -316,6 +316,15 @@ func (l *Log) finishInstall() error {
 		return err
 	}
 	return errors.Join(l.fs.Remove(name), l.fs.SyncDir(l.dir))
+}
+
+// forgetMarker makes durable that there is no marker. A process that was killed just behind the end of an install may have removed it only in
+// memory: it would come back with a power loss, and take in what gathers for the next install.
+func (l *Log) forgetMarker() error {
+	if l.opts.ReadOnly {
+		return nil
+	}
+	return l.fs.SyncDir(l.dir)
 }
 
 // takeIn removes what goes and moves what comes; it may be called again after it was interrupted.
