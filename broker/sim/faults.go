@@ -38,10 +38,10 @@ func (w *world) faults() []func(*member) {
 		return []func(*member){w.slowSeal, w.slowSeal, w.slowSeal, w.transfer, w.clockStep, w.clockStep, w.transfer, w.clockStep, w.kill}
 	case FocusTimers:
 		return []func(*member){
-			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull, w.flipParked,
+			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull, w.flipParked, w.allAbsent,
 		}
 	case FocusDecay:
-		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
+		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.flipParked, w.flipParked, w.lull, w.clockStep}
 	case FocusMembers:
 		return []func(*member){w.killAll, w.allPowerLoss, w.powerLoss, w.isolate, w.kill, w.transfer, w.clockStep}
 	}
@@ -123,6 +123,17 @@ func (w *world) allPowerLoss(*member) {
 		if m.up {
 			m.crash(true)
 			w.restart(m, w.between(10*milli, 500*milli))
+		}
+	}
+}
+
+// allAbsent is nobody there while much becomes due.
+func (w *world) allAbsent(*member) {
+	after := w.between(second, 6*second)
+	for _, m := range w.members {
+		if m.up {
+			m.crash(w.chance(50))
+			w.restart(m, after+w.between(0, second))
 		}
 	}
 }

@@ -64,7 +64,8 @@ type scheduling struct {
 }
 
 func (w *world) addTimed() {
-	if w.conf.Entries != nil || w.conf.Focus != FocusTimers && (w.conf.Focus != 0 || w.conf.Seed%2 == 0) {
+	always := w.conf.Focus == FocusTimers || w.conf.Focus == FocusDecay
+	if w.conf.Entries != nil || !always && (w.conf.Focus != 0 || w.conf.Seed%2 == 0) {
 		return
 	}
 	t := &timed{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x71e)), asked: map[string]*scheduled{}, bodyMax: 150, far: 5}
