@@ -43,7 +43,7 @@ var mistakes = []planted{
 	{"commits kept that never got into the log", 40, mistake(shard.Planted{KeepNoted: true})},
 	{"newest entry dropped at a restart", 10, mistake(shard.Planted{DropTail: true})},
 	{"retention drops what no checkpoint covers", 10, focused(FocusSaves, mistake(shard.Planted{DropUnsaved: true}))},
-	{"votes before it has again what it lost", 10, focused(FocusDecay, mistake(shard.Planted{VoteUnrepaired: true}))},
+	{"votes before it has again what it lost", 20, focused(FocusDecay, mistake(shard.Planted{VoteUnrepaired: true}))},
 	{"damage served or cut", 10, focused(FocusDecay, logMistake(seglog.Planted{TrustDamage: true}))},
 	{"snapshot installed unchecked", 10, focused(FocusSnapshots, logMistake(seglog.Planted{TrustIncoming: true}))},
 	{"install without its marker", 130, focused(FocusSnapshots, logMistake(seglog.Planted{ForgetMarker: true}))},
@@ -60,7 +60,7 @@ var mistakes = []planted{
 	{"cancelled messages forgotten at a restart", 10, timersMistake(shard.Planted{ForgetCancelled: true})},
 	{"a due time of the past kept", 10, timersMistake(shard.Planted{KeepDue: true})},
 	{"parked messages stored again unchecked", 170, focused(FocusDecay, mistake(shard.Planted{TrustParked: true}))},
-	{"a rolled message not parked again", 20, timersMistake(shard.Planted{DropRolled: true})},
+	{"a rolled message not parked again", 60, timersMistake(shard.Planted{DropRolled: true})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 
