@@ -12,6 +12,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // Parcel is the messages of one read of one connection. Use: Add for each request, then Submit once; after done was called
@@ -27,6 +28,7 @@ type Parcel struct {
 	cancels []cancels // of scheduled messages
 	at      int       // the result whose request is being put
 	inner   bool      // it is the broker's own
+	more    []byte    // properties of the message that is being put, beside its own
 	done    func(*Parcel)
 }
 
@@ -291,7 +293,14 @@ func (p *Parcel) time(d *message.Draft, it *shard.Item, ask *asked, batch bool) 
 	if batch {
 		return Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot be delayed")
 	}
-	return p.s.park(d, it, w)
+	if w.topic == timer.ScheduleTopic && (ask.delaySec != nil || ask.delayMillis != nil || ask.deliverMillis != nil) { // a level wins over them
+		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
+	}
+	if p.inner && ask.foreign {
+		d.Properties = without(d.Properties, brokersOwn...)
+	}
+	p.more, err = p.s.park(d, it, w, p.more)
+	return err
 }
 
 // putBatch takes RocketMQ's batch body apart (rocketmq MessageDecoder.decodeMessages): per message total 4, magic 4, CRC 4,

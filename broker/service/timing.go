@@ -102,23 +102,24 @@ func number(name string, value []byte) (int64, *Error) {
 }
 
 // park makes a draft one that waits in a parking topic until it is due. Its due time is its last property, 13 digits: the shard may have
-// to raise it.
-func (s *Service) park(d *message.Draft, it *shard.Item, w plan) *Error {
-	if s.hide(d, it, w.topic, w.queue); w.topic == timer.ScheduleTopic {
-		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
-	}
-	d.More = message.AppendProperty(d.More, message.PropTimerOutMillis, string(timer.AppendDue(nil, w.due)))
-	it.Due = w.due
-	return propertiesFit(d)
+// to raise it. What the broker sets itself must not be among its properties. The properties that are added go into scratch, which is given
+// back, perhaps grown.
+func (s *Service) park(d *message.Draft, it *shard.Item, w plan, scratch []byte) ([]byte, *Error) {
+	scratch = s.hide(d, it, w.topic, w.queue, scratch)
+	scratch = append(append(scratch, message.PropTimerOutMillis...), message.NameEnd)
+	scratch = append(timer.AppendDue(scratch, w.due), message.ValueEnd)
+	d.More, it.Due = scratch, w.due
+	return scratch, propertiesFit(d)
 }
 
 // hide puts a draft into one of the broker's own topics, from which it comes out again into its real one.
-func (s *Service) hide(d *message.Draft, it *shard.Item, topic string, queue int32) {
-	d.Properties = without(d.Properties, message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis)
-	more := message.AppendProperty(append([]byte(nil), d.More...), message.PropRealTopic, it.Queue.Topic)
-	d.More = message.AppendProperty(more, message.PropRealQueueID, strconv.Itoa(int(it.Queue.ID)))
-	d.Topic, d.QueueID = []byte(topic), queue
+func (s *Service) hide(d *message.Draft, it *shard.Item, topic string, queue int32, scratch []byte) []byte {
+	scratch = append(append(append(scratch[:0], d.More...), message.PropRealTopic...), message.NameEnd)
+	scratch = append(append(append(scratch, it.Queue.Topic...), message.ValueEnd), message.PropRealQueueID...)
+	scratch = append(strconv.AppendInt(append(scratch, message.NameEnd), int64(it.Queue.ID), 10), message.ValueEnd)
+	d.More, d.Topic, d.QueueID = scratch, []byte(topic), queue
 	it.Queue = s.shard.Index().Lookup(topic).Queue(queue)
+	return scratch
 }
 
 // dueAt is where the due time's digits are in a parked message: in its last property, behind which stands that property's end.

@@ -7,6 +7,7 @@ import (
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/shard"
+	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/txn"
 )
 
@@ -15,7 +16,7 @@ func (p *Parcel) half(d *message.Draft, it *shard.Item) *Error {
 	if err := p.s.shard.Txn().Room(1); err != nil {
 		return Refuse(CodeSystemBusy, "[TOO MANY TRANSACTIONS] %v, try again", err)
 	}
-	p.s.hide(d, it, txn.HalfTopic, 0)
+	p.more = p.s.hide(d, it, txn.HalfTopic, 0, p.more)
 	return propertiesFit(d)
 }
 
@@ -148,7 +149,11 @@ func (s *Service) committed(d *message.Draft, it *shard.Item) *Error {
 	if refused != nil || w.due == 0 {
 		return refused
 	}
-	return s.park(d, it, w)
+	if ask.level != nil && w.topic == timer.ScheduleTopic {
+		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
+	}
+	_, refused = s.park(d, it, w, nil)
+	return refused
 }
 
 // refuseTxn answers an end that is not made.

@@ -19,6 +19,7 @@ type load struct {
 	rate     int // per second of all connections; open loop when > 0
 	size     int // of a body
 	json     bool
+	due      func() int64 // when the next message is to be delivered, ms; nil: at once
 }
 
 // result is what one window gave.
@@ -69,7 +70,7 @@ func closedConn(addr string, l load, i int, measuring *atomic.Bool, stop chan st
 		return err
 	}
 	defer conn.Close()
-	t := newTemplate(l.topic, i%l.queues, l.size, l.json)
+	t := newTemplate(l.topic, i%l.queues, l.size, l.json, l.due != nil)
 	sent := make([]time.Time, l.inFlight)
 	free := make([]uint32, l.inFlight)
 	for s := range free {
@@ -87,7 +88,9 @@ func closedConn(addr string, l load, i int, measuring *atomic.Bool, stop chan st
 			out = out[:0]
 			now := time.Now()
 			for _, slot := range free {
-				out = t.append(out, 1_000_000_000+slot, keys.Add(1), l.json)
+				if out = t.append(out, 1_000_000_000+slot, keys.Add(1), l.json); l.due != nil {
+					t.setDue(out, l.due())
+				}
 				sent[slot] = now
 			}
 			free = free[:0]

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/rpc"
+	"github.com/contrailmq/contrail/broker/timer"
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
@@ -16,23 +17,31 @@ type template struct {
 	bytes    []byte
 	opaqueAt int
 	keyAt    int // of the last 16 hex digits of UNIQ_KEY
+	dueAt    int // of the 13 digits of TIMER_DELIVER_MS; 0: it is delivered at once
 }
 
-const keyPrefix = "7F00000100002A9F" // the rest is a counter
+const (
+	keyPrefix   = "7F00000100002A9F" // the rest is a counter
+	dueProperty = "TIMER_DELIVER_MS\x01"
+	dueMark     = "9999999999999"
+)
 
 // newTemplate is SEND_MESSAGE_V2 to one queue, as the Java client's benchmark writes it (binary header) or in JSON.
-func newTemplate(topic string, queue, size int, json bool) template {
+func newTemplate(topic string, queue, size int, json, timed bool) template {
 	typ := uint8(wire.Binary)
 	if json {
 		typ = wire.JSON
 	}
 	const opaqueMark = 0x7a7a7a7a
 	w := wire.Request(nil, typ, opaqueMark, wire.SendMessageV2)
-	mark := "0123456789ABCDEF"
+	mark, more := "0123456789ABCDEF", ""
+	if timed {
+		more = dueProperty + dueMark + "\x02"
+	}
 	for _, f := range [][2]string{
 		{"a", "bench_producer"}, {"b", topic}, {"c", "TBW102"}, {"d", "4"}, {"e", strconv.Itoa(queue)}, {"f", "0"},
 		{"g", strconv.FormatInt(time.Now().UnixMilli(), 10)}, {"h", "0"},
-		{"i", "UNIQ_KEY\x01" + keyPrefix + mark + "\x02WAIT\x01true\x02TAGS\x01TagA\x02"}, {"j", "0"}, {"k", "false"}, {"m", "false"},
+		{"i", "UNIQ_KEY\x01" + keyPrefix + mark + "\x02WAIT\x01true\x02TAGS\x01TagA\x02" + more}, {"j", "0"}, {"k", "false"}, {"m", "false"},
 	} {
 		w.String(f[0], f[1])
 	}
@@ -41,6 +50,9 @@ func newTemplate(topic string, queue, size int, json bool) template {
 		b = append(b, byte('a'+i%26))
 	}
 	t := template{bytes: b, keyAt: index(b, keyPrefix+mark) + len(keyPrefix)}
+	if timed {
+		t.dueAt = index(b, dueProperty+dueMark) + len(dueProperty)
+	}
 	if json {
 		t.opaqueAt = index(b, strconv.Itoa(opaqueMark))
 	} else {
@@ -74,6 +86,11 @@ func (t *template) append(dst []byte, opaque uint32, key uint64, json bool) []by
 		key >>= 4
 	}
 	return dst
+}
+
+// setDue says when the request that dst ends with is to be delivered, ms.
+func (t *template) setDue(dst []byte, due int64) {
+	timer.PutDue(dst[len(dst)-len(t.bytes)+t.dueAt:], due)
 }
 
 // answers splits responses off a stream.

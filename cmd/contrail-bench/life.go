@@ -81,7 +81,7 @@ func restart(binary, dir, addr string) (*target, error) {
 }
 
 func firstAck(addr, topic string) error {
-	t := newTemplate(topic, 0, 100, true)
+	t := newTemplate(topic, 0, 100, true, false)
 	c := rpc.Client{Addr: addr, Timeout: 30 * time.Second}
 	defer c.Close()
 	var f wire.Frame

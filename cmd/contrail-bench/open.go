@@ -45,7 +45,7 @@ func openConn(addr string, l load, i int, stop chan struct{}, count func(f *wire
 }
 
 func (l load) pace(conn net.Conn, i int, planned []atomic.Int64, outstanding *atomic.Int64, stop chan struct{}) error {
-	t := newTemplate(l.topic, i%l.queues, l.size, l.json)
+	t := newTemplate(l.topic, i%l.queues, l.size, l.json, l.due != nil)
 	gap := time.Duration(float64(time.Second) * float64(l.conns) / float64(l.rate))
 	next := time.Now().Add(gap * time.Duration(i) / time.Duration(l.conns))
 	var out []byte
@@ -59,7 +59,9 @@ func (l load) pace(conn net.Conn, i int, planned []atomic.Int64, outstanding *at
 		out = out[:0]
 		for now := time.Now(); !next.After(now); next = next.Add(gap) {
 			planned[n%openSlots].Store(next.UnixNano())
-			out = t.append(out, 1_000_000_000+n%openSlots, keys.Add(1), l.json)
+			if out = t.append(out, 1_000_000_000+n%openSlots, keys.Add(1), l.json); l.due != nil {
+				t.setDue(out, l.due())
+			}
 			n++
 			outstanding.Add(1)
 		}

@@ -102,13 +102,17 @@ func pullRequest(dst []byte, topic string, queue, batch int, offset int64) []byt
 // pullFrom also says the sysFlag (1 commit the offset, 2 may be held, 4 subscription given) and how long it may be held, ms.
 func pullFrom(dst []byte, topic string, queue, batch int, offset int64, sysFlag, suspend int) []byte {
 	w := wire.Request(dst, wire.Binary, 1, wire.PullMessage)
-	for _, f := range [][2]string{
+	for _, f := range pullFields(topic, queue, batch, offset, sysFlag, suspend) {
+		w.String(f[0], f[1])
+	}
+	return w.End(0)
+}
+
+func pullFields(topic string, queue, batch int, offset int64, sysFlag, suspend int) [][2]string {
+	return [][2]string{
 		{"consumerGroup", "bench_consumer"}, {"topic", topic}, {"queueId", strconv.Itoa(queue)}, {"queueOffset", strconv.FormatInt(offset, 10)},
 		{"maxMsgNums", strconv.Itoa(batch)}, {"sysFlag", strconv.Itoa(sysFlag)}, {"commitOffset", strconv.FormatInt(offset, 10)},
 		{"suspendTimeoutMillis", strconv.Itoa(suspend)},
 		{"subscription", "*"}, {"subVersion", "0"}, {"expressionType", "TAG"},
-	} {
-		w.String(f[0], f[1])
 	}
-	return w.End(0)
 }
