@@ -61,10 +61,11 @@ type Locks struct {
 	mu    sync.RWMutex
 	clock int64
 	held  map[lockKey]lockHeld
+	of    map[string]int // how many of each group are held, ended ones included
 }
 
 // NewLocks is empty.
-func NewLocks() *Locks { return &Locks{held: map[lockKey]lockHeld{}} }
+func NewLocks() *Locks { return &Locks{held: map[lockKey]lockHeld{}, of: map[string]int{}} }
 
 // Apply takes a record's body.
 func (l *Locks) Apply(body []byte) error {
@@ -87,10 +88,27 @@ func (l *Locks) applyLocked(k lockKey, client string, millis int64) {
 	case ok && h.client != client && h.until > l.clock: // another's
 	case millis == 0:
 		if h.client == client {
-			delete(l.held, k)
+			l.dropLocked(k)
 		}
 	case ok || len(l.held) < LocksMax:
-		l.held[k] = lockHeld{client, l.clock + millis}
+		l.putLocked(k, lockHeld{client, l.clock + millis})
+	}
+}
+
+func (l *Locks) putLocked(k lockKey, h lockHeld) {
+	if _, ok := l.held[k]; !ok {
+		l.of[k.group]++
+	}
+	l.held[k] = h
+}
+
+func (l *Locks) dropLocked(k lockKey) {
+	if _, ok := l.held[k]; !ok {
+		return
+	}
+	delete(l.held, k)
+	if l.of[k.group]--; l.of[k.group] == 0 {
+		delete(l.of, k.group)
 	}
 }
 
@@ -103,7 +121,7 @@ func (l *Locks) goOnLocked(now int64) {
 	}
 	for k, h := range l.held {
 		if h.until <= l.clock {
-			delete(l.held, k)
+			l.dropLocked(k)
 		}
 	}
 }
@@ -132,6 +150,9 @@ func (l *Locks) Held(now int64, group, client string, queues []QueueRef) []Queue
 func (l *Locks) Any(now int64, group string) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	if l.of[group] == 0 { // most groups are not ordered
+		return false
+	}
 	for k, h := range l.held {
 		if k.group == group && h.until > now {
 			return true
@@ -173,7 +194,7 @@ func (l *Locks) Restore(clock int64, all []Lock) {
 	defer l.mu.Unlock()
 	l.clock = clock
 	for _, h := range all {
-		l.held[lockKey{h.Group, h.Queue}] = lockHeld{h.Client, h.Until}
+		l.putLocked(lockKey{h.Group, h.Queue}, lockHeld{h.Client, h.Until})
 	}
 }
 
@@ -181,5 +202,5 @@ func (l *Locks) Restore(clock int64, all []Lock) {
 func (l *Locks) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.clock, l.held = 0, map[lockKey]lockHeld{}
+	l.clock, l.held, l.of = 0, map[lockKey]lockHeld{}, map[string]int{}
 }

@@ -77,3 +77,34 @@ func TestLocksAreBounded(t *testing.T) {
 		t.Errorf("%d locks are kept", n)
 	}
 }
+
+// A group is ordered as long as somebody holds one of its queues.
+func TestAnyLockOfAGroup(t *testing.T) {
+	l := NewLocks()
+	apply := func(now, millis int64, group, client string) {
+		b, err := json.Marshal(LockRecord{Now: now, For: millis, Group: group, Client: client, Queues: []QueueRef{{Topic: "t", Broker: "b"}}})
+		if err == nil {
+			err = l.Apply(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(1, 100, "g", "one")
+	apply(1, 100, "g", "two") // it is another's
+	if !l.Any(50, "g") || l.Any(50, "other") || l.Any(101, "g") {
+		t.Error("while it is held")
+	}
+	clock, all := l.Save()
+	l.Reset()
+	if l.Any(50, "g") {
+		t.Error("after a reset")
+	}
+	l.Restore(clock, all)
+	if apply(60, 0, "g", "two"); !l.Any(61, "g") {
+		t.Error("given back by who does not hold it")
+	}
+	if apply(60, 0, "g", "one"); l.Any(61, "g") || len(l.of) != 0 {
+		t.Error("after it was given back")
+	}
+}
