@@ -245,7 +245,7 @@ describe('console', () => {
 })
 
 describe('axe finds nothing serious', () => {
-  const pages = { overview: '/', messages: '/messages?last=6h', id: '/messages?tab=id', topics: '/topics', groups: '/groups', clients: '/clients' }
+  const pages = { overview: '/', messages: '/messages?last=6h', id: '/messages?tab=id', topics: '/topics', groups: '/groups', clients: '/clients', scheduled: '/scheduled', fired: '/scheduled?tab=fired&last=6h', dlq: '/dlq', letters: '/dlq/billing?last=6h' }
   const check = (name, url, options = {}) =>
     it(name, () =>
       withPage({ axe: true, ...options }, async (page) => {
@@ -261,7 +261,7 @@ describe('axe finds nothing serious', () => {
   check('topic-messages', () => `/topics/${encodeURIComponent(sample.topic)}?tab=messages`)
   const group = async () => (await api('/groups')).groups.find((g) => !g.system)?.name ?? 'none'
   for (const tab of ['queues', 'members', 'subscriptions']) check('group-' + tab, async () => `/groups/${encodeURIComponent(await group())}?tab=${tab}`)
-  for (const tab of ['timeline', 'steps', 'body', 'properties', 'records', 'json']) check('life-' + tab, () => `/messages/${sample.id}?tab=${tab}&show=1`)
+  for (const tab of ['timeline', 'steps', 'lineage', 'body', 'properties', 'records', 'json']) check('life-' + tab, () => `/messages/${sample.id}?tab=${tab}&show=1`)
   check('life-dark', () => `/messages/${sample.id}`, { colorScheme: 'dark' })
   check('overview-dark-narrow', '/', { colorScheme: 'dark', viewport: { width: 1024, height: 768 } })
 })

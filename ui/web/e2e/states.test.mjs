@@ -43,7 +43,7 @@ describe('states', () => {
       assert.match(await page.locator('[data-test=empty] pre').textContent(), /rocketmq-client-go/)
       await shot(page, 'empty')
     }))
-  for (const page of ['/topics', '/groups', '/clients', '/messages']) {
+  for (const page of ['/topics', '/groups', '/clients', '/messages', '/scheduled', '/dlq']) {
     it(`empty ${page} says so`, () =>
       clean('empty', page, async (p) => {
         await p.locator('.answer').waitFor()

@@ -72,7 +72,7 @@ export function makeTopics(state, now) {
       groups: Object.entries(reads).filter(([, ts]) => ts.includes(t.name)).map(([g]) => g), queues,
     }
   })
-  const system = ['RMQ_SYS_TRACE_TOPIC', 'SCHEDULE_TOPIC_XXXX', '%RETRY%billing'].map((name) => ({
+  const system = ['RMQ_SYS_TRACE_TOPIC', 'SCHEDULE_TOPIC_XXXX', '%RETRY%billing', '%DLQ%billing'].map((name) => ({
     name, system: true, perm: 6, readQueues: 1, writeQueues: 1, order: false, attributes: {}, messages: 912, messagesInTotal: 912, bytesInTotal: 99_000, lastStoredAt: now - 61_000,
     groups: [], queues: [{ id: 0, min: 0, max: 912, lastStoredAt: now - 61_000 }],
   }))

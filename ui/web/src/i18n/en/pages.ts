@@ -88,6 +88,7 @@ export const kinds: Record<string, string> = {
   throttle: 'throttled',
   reset: 'offset reset',
   config: 'configuration',
+  'dead-letter-resent': 'dead letter resent',
   'timer-cancelled': 'cancelled',
   'timer-lost': 'schedule lost',
   'timer-full': 'schedule full',

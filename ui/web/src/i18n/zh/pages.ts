@@ -90,6 +90,7 @@ export const kinds: typeof en.kinds = {
   throttle: '限流',
   reset: '重置消费进度',
   config: '配置',
+  'dead-letter-resent': '死信重发',
   'timer-cancelled': '取消定时',
   'timer-lost': '定时丢失',
   'timer-full': '定时过多',

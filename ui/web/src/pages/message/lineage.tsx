@@ -16,7 +16,7 @@ export function LineageTab({ life }: { life: MessageLife }) {
   const c = t.life.lineage
   const all = life.lineage
   return (
-    <div className="scroll-x">
+    <div className="scroll-x" tabIndex={0} role="group" aria-label={t.life.tabs.lineage}>
       <p className="dim pad">{c.hint}</p>
       <table className="plain-table" data-test="lineage">
         <thead>
