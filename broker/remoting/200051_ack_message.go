@@ -26,5 +26,13 @@ func (c *conn) parseAck(f *wire.Frame) (r service.AckRequest, refused *service.E
 		Client: c.who, Group: c.name(f.Get("consumerGroup")), Topic: c.name(f.Get("topic")), QueueID: a.int32("queueId", -1), Offset: a.int("offset", -1),
 		Handle: f.String("extraInfo"),
 	}
+	for _, name := range ackFieldsNeeded {
+		if f.Get(name) == nil {
+			return r, service.Refuse(service.CodeSystemError, "the field %s is missing", name)
+		}
+	}
 	return r, a.refusal()
 }
+
+// ackFieldsNeeded are those without which nobody knows what is acknowledged.
+var ackFieldsNeeded = []string{"consumerGroup", "topic", "queueId", "extraInfo", "offset"}

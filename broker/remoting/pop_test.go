@@ -97,6 +97,7 @@ func TestPopRequests(t *testing.T) {
 		"old handle":       {wire.ChangeInvisibleTime, ackFields(handle, 0, "invisibleTime", "1000"), 208},
 		"no queue":         {wire.AckMessage, ackFields(handle, 0, "queueId", "9"), 13},
 		"no topic to ack":  {wire.AckMessage, ackFields(handle, 0, "topic", "none"), 17},
+		"no offset":        {wire.AckMessage, []string{"consumerGroup", "g", "topic", "orders", "queueId", "0", "extraInfo", handle}, 1},
 		"notify no topic":  {wire.Notification, popFields("topic", "none"), 17},
 	} {
 		if a := c.do(w.request, "", w.fields...); a.Code != w.code {

@@ -220,7 +220,8 @@ func (s *Service) tryPop(p *pop) {
 func (s *Service) foundNothing(p *pop) {
 	s.dropPlan(p)
 	var r *delivery.Refusal
-	if errors.As(p.refused, &r) && r.Code == CodeSystemBusy && s.shard.Deliveries().Counts().Leases >= delivery.LeasesMax {
+	full := s.shard.Deliveries().Counts().Leases >= delivery.LeasesMax
+	if errors.As(p.refused, &r) && (full || r.Code == CodeSystemError) { // else a queue is popped in another way, and will be free
 		s.answerPop(p, &PopResult{Code: r.Code, Remark: r.Text, Refused: Refuse(r.Code, "%s", r.Text)})
 		return
 	}

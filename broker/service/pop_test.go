@@ -610,6 +610,14 @@ func TestResetOfAPoppingGroup(t *testing.T) {
 	if at := committedAt(s, "orders", 0); at != 4 || s.ResetWaits("g", "orders", 0) {
 		t.Errorf("offset %d", at)
 	}
+	ch := make(chan *PopResult, 1)
+	s.Pop(popping(c, 1, waiting(20_000)), func(r *PopResult) { ch <- r })
+	if _, err := s.ResetOffsets(ResetRequest{Group: "g", Topic: "orders", QueueID: 0, Offset: 3, By: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-ch; !slices.Equal(bodiesOf(handles(t, r)), []string{"m3"}) {
+		t.Errorf("who waited got %d messages, code %d", r.Messages, r.Code)
+	}
 }
 
 // A notification says that there is something, and takes nothing.

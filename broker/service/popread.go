@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
@@ -94,8 +95,17 @@ func (s *Service) planQueue(p *pop, q *queue.Queue, retry bool) {
 	if !p.wait.lock(k.Topic, k.QueueID) {
 		return
 	}
+	if s.resetUnderWay(k) { // who is held looks again when it is stored
+		p.wait.unlock(k.Topic, k.QueueID)
+		return
+	}
 	s.takeMark(k)
 	t := &take{queue: q, retry: retry, position: s.popPosition(k)}
+	if !t.position.known && !s.shard.Offsets().Room(offset.Key(k)) {
+		p.refused = &delivery.Refusal{Code: CodeSystemError, Text: fmt.Sprintf("group [%s] cannot begin to pop of %s queue %d: there are %d offsets, which is the limit", k.Group, k.Topic, k.QueueID, offset.Max)}
+		p.wait.unlock(k.Topic, k.QueueID)
+		return
+	}
 	t.lease = entry.PopLease{
 		Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Client: p.identity.ClientID, Order: p.req.Order, InvisibleMillis: p.req.InvisibleMillis,
 	}

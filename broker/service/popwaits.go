@@ -3,6 +3,8 @@ package service
 import (
 	"container/heap"
 	"container/list"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -434,6 +436,7 @@ func (p *pops) sweep() {
 		case <-p.stop:
 			return
 		}
+		p.tellResets()
 		p.mu.Lock()
 		p.expireLocked(func(w *popWait) bool { return w.deadline <= now.UnixMilli() })
 		wait := sweepIdle
@@ -442,6 +445,20 @@ func (p *pops) sweep() {
 		}
 		p.mu.Unlock()
 		tick.Rest(wait)
+	}
+}
+
+// tellResets has those look who wait where their group was reset: their pop takes the mark away.
+func (p *pops) tellResets() {
+	r := &p.s.resets
+	if r.count.Load() == 0 {
+		return
+	}
+	r.mu.Lock()
+	keys := slices.Collect(maps.Keys(r.marks))
+	r.mu.Unlock()
+	for _, k := range keys {
+		p.tell(k.Group, originOf(k.Topic, k.Group))
 	}
 }
 
