@@ -143,7 +143,7 @@ function Copies({ query, window }: { query: Params | undefined; window: () => { 
   return (
     <>
       <button type="button" className="act quiet" onClick={() => void copy(apiCall(path('/messages', { ...query, ...micros() }), location.origin), t.life.apiNote)}>{t.asApi}</button>
-      <button type="button" className="act quiet" onClick={() => void copy(cli(['message', 'search'], { ...strings, ...flags() }, location.origin), t.life.cliNote)}>{t.asCli}</button>
+      {!query?.state && <button type="button" className="act quiet" onClick={() => void copy(cli(['message', 'search'], { ...strings, ...flags() }, location.origin), t.life.cliNote)}>{t.asCli}</button>}
     </>
   )
 }
