@@ -93,6 +93,7 @@ func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 	empty := trail.StoredMessage{Message: trail.Message{ID: "EMPTY", Topic: "other", AppendedMicros: at, Keys: []string{}, QueueOffset: -1}}
 	empty.OffsetID = fmt.Sprintf("%016X", 0)
 	one := testMessage(1)
+	one.Timing, one.RealTopic, one.RealQueueID, one.DueMicros, one.OriginTopic, one.ResentFrom, one.ResentBy = trail.TimingFired, "orders", 7, at-3000, "before", "LETTER", "li.wei"
 	write(t, s, "t", func(b trail.Sink) {
 		b.Message(&one)
 		b.Message(&empty)
