@@ -40,8 +40,10 @@ func (w *world) faults() []func(*member) {
 		return []func(*member){
 			w.clockStep, w.clockStep, w.clockStep, w.transfer, w.storm, w.stale, w.isolate, w.pause, w.kill, w.powerLoss, w.slowDisk, w.slowDisk, w.lossy, w.lull, w.flipParked, w.allAbsent,
 		}
+	case FocusParked:
+		return []func(*member){w.flipParked, w.flipParked, w.flipParked, w.transfer, w.lull, w.clockStep}
 	case FocusDecay:
-		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.flipParked, w.flipParked, w.lull, w.clockStep}
+		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
 	case FocusMembers:
 		return []func(*member){w.killAll, w.allPowerLoss, w.powerLoss, w.isolate, w.kill, w.transfer, w.clockStep}
 	}
@@ -66,6 +68,7 @@ const (
 	FocusMembers
 	FocusLocks
 	FocusTimers
+	FocusParked
 )
 
 func (w *world) restart(m *member, after int64) {

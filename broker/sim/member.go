@@ -277,7 +277,7 @@ func (m *member) sealTime() int64 {
 func (m *member) readTime() int64 {
 	seldom := 2.0
 	if m.w.conf.Focus == FocusTimers {
-		seldom = 10
+		seldom = 20
 	}
 	if m.slow || m.w.chance(seldom) {
 		return m.w.between(100*milli, 4*second)

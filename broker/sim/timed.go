@@ -64,7 +64,7 @@ type scheduling struct {
 }
 
 func (w *world) addTimed() {
-	always := w.conf.Focus == FocusTimers || w.conf.Focus == FocusDecay
+	always := w.conf.Focus == FocusTimers || w.conf.Focus == FocusParked
 	if w.conf.Entries != nil || !always && (w.conf.Focus != 0 || w.conf.Seed%2 == 0) {
 		return
 	}
@@ -86,7 +86,11 @@ func (t *timed) between(from, to int64) int64 { return from + t.rng.Int64N(to-fr
 func (t *timed) chance(percent int) bool { return t.rng.IntN(100) < percent }
 
 func (c *scheduler) loop() {
-	c.t.w.after(c.t.between(20*milli, 250*milli), func() {
+	longest := 350 * milli
+	if c.t.w.conf.Focus != 0 {
+		longest = 120 * milli
+	}
+	c.t.w.after(c.t.between(20*milli, int64(longest)), func() {
 		if !c.t.w.stopped {
 			c.step()
 			c.loop()

@@ -61,7 +61,7 @@ func (c *cancelling) poll() {
 		return
 	}
 	if c.m.paused || !c.step() {
-		w.after(c.t.between(milli, 20*milli), c.poll)
+		w.after(c.t.between(2*milli, 40*milli), c.poll)
 	}
 }
 
