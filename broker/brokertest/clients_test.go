@@ -35,6 +35,7 @@ func javaClient(t *testing.T, version string, end func(*Process)) {
 
 // halves runs all scenarios, and more that only some clients have.
 func halves(t *testing.T, end func(*Process), run func(address, scenario string), more ...string) {
+	t.Parallel() // they mostly wait for what is due
 	p := Start(t, Options{Extra: "transactions: {timeout: 2s, checkInterval: 2s}\n"})
 	run(p.NameServer, "all")
 	run(p.NameServer, "consumers")
