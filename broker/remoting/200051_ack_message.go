@@ -1,6 +1,8 @@
 package remoting
 
 import (
+	"sync"
+
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
@@ -17,7 +19,50 @@ func (c *conn) ackMessage(call *rpc.Call, f *wire.Frame) {
 		return
 	}
 	l := c.later(call, f, r.Topic, r.Group)
-	c.s.svc.Ack(&r, l.done)
+	r.Flush = c.flushAcks
+	c.s.svc.Ack(&r, func(err *service.Error) {
+		if err != nil {
+			l.fail(err)
+			return
+		}
+		c.acked.add(l)
+	})
+}
+
+// acked is acks that are recorded and not answered yet: what one record of the log has of a connection is answered with one write.
+type acked struct {
+	mu    sync.Mutex
+	calls []*later
+}
+
+func (a *acked) add(l *later) {
+	a.mu.Lock()
+	a.calls = append(a.calls, l)
+	a.mu.Unlock()
+}
+
+// flushAcks answers what was recorded.
+func (c *conn) flushAcks() {
+	c.acked.mu.Lock()
+	calls := c.acked.calls
+	c.acked.calls = nil
+	c.acked.mu.Unlock()
+	if len(calls) == 0 {
+		return
+	}
+	c.rpc.Reply(func(dst []byte) []byte {
+		for _, l := range calls {
+			if !l.call.Oneway {
+				w := wire.Response(dst, l.call.Type, l.call.Opaque, service.CodeSuccess, "")
+				dst = w.End(0)
+			}
+		}
+		return dst
+	})
+	for _, l := range calls {
+		c.rpc.Answered(l.call.Code, service.CodeSuccess, l.call.Took(), false)
+		l.owe(-1)
+	}
 }
 
 func (c *conn) parseAck(f *wire.Frame) (r service.AckRequest, refused *service.Error) {

@@ -27,6 +27,7 @@ type conn struct {
 	header  service.SendHeader // scratch
 	readAt  int64              // µs, of the frames being handled; 0: not asked for yet
 	asks    asks               // what its client was asked
+	acked   acked              // acks to be answered together
 	names   map[string]string  // names of groups, topics and subscriptions met, so that pulls need not copy them
 }
 

@@ -36,6 +36,9 @@ type AckRequest struct {
 	QueueID      int32
 	Offset       int64
 	Handle       string // extraInfo
+	// Flush is called when done was called for this request, and for others of the same client that were recorded with it; nil: nothing
+	// hangs on it.
+	Flush func()
 }
 
 // BatchAck acknowledges messages of one lease (code 200151). Topic is the one that was asked for.
@@ -67,7 +70,9 @@ type Changed struct {
 type settle struct {
 	ack     entry.PopAck
 	client  string
-	visible int64 // > 0: a change, for so many ms
+	from    *Client
+	flush   func() // nil: none
+	visible int64  // > 0: a change, for so many ms
 	ordered bool
 	at      int64 // of a change: when
 	done    func(at int64, err error)
@@ -97,9 +102,14 @@ func (s *Service) Ack(r *AckRequest, done func(*Error)) {
 	k, ack, h, refused := s.checkAck(r)
 	if refused != nil {
 		done(refused)
+		if r.Flush != nil {
+			r.Flush()
+		}
 		return
 	}
-	s.settle(k, &settle{ack: ack, client: clientID(r.Client), ordered: h.Ordered(), done: func(_ int64, err error) { done(s.refuseAck(err)) }})
+	s.settle(k, &settle{
+		ack: ack, client: clientID(r.Client), from: r.Client, flush: r.Flush, ordered: h.Ordered(), done: func(_ int64, err error) { done(s.refuseAck(err)) },
+	})
 }
 
 // checkAck reads a handle, and compares it with what else the request says.
@@ -276,14 +286,14 @@ func (s *Service) settle(k delivery.Key, e *settle) {
 		if err == nil {
 			err = errSettled
 		}
-		e.done(0, err)
+		e.answer(err)
 		return
 	}
 	g := &s.settling
 	g.mu.Lock()
 	if g.count >= settlesMax {
 		g.mu.Unlock()
-		e.done(0, errTooMany)
+		e.answer(errTooMany)
 		return
 	}
 	q := g.queues[k]
@@ -342,12 +352,22 @@ func (g *settling) take(k delivery.Key) []*settle {
 // state that has all of it.
 func (s *Service) settled(k delivery.Key, taken []*settle, err error) {
 	free := false
+	var flushes map[*Client]func()
 	for _, e := range taken {
 		if e.done == nil {
 			continue
 		}
 		free = free || e.ordered
 		e.done(e.at, err)
+		if e.flush != nil {
+			if flushes == nil {
+				flushes = map[*Client]func(){}
+			}
+			flushes[e.from] = e.flush
+		}
+	}
+	for _, flush := range flushes { // one write for all that a connection is told
+		flush()
 	}
 	g := &s.settling
 	g.mu.Lock()
@@ -409,7 +429,9 @@ func (s *Service) settleCommands(k delivery.Key, now int64, taken []*settle) (ou
 // answer ends what has no effect; settled passes it over.
 func (e *settle) answer(err error) {
 	e.done(0, err)
-	e.done = nil
+	if e.done = nil; e.flush != nil {
+		e.flush()
+	}
 }
 
 func (e *settle) change(k delivery.Key, at int64) shard.Command {
