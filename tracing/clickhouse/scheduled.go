@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -31,6 +32,47 @@ func (s *Store) Scheduled(ctx context.Context, q trail.Query) (trail.Matches, er
 	}
 	m.RowsRead, m.BytesRead, m.ElapsedMicros = u.rows.Load(), u.bytes.Load(), time.Since(began).Microseconds()
 	return m, nil
+}
+
+// cancelsAtATime bounds the places that one query names: they go into its address.
+const cancelsAtATime = 100
+
+// markCancelled fills when those that waited were cancelled.
+func (s *Store) markCancelled(ctx context.Context, messages []trail.Message) error {
+	waiting := map[string]*trail.Message{}
+	for i := range messages {
+		m := &messages[i]
+		if !m.Parked() {
+			continue
+		}
+		waiting[placeID(m.Broker, m.Position)] = m
+		if len(waiting) == cancelsAtATime {
+			if err := s.cancelsOf(ctx, waiting); err != nil {
+				return err
+			}
+			clear(waiting)
+		}
+	}
+	return s.cancelsOf(ctx, waiting)
+}
+
+func (s *Store) cancelsOf(ctx context.Context, waiting map[string]*trail.Message) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	var names []string
+	var args []any
+	for id := range waiting {
+		name := fmt.Sprint("place", len(names))
+		names, args = append(names, "{"+name+":String}"), append(args, arg(name, id))
+	}
+	cancels, err := collect(ctx, s, scanStep, fmt.Sprintf("SELECT %s FROM %s.steps WHERE id IN (%s) AND name = '%s'", stepColumns, s.o.Database, strings.Join(names, ", "), trail.StepCancel), args...)
+	for i := range cancels {
+		if m := waiting[cancels[i].ID]; m != nil {
+			m.CancelledMicros = cancels[i].AtMicros
+		}
+	}
+	return err
 }
 
 // dueBuckets counts messages by when they are due.

@@ -46,6 +46,9 @@ func (s *Store) Search(ctx context.Context, q trail.Query) (trail.Matches, error
 	ctx = context.WithValue(ctx, usageKey{}, u)
 	m := trail.Matches{Messages: []trail.Message{}, Histogram: []trail.Bucket{}}
 	err := s.searchWindows(ctx, &q, f, to, &m)
+	if err == nil {
+		err = s.markCancelled(ctx, m.Messages)
+	}
 	if err == nil && q.Before == "" {
 		m.Histogram, err = s.histogram(ctx, &q)
 	}

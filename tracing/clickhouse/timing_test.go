@@ -109,6 +109,9 @@ func TestSearchFindsWhatWaitsAndWhatDied(t *testing.T) {
 			var counted uint64
 			for i := range m.Messages {
 				got = append(got, m.Messages[i].ID+" "+m.Messages[i].Topic)
+				if p := m.Messages[i].Position; (m.Messages[i].CancelledMicros == at+9000) != (p == 3000 || p == 3200) {
+					t.Errorf("cancelled at %d: %+v", m.Messages[i].CancelledMicros, m.Messages[i])
+				}
 			}
 			for _, b := range m.Histogram {
 				counted += b.Count
@@ -254,6 +257,31 @@ func checkTimes(t *testing.T, spans []spanRow) {
 			if kind != "Server" || p.Attributes["messaging.destination.name"] != "orders" || p.Attributes["messaging.rocketmq.message.delivery_timestamp"] != fmt.Sprint((at+60_000_000)/1000) {
 				t.Errorf("%+v", p)
 			}
+		}
+	}
+}
+
+// Hundreds that wait are asked about in parts.
+func TestEachCancelOfManyIsTold(t *testing.T) {
+	s := open(t, testOptions(t))
+	const n = 2*cancelsAtATime + 7
+	write(t, s, "t", func(b trail.Sink) {
+		for i := range n {
+			b.Message(copyOf(i, trail.WheelTopic, int64(1000+i), int64(i), parked("orders", farAway)))
+			if i%3 == 0 {
+				b.Step(&trail.StoredStep{RecordedMicros: at, Step: trail.Step{Name: trail.StepCancel, AtMicros: at + int64(i), Broker: "broker-a", Place: int64(1000 + i)}})
+			}
+		}
+	})
+	m, err := s.Search(context.Background(), trail.Query{Topic: "orders", FromMicros: at, ToMicros: at + later, Limit: 1000})
+	if err != nil || len(m.Messages) != n {
+		t.Fatalf("%v: %d of %d", err, len(m.Messages), n)
+	}
+	for i := range m.Messages {
+		k := &m.Messages[i]
+		j := k.Position - 1000
+		if want := map[bool]int64{true: at + j}[j%3 == 0]; k.CancelledMicros != want {
+			t.Errorf("place %d was cancelled at %d, want %d", k.Position, k.CancelledMicros, want)
 		}
 	}
 }

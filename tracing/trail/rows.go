@@ -41,7 +41,9 @@ type Message struct {
 	RealTopic   string `json:"realTopic"`
 	RealQueueID int32  `json:"realQueueId"`
 	DueMicros   int64  `json:"dueMicros"`
-	OriginTopic string `json:"originTopic"` // of a retry or a dead letter: the topic that its group consumed; "" for others
+	// CancelledMicros is when a copy that waited was cancelled, 0: it was not. Readers fill it; it is in no row of the message.
+	CancelledMicros int64  `json:"cancelledMicros"`
+	OriginTopic     string `json:"originTopic"` // of a retry or a dead letter: the topic that its group consumed; "" for others
 
 	ResentFrom string `json:"resentFrom"` // of a dead letter that was given to its group again: the letter's offset message id
 	ResentBy   string `json:"resentBy"`   // who asked for that

@@ -57,7 +57,7 @@ export function makeMessage(i, at, r, next) {
     language: ['JAVA', 'GO', 'JAVA'][i % 3], version: ['V5_3_2', 'V4_9_8', 'V5_1_4'][i % 3], protocol: i % 3 === 2 ? 'grpc' : 'remoting',
     broker: 'broker-a', node: 'node-1', bornMicros: Math.floor((appended - 1900) / 1000) * 1000,
     receivedMicros: appended - 310, appendedMicros: appended, syncedMicros: appended + 1240, ackedMicros: appended + 1610,
-    timing: '', realTopic: '', realQueueId: 0, dueMicros: 0, originTopic: '', resentFrom: '', resentBy: '',
+    timing: '', realTopic: '', realQueueId: 0, dueMicros: 0, originTopic: '', resentFrom: '', resentBy: '', cancelledMicros: 0,
     originId: '', traceIn: i % 5 === 0 ? '4bf92f3577b34da6a3ce929d0e0e4736' : '', parentIn: i % 5 === 0 ? '00f067aa0ba902b7' : '', traceFlags: i % 5 === 0 ? 1 : 0,
   }
 }

@@ -41,7 +41,8 @@ function useColumns(tab: Tab): Column<Message>[] {
     ]
     const stored: Column<Message> = { id: 'stored', label: tab === 'fired' ? w.actual : w.stored, width: 196, fixed: true, value: (m) => m.appendedMicros, render: (m) => <Time ms={m.appendedMicros / 1000} precision="ms" /> }
     if (tab === 'fired') return [stored, due, { id: 'late', label: w.late, width: 90, right: true, fixed: true, value: lateMicros, render: (m) => <span className={lateMicros(m) > 1e6 ? 'warn' : ''}>{duration(lateMicros(m))}</span> }, topic, ...rest]
-    if (tab === 'cancelled') return [stored, due, topic, ...rest]
+    const cancelled: Column<Message> = { id: 'cancelled', label: w.cancelledAt, width: 196, fixed: true, value: (m) => m.cancelledMicros, render: (m) => m.cancelledMicros > 0 && <Time ms={m.cancelledMicros / 1000} precision="ms" /> }
+    if (tab === 'cancelled') return [stored, cancelled, due, topic, ...rest]
     return [due, { id: 'in', label: w.dueIn, width: 110, right: true, fixed: true, value: (m) => m.dueMicros - at * 1000, render: (m) => duration(Math.max(0, Math.ceil((m.dueMicros / 1000 - at) / 1000)) * 1e6) }, topic, ...rest, stored]
   }, [t, tab, at])
 }

@@ -7,6 +7,7 @@ export const scheduled = {
   due: 'Due',
   dueIn: 'In',
   stored: 'Stored',
+  cancelledAt: 'Cancelled',
   late: 'Late by',
   actual: 'Delivered to its topic',
   histogram: 'When they are due. Not a part of the range above.',

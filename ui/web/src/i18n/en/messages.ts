@@ -15,6 +15,7 @@ export const messages = {
   marks: {
     until: (t: string) => `until ${t}`,
     was: (t: string) => `was due ${t}`,
+    cancelled: (t: string) => `cancelled ${t}`,
     late: (d: string) => `${d} late`,
     retry: (n: number, g: string) => `retry ${n} of ${g}`,
     dead: (g: string) => `dead letter of ${g}`,

@@ -8,6 +8,7 @@ export const scheduled: typeof en.scheduled = {
   due: '计划时间',
   dueIn: '剩余',
   stored: '存储时间',
+  cancelledAt: '取消时间',
   late: '延迟偏差',
   actual: '投递到主题',
   histogram: '到期时间的分布，与上方的时间范围无关。',

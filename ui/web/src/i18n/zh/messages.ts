@@ -17,6 +17,7 @@ export const messages: typeof en.messages = {
   marks: {
     until: (t) => `等待至 ${t}`,
     was: (t) => `计划 ${t} 到期`,
+    cancelled: (t) => `${t} 取消`,
     late: (d) => `晚 ${cn(d)}`,
     retry: (n, g) => `${g} 第 ${n} 次重试`,
     dead: (g) => `${g} 的死信`,

@@ -39,7 +39,8 @@ export function mark(m: Message, t: Dictionary, zone: Zone): string {
   const w = t.messages.marks
   const owner = ownerOf(m)
   const said = dead(m) ? [w.dead(owner)] : m.resentFrom ? [w.resent(owner)] : owner ? [w.retry(m.reconsumeTimes, owner)] : []
-  if (parked(m)) said.push((m.dueMicros > now() * 1000 ? w.until : w.was)(stamp(m.dueMicros / 1000, zone, now())))
+  if (m.cancelledMicros) said.push(w.cancelled(stamp(m.cancelledMicros / 1000, zone, now())))
+  else if (parked(m)) said.push((m.dueMicros > now() * 1000 ? w.until : w.was)(stamp(m.dueMicros / 1000, zone, now())))
   if (fired(m)) said.push(w.late(duration(lateMicros(m))))
   return said.join(', ')
 }
