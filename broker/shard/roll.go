@@ -14,7 +14,7 @@ import (
 // When retention wants a segment in which messages are parked, the leader rolls them: it parks them again at the log's end, with the same due
 // times, in the order of their positions. One roll is on its way at a time, and none beside a fire; the roller reads the messages.
 const (
-	rollMax       = 1 << 16 // entries that are looked for at once
+	rollMax       = 1 << 18 // entries that are looked for at once, 32 bytes each
 	rollDigitsMax = 10      // of how often a message was rolled
 )
 

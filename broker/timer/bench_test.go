@@ -142,3 +142,25 @@ func TestMemoryOfTenMillionPending(t *testing.T) {
 	}
 	runtime.KeepAlive(tab)
 }
+
+// BenchmarkOldest finds what is rolled next among a million messages of one sealed segment.
+func BenchmarkOldest(b *testing.B) {
+	for name, due := range dues {
+		b.Run(name, func(b *testing.B) {
+			t, r := New(), rand.New(rand.NewPCG(1, 1))
+			for i := range million {
+				if err := t.Park(1, Entry{Due: due(i, r), Pos: int64(i)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := sealSegment(t, 1); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if got, err := t.Oldest(1, 1<<16); err != nil || len(got) != 1<<16 || got[1<<16-1].Pos != 1<<16-1 {
+					b.Fatal(len(got), err)
+				}
+			}
+		})
+	}
+}

@@ -90,15 +90,17 @@ func (t *Table) oldestIn(o *oldest, r Run, cursor Cursor) (err error) {
 type oldest struct {
 	limit   int
 	entries []Entry
+	beyond  int64 // entries behind this position are not among them; 0: not known yet
 }
 
 func (o *oldest) add(t *Table, entries []Entry) {
 	for _, e := range entries {
-		if !t.pendingLocked(e.Place()) {
+		if o.beyond != 0 && e.Pos > o.beyond || !t.pendingLocked(e.Place()) {
 			continue
 		}
 		if len(o.entries) == 2*o.limit {
 			o.entries = o.cut()
+			o.beyond = o.entries[o.limit-1].Pos
 		}
 		o.entries = append(o.entries, e)
 	}
