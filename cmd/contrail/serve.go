@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -87,17 +88,15 @@ func (n *node) onStop(f func(context.Context) error) { n.stops = append(n.stops,
 // the page cache that the log needs anyway.
 const collectAt = 300
 
-// ballast is memory that is counted and never touched: a heap that lives of little is not collected again and again, and given back to the
-// machine in between, which on a virtual one costs more than all else about it. It lets the garbage of a loaded node grow to about
+// ballastBytes is memory that is counted and never touched: a heap that lives of little is not collected again and again, and given back to
+// the machine in between, which on a virtual one costs more than all else about it. It lets the garbage of a loaded node grow to about
 // 4 x 32 MiB; a large heap does not feel it.
-var ballast []byte
-
 const ballastBytes = 32 << 20
 
 func serve(ctx context.Context, c config) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
-		ballast = make([]byte, ballastBytes)
+		defer runtime.KeepAlive(make([]byte, ballastBytes))
 	}
 	n := &node{conf: c, log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	err := n.start(ctx)
