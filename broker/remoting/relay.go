@@ -44,7 +44,8 @@ import (
 // that are committed, without storing an offset.
 //
 // A pull of a client that went away is held by the leader until its time is up, and its answer is dropped here; the leader's note of
-// it then tells of a delivery that did not arrive, as it does when a connection breaks.
+// it then tells of a delivery that did not arrive, as it does when a connection breaks. What a pop of such a client leases comes again when
+// its invisible time is over.
 //
 // Limits: linkRequests and linkBytes of one connection to the leader, waitingMax and waitingBytes of what waits for a leader.
 const (
