@@ -16,7 +16,7 @@ const recallPatience = 3 * time.Second
 func (c *conn) recallMessage(call *rpc.Call, f *wire.Frame) {
 	ctx, cancel := context.WithTimeout(context.Background(), recallPatience)
 	defer cancel()
-	key, err := c.s.svc.Recall(ctx, string(f.Get("topic")), string(f.Get("recallHandle")))
+	key, err := c.s.svc.Recall(ctx, c.who, string(f.Get("topic")), string(f.Get("recallHandle")))
 	if err != nil {
 		c.refuse(call, err)
 		return

@@ -53,6 +53,14 @@ func (c *Client) SetIdentity(id Identity) {
 	}
 }
 
+// name is what the trail calls a client: its id, or its address before it told one.
+func (c *Client) name() string {
+	if id := c.Identity().ClientID; id != "" {
+		return id
+	}
+	return c.addrText
+}
+
 // producer finds or makes the trail's name of a producer group of this connection.
 func (s *Service) producer(c *Client, group []byte) *shard.Producer {
 	id := c.identity.Load()

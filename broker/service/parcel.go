@@ -49,6 +49,7 @@ type late struct {
 
 // cancels is a request that is a message, and stores nothing.
 type cancels struct {
+	client *Client
 	recall recall
 	result int
 }
@@ -280,7 +281,7 @@ func (p *Parcel) cancel(topic string, ask *asked, batch bool) *Error {
 		p.s.late.Add(-1)
 		return Refuse(CodeSystemBusy, "[TOO MANY MESSAGES WAIT] %d requests wait for new topics or to cancel, the limit is %d, try again", n, lateMax)
 	}
-	p.cancels = append(p.cancels, cancels{r, p.at})
+	p.cancels = append(p.cancels, cancels{p.client, r, p.at})
 	return nil
 }
 
@@ -416,7 +417,7 @@ func (p *Parcel) cancelNow() {
 	ctx, stop := context.WithTimeout(context.Background(), createPatience)
 	defer stop()
 	for _, c := range p.cancels {
-		p.refused(c.result, p.s.cancel(ctx, c.recall.topic, c.recall.uniqKey, c.recall.due))
+		p.refused(c.result, p.s.cancel(ctx, c.client, c.recall.topic, c.recall.uniqKey, c.recall.due))
 		p.Results[c.result].TransactionID = []byte(c.recall.uniqKey)
 		p.s.late.Add(-1)
 	}

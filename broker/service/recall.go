@@ -12,7 +12,7 @@ import (
 
 // Recall cancels a scheduled message by the handle that its send was answered with (code 370,
 // org.apache.rocketmq.broker.processor.RecallMessageProcessor), and gives its UNIQ_KEY.
-func (s *Service) Recall(ctx context.Context, topic, handle string) (uniqKey string, refused *Error) {
+func (s *Service) Recall(ctx context.Context, c *Client, topic, handle string) (uniqKey string, refused *Error) {
 	if _, ok := s.shard.Catalog().Topic(topic); !ok {
 		return "", Refuse(CodeTopicNotExist, "recall failed, the topic[%s] not exist", topic)
 	}
@@ -25,15 +25,15 @@ func (s *Service) Recall(ctx context.Context, topic, handle string) (uniqKey str
 	case r.broker != s.opts.Broker:
 		return "", Refuse(CodeIllegalOperation, "recall failed, broker service not available: the handle is of broker [%.127s], this is %s", r.broker, s.opts.Broker)
 	}
-	return r.uniqKey, s.cancel(ctx, r.topic, r.uniqKey, r.due)
+	return r.uniqKey, s.cancel(ctx, c, r.topic, r.uniqKey, r.due)
 }
 
 // cancel tells each outcome apart: what is not cancelled is refused.
-func (s *Service) cancel(ctx context.Context, topic, uniqKey string, due int64) *Error {
+func (s *Service) cancel(ctx context.Context, c *Client, topic, uniqKey string, due int64) *Error {
 	err := s.shard.CancelTimer(ctx, topic, uniqKey, due)
 	switch {
 	case err == nil:
-		s.happened("timer-cancelled", topic, "", "the scheduled message "+uniqKey+" was cancelled")
+		s.happenedBy("timer-cancelled", topic, "", c.name(), "the scheduled message "+uniqKey+" was cancelled")
 		return nil
 	case errors.Is(err, timer.ErrTooLate):
 		return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: the message %.80s was due at %d and is delivered", uniqKey, due)

@@ -98,7 +98,7 @@ func TestScheduledMessagesAreCancelled(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "stays"} {
 		handles[id] = ok(t, send(t, s, c, asking("orders", id, "TIMER_DELIVER_MS", due), id)).RecallHandle
 	}
-	if key, err := s.Recall(ctx, "orders", handles["a"]); err != nil || key != "IDa" {
+	if key, err := s.Recall(ctx, c, "orders", handles["a"]); err != nil || key != "IDa" {
 		t.Fatalf("recalled %q: %v", key, err)
 	}
 	ok(t, send(t, s, c, asking("orders", "x", "TIMER_DELIVER_MS", due, "TIMER_DEL_UNIQKEY", "orders+IDb"), ""))
@@ -112,14 +112,14 @@ func TestScheduledMessagesAreCancelled(t *testing.T) {
 		"unknown":      {"orders", RecallHandle("orders", "broker-a", time.Now().UnixMilli()+60_000, "k"), "no message k"},
 		"long past":    {"orders", RecallHandle("orders", "broker-a", -1, "k"), "timestamp invalid"},
 	} {
-		if _, err := s.Recall(ctx, w.topic, w.handle); err == nil || !strings.Contains(err.Text, w.text) {
+		if _, err := s.Recall(ctx, c, w.topic, w.handle); err == nil || !strings.Contains(err.Text, w.text) {
 			t.Errorf("%s: %v, expected %q", name, err, w.text)
 		}
 	}
 	if v := next(t, s, c, "orders", 0); string(v.Body()) != "stays" {
 		t.Errorf("the cancelled message %q came", v.Body())
 	}
-	if _, err := s.Recall(ctx, "orders", handles["stays"]); err == nil || !strings.Contains(err.Text, "is delivered") {
+	if _, err := s.Recall(ctx, c, "orders", handles["stays"]); err == nil || !strings.Contains(err.Text, "is delivered") {
 		t.Errorf("recall of a delivered message: %v", err)
 	}
 	if n := s.Shard().Timers().Counts(); n.Scheduled != 4 || n.Cancelled != 3 || n.Fired != 1 || n.Pending() != 0 {

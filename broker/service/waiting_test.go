@@ -27,7 +27,7 @@ func TestWhatWaitsIsListed(t *testing.T) {
 	if m.UniqKey != "IDsoon" || m.Topic != "orders" || m.Broker != "broker-a" || m.Keys != "k1 k2" || m.Due-m.Stored < 3_599_000 || m.Bytes != 4 {
 		t.Errorf("due first: %+v", m)
 	}
-	if key, err := s.Recall(context.Background(), m.Topic, m.Handle); err != nil || key != "IDsoon" {
+	if key, err := s.Recall(context.Background(), c, m.Topic, m.Handle); err != nil || key != "IDsoon" {
 		t.Errorf("cancelled %q: %v", key, err)
 	}
 	if list, _ := s.Scheduled(0); list.Pending != 1 || list.Cancelled != 1 || len(list.Messages) != 0 {
