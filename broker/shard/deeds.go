@@ -36,6 +36,7 @@ const (
 type deeds struct {
 	waiting []*Batch
 	claimed map[uint64]struct{} // keys of deeds in entries of this term that are not applied
+	passed  map[uint64]struct{} // keys of deeds that wait, of one look
 	look    bool                // something waits that was not looked at since the last change
 }
 
@@ -45,14 +46,24 @@ func (d *deeds) add(batches []*Batch) {
 	}
 }
 
-// free says that nothing on its way touches the keys.
+// free says that nothing on its way touches the keys, and nothing that was passed over in this look.
 func (d *deeds) free(keys []uint64) bool {
 	for _, k := range keys {
 		if _, taken := d.claimed[k]; taken {
 			return false
 		}
+		if _, older := d.passed[k]; older {
+			return false
+		}
 	}
 	return true
+}
+
+// pass lets a deed wait: those behind it that touch the same wait, too, or one with many keys might wait for ever.
+func (d *deeds) pass(keys []uint64) {
+	for _, k := range keys {
+		d.passed[k] = struct{}{}
+	}
 }
 
 func (d *deeds) claim(keys []uint64) {
@@ -91,10 +102,12 @@ func (d *Deed) bytes() (n int64) {
 func (s *Shard) cutDeeds(p *proposal) (bytes int) {
 	kept, n, room := s.deeds.waiting[:0], 0, int64(EntryBytes)
 	s.deeds.look = false
+	clear(s.deeds.passed)
 	for _, b := range s.deeds.waiting {
 		full := len(p.batches) > 0 && (n+len(b.Deed.Commands) > commandsMax || room <= 0)
 		if full || !s.deeds.free(b.Deed.Keys) {
 			kept = append(kept, b)
+			s.deeds.pass(b.Deed.Keys)
 			s.deeds.look = s.deeds.look || full
 			continue
 		}

@@ -109,3 +109,23 @@ func TestDeedsAfterAnotherTerm(t *testing.T) {
 		t.Errorf("after the second term's deed the value is %d, expected 1", v)
 	}
 }
+
+// A deed that touches two things gets its turn, however many come behind it that touch one of them.
+func TestDeedsWithManyKeysDoNotStarve(t *testing.T) {
+	n := newTrio(t, 1, 2, 3)
+	m := n.members[n.led()]
+	c := &counting{n: n, ended: map[*Batch]error{}}
+	c.add(m, "a", 1, 1000)
+	m.Turn()
+	both := c.add(m, "both", 1, 1000)
+	both.Deed.Keys = []uint64{1, 2}
+	for range 50 { // each round brings another one for each of the two
+		c.add(m, "a", 1, 1000)
+		c.add(m, "b", 2, 1000)
+		n.turn()
+		if _, ok := c.ended[both]; ok {
+			return
+		}
+	}
+	t.Error("it still waits")
+}

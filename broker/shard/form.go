@@ -43,11 +43,11 @@ func (s *Shard) mayPropose() bool {
 	return s.pendingFull()
 }
 
-// deletes says that a command takes a topic or a group away. It stands alone in its entry, and nothing is proposed behind it before
-// it was applied: messages that were formed for the old topic, and offsets committed in it, must not come to stand behind it, where
-// they would be taken for those of a topic that is made later under the same name.
+// deletes says that a command takes a topic, a group or a queue's leases away. It stands alone in its entry, and nothing is proposed behind
+// it before it was applied: messages that were formed for the old topic, offsets committed in it, and what was decided of leases must not
+// come to stand behind it, where they would be taken for those of a topic that is made later under the same name, or name what is gone.
 func (c *command) deletes() bool {
-	return c.kind == entry.KindTopicDelete || c.kind == entry.KindGroupDelete
+	return c.kind == entry.KindTopicDelete || c.kind == entry.KindGroupDelete || c.kind == entry.KindOffsetReset
 }
 
 func (s *Shard) deleting() bool {

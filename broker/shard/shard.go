@@ -221,7 +221,7 @@ func openState(o Options) (*Shard, error) {
 		syncs:  make(chan *seglog.Syncing, 1),
 		synced: make(chan *seglog.Syncing, 1), seals: make(chan sealJob, 64), checks: make(chan *check, 1), checked: make(chan *check, 1), stop: make(chan struct{}),
 		stopped: make(chan struct{}), ready: make(chan struct{}), asks: make(chan ask, asksMax), quiet: map[uint64]int{}, unheard: map[uint64]int{}, needs: map[uint64]uint64{},
-		deeds: deeds{claimed: map[uint64]struct{}{}}, firing: newFiring(), rolling: &rolling{jobs: make(chan *rollJob, 1)},
+		deeds: deeds{claimed: map[uint64]struct{}{}, passed: map[uint64]struct{}{}}, firing: newFiring(), rolling: &rolling{jobs: make(chan *rollJob, 1)},
 	}
 	s.index = queue.New(o.FS, o.Dir, o.Log)
 	s.inbox.wake = make(chan struct{}, 1)
