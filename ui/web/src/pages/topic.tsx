@@ -96,7 +96,7 @@ function Queues({ topic }: { topic: Topic }) {
   const most = Math.max(1, ...queues.map((q) => q.max - q.min))
   const several = new Set(queues.map((q) => q.broker)).size > 1
   return (
-    <div className="scroll-x">
+    <div className="scroll-x" tabIndex={0} role="group" aria-label={t.topics.tabs.overview}>
       <table className="plain-table tight">
         <thead>
           <tr>

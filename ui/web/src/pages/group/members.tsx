@@ -18,7 +18,7 @@ export function Members({ group }: { group: Group }) {
     )
   }
   return (
-    <div className="scroll-x">
+    <div className="scroll-x" tabIndex={0} role="group" aria-label={c.tabs.members}>
       <table className="plain-table">
         <thead><tr><th scope="col">{c.client}</th><th scope="col">{c.address}</th><th scope="col">{c.language}</th><th scope="col">{c.version}</th><th scope="col" className="num">{c.connected}</th><th scope="col" className="num">{c.heartbeat}</th><th scope="col">{c.subscriptions}</th></tr></thead>
         <tbody>

@@ -23,7 +23,7 @@ export function StepsTab({ life, model }: { life: MessageLife; model: Model }) {
     rows: all.map((i) => [new Date(i.from / 1000).toISOString(), i.from, i.to, i.due ?? '', i.late ?? '', laneName(i), what(i, t), i.client ?? '', i.to - i.from, i.where ?? '', i.attempt ?? '', i.error ?? '', i.source]),
   })
   return (
-    <div className="scroll-x">
+    <div className="scroll-x" tabIndex={0} role="group" aria-label={t.life.tabs.steps}>
       <div className="legend">
         <span className="grow">{t.rows(String(all.length))}</span>
         <ExportMenu name={`steps-${copiesOf(life)[0].id}`} table={table} />

@@ -12,7 +12,7 @@ export function BrokerGroups({ node, changes }: { node: Node; changes: ChangePro
       <div className="sect-head" style={{ padding: '14px 16px 0' }}>
         <h2>{t.overview.brokerGroups}</h2>
       </div>
-      <div className="scroll-x">
+      <div className="scroll-x" tabIndex={0} role="group" aria-label={t.overview.brokerGroups}>
         <table className="plain-table tight">
           <thead>
             <tr>
