@@ -55,7 +55,7 @@ export function Unread({ overview }: { overview: Overview }) {
   )
 }
 
-const tones: Record<string, string> = { 'flush-stall': 'warn', refusal: 'warn', throttle: 'warn', retention: 'warn', reset: 'warn', 'leader-change': 'warn', 'held-up': 'warn', 'log-damaged': 'bad', 'log-failed': 'bad', 'log-repaired': 'ok' }
+const tones: Record<string, string> = { 'flush-stall': 'warn', refusal: 'warn', throttle: 'warn', retention: 'warn', reset: 'warn', 'leader-change': 'warn', 'held-up': 'warn', 'log-damaged': 'bad', 'log-failed': 'bad', 'timer-lost': 'bad', 'deleted-unread': 'bad', 'retention-held': 'warn', 'log-repaired': 'ok' }
 
 /** Every member notes who leads; that it follows, or knows nobody for a moment, is for whoever looks at one node. */
 export const worthTelling = (h: Happening) => !(h.kind === 'leader-change' && (h.detail.state === 'follows' || h.detail.state === 'nobody'))
