@@ -46,14 +46,22 @@ func (w *waiting) chosen() ([]inspect.BrokerGroup, error) {
 	return w.groups(w.in)
 }
 
-// gather asks each broker group for a list, and hands it on.
+// gather asks each broker group for a list, and hands it on. A broker group that does not know what is asked about has nothing to list, if
+// another one does.
 func gather[T any](w *waiting, code int32, add func(T), fields ...rpc.Field) error {
 	groups, err := w.chosen()
 	if err != nil {
 		return err
 	}
+	var unknown error
+	told := 0
 	for i := range groups {
 		b, err := askGroup(&groups[i], code, nil, append(fields, number("limit", uint64(w.limit)))...)
+		var r *refused
+		if errors.As(err, &r) && r.code == service.CodeSubscriptionGroupMissing {
+			unknown = err
+			continue
+		}
 		var part T
 		if err == nil {
 			err = json.Unmarshal(b, &part)
@@ -61,7 +69,11 @@ func gather[T any](w *waiting, code int32, add func(T), fields ...rpc.Field) err
 		if err != nil {
 			return fmt.Errorf("%s: %w", groups[i].Name, err)
 		}
+		told++
 		add(part)
+	}
+	if told == 0 {
+		return unknown
 	}
 	return nil
 }
