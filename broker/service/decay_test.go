@@ -35,3 +35,27 @@ func TestDecayedMessageIsNotDelivered(t *testing.T) {
 		t.Fatalf("delivered %q", messages(t, r))
 	}
 }
+
+// A half message that decayed is not stored again under a fresh checksum.
+func TestDecayedHalfMessageIsNotCommitted(t *testing.T) {
+	disk := vfs.NewMem()
+	s := open(t, disk, "data", patient)
+	defer s.Close()
+	c := NewClient(s.opts.StoreHost, "remoting")
+	r := ok(t, send(t, s, c, asking("orders", "a", "TRAN_MSG", "true", "PGROUP", "pg"), "a half that will decay"))
+	for _, n := range disk.Names("data") {
+		name := filepath.Join("data", filepath.Base(n))
+		b, err := vfs.ReadFile(disk, name, 1<<20)
+		if at := bytes.Index(b, []byte("will decay")); err == nil && at >= 0 {
+			if err := disk.Flip(name, int64(at), 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := end(t, s, EndTxn{Client: c, Group: "pg", Offset: r.QueueOffset, Position: r.Position, Decision: TxnCommit}); err == nil {
+		t.Fatal("committed")
+	}
+	if n := s.Shard().Txn().Counts(); n.Open != 1 {
+		t.Errorf("%+v", n)
+	}
+}

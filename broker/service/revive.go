@@ -209,8 +209,10 @@ func (r *revival) read(offset int64) (message.View, error) {
 	q := t.Queue(r.key.QueueID)
 	rows, err := q.Rows(nil, offset, 1)
 	if err == nil && len(rows) > 0 {
-		if r.raw, err = r.s.shard.Message(r.raw, rows[0].Pos, int(rows[0].Size)); err == nil {
-			return message.Parse(r.raw)
+		var v message.View
+		if v, err = r.s.storedIn(r.raw, rows[0].Pos, int(rows[0].Size)); err == nil {
+			r.raw = v
+			return v, nil
 		}
 	}
 	if from, _, _ := q.Bounds(); offset < from {
