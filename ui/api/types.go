@@ -55,8 +55,11 @@ type MessageLife struct {
 	Verdicts []verdict.Verdict `json:"verdicts"`
 	Lineage  []verdict.Copy    `json:"lineage"` // its stored copies as one story, oldest first
 	Records  []TraceRecord     `json:"records"`
-	Now      int64             `json:"now"`
-	Rebuilt  bool              `json:"rebuilt"` // the trail has no row of it: told from the broker's log alone
+	// Leaders are who led its broker group within its life, oldest first; empty when it was one member all the time.
+	Leaders       []trail.Leadership `json:"leaders"`
+	LeadersReason string             `json:"leadersReason"` // why that is not known; "" when it is
+	Now           int64              `json:"now"`
+	Rebuilt       bool               `json:"rebuilt"` // the trail has no row of it: told from the broker's log alone
 }
 
 // TraceRecord is one record in the traditional form: the 20 fields of the vendor's ListMessageTrace.

@@ -132,6 +132,13 @@ type fakeTrail struct {
 	life    trail.Life
 	err     error
 	status  trail.Status
+
+	leaders    []trail.Leadership
+	leadersErr error
+}
+
+func (f *fakeTrail) Leaders(context.Context, string, int64, int64) ([]trail.Leadership, error) {
+	return f.leaders, f.leadersErr
 }
 
 func (f *fakeTrail) Search(_ context.Context, q trail.Query) (trail.Matches, error) {

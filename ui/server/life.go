@@ -52,6 +52,7 @@ func (s *Server) lifeOf(ctx context.Context, id string) api.MessageLife {
 	out.Lineage = verdict.Lineage(&out.Life, out.Now)
 	out.Expected, out.Recorded = steps(&out)
 	out.Records = api.Records(&out.Life, node.StoreHost)
+	s.tellLeaders(ctx, &out)
 	return out
 }
 

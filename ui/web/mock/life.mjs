@@ -130,7 +130,15 @@ export function makeLife(m, i, now, state, happenings) {
     notRecorded: lost ? [{ atMicros: m.appendedMicros + 30_000, node: 'node-1', source: 'notes', from: 1, to: 2, fromMicros: m.appendedMicros + 20_000, toMicros: m.appendedMicros + 60_000, rows: 0, notRecorded: 14, reason: 'the notes log was removed before it was shipped', topic: m.topic }] : [],
   }
   const recorded = 4 * out.messages.length + out.deliveries.length + out.settlements.length + 1 - (lost ? 2 : 0)
-  return { life, stored: m, stepsExpected: recorded + (lost ? 2 : 0), stepsRecorded: recorded, verdicts, lineage: lineage(life, now), records: records(life), now, rebuilt: false }
+  return { life, stored: m, stepsExpected: recorded + (lost ? 2 : 0), stepsRecorded: recorded, verdicts, lineage: lineage(life, now), records: records(life), leaders: leaders(life.messages[0], i), leadersReason: '', now, rebuilt: false }
+}
+
+/** Some messages live while the leader changes. */
+function leaders(m, i) {
+  if (i % 6 !== 3) return []
+  const lead = (term, node, fromMicros, toMicros, gapMicros) => ({ broker: m.broker, term, node, fromMicros, toMicros, stopped: false, gapMicros })
+  const end = m.appendedMicros + 2000
+  return [lead(7, 'node-1', end - 3_600_000_000, end, 1_200_000), lead(8, 'node-2', end + 1_200_000, 0, 0)]
 }
 
 function lineage(life, now) {

@@ -17,10 +17,10 @@ const letter = 6
 const wideLetter = 12
 export const textWidth = (s: string) => Array.from(s).reduce((n, c) => n + (c.charCodeAt(0) > 0x2e80 ? wideLetter : letter), 0)
 
-/** What is work takes its length; of a wait and of what goes on only the ends count. */
+/** What is work takes its length; of a wait, of a leader's time and of what goes on only the ends count. */
 export function busy(model: Model): Interval[] {
   return model.lanes.flatMap((l) =>
-    l.items.flatMap((i) => (i.shape === 'hatch' || i.open ? [{ from: i.from, to: i.from }, { from: i.to, to: i.to }] : [{ from: i.from, to: i.to }])),
+    l.items.flatMap((i) => (i.shape === 'hatch' || i.what === 'led' || i.open ? [{ from: i.from, to: i.from }, { from: i.to, to: i.to }] : [{ from: i.from, to: i.to }])),
   )
 }
 
@@ -52,7 +52,7 @@ function laneBox(lane: Lane, s: Scale, y: number, h: number, width: number, text
   return { lane, y, h, boxes, note }
 }
 
-/** A label goes into its bar, else to the right of it when nothing is there. Waits are told only inside. */
+/** A label goes into its bar, else to the right of it when nothing is there. Waits are told only inside, but that nobody led always. */
 function labels(row: Box[], width: number, texts: Texts) {
   const marks = row.toSorted((a, b) => a.x - b.x)
   const inner = marks.filter((b) => b.item.shape === 'bar' || b.item.shape === 'diamond')
@@ -69,14 +69,14 @@ function labels(row: Box[], width: number, texts: Texts) {
       free = x + w
       continue
     }
-    if (b.item.shape === 'hatch' || b.item.what === 'held' || b.item.what === 'unanswered') continue
+    if ((b.item.shape === 'hatch' && b.item.what !== 'nobody') || b.item.what === 'held' || b.item.what === 'unanswered') continue
     const x = Math.max(b.x + b.w, b.x + (b.item.shape === 'diamond' ? 8 : 0)) + 5
     const next = marks.find((o) => o.x > b.x + b.w + 1 && o.item.shape !== 'hatch')?.x ?? width
     const under = marks.some((o) => o !== b && o.item.shape === 'hatch' && o.x < x + w && o.x + o.w > x)
     if (x + w + 4 <= next && x >= free && x + w <= width && !under) {
       b.label = { text, x, inside: false }
       free = x + w
-    } else if (b.item.shape === 'thin') {
+    } else if (b.item.shape === 'thin' || b.item.what === 'nobody') {
       const first = Math.min(...marks.map((o) => o.x))
       if (first - w - 8 > 0) b.label = { text, x: first - w - 8, inside: false }
     }

@@ -1,12 +1,12 @@
 // From a message's life to lanes of items. Pure: no words, no pixels. Times in µs.
-import type { Delivery, Message, MessageLife, Settlement, Step, Verdict } from '../../api/types'
+import type { Delivery, Leadership, Message, MessageLife, Settlement, Step, Verdict } from '../../api/types'
 import { dead, destination, fired, lateMicros, ownerOf, parked, successor } from '../copies'
 
 export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'resent' | 'sentBack' | 'passed'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'resent' | 'sentBack' | 'passed' | 'led' | 'nobody'
 
 export type Item = {
   id: string
@@ -29,7 +29,7 @@ export type Item = {
   raw: object
 }
 
-export type Lane = { id: string; kind: 'producer' | 'broker' | 'group'; name: string; items: Item[]; rows: number; verdict?: Verdict }
+export type Lane = { id: string; kind: 'producer' | 'broker' | 'leaders' | 'group'; name: string; items: Item[]; rows: number; verdict?: Verdict }
 export type Hole = { from: number; to: number; count: number; reason: string; raw: object }
 export type Model = { lanes: Lane[]; from: number; to: number; holes: Hole[]; skew: number; shippedTo: number; elsewhere: string[] }
 
@@ -57,8 +57,12 @@ export function build(m: MessageLife): Model {
     for (const v of shown) lanes.push(groupLane(v, copies, m, nowMicros))
   }
   const all = lanes.flatMap((l) => l.items)
-  const from = Math.min(...all.map((i) => i.from))
-  const to = Math.max(...all.map((i) => i.to), from + 1)
+  const begin = Math.min(...all.map((i) => i.from))
+  const stop = Math.max(...all.map((i) => i.to), begin + 1)
+  const leaders = all.length ? led(m.leaders, begin, stop) : []
+  const from = Math.min(begin, ...leaders.map((i) => i.from)) // a time without a leader is shown whole
+  const to = Math.max(stop, ...leaders.map((i) => i.to))
+  if (leaders.length) lanes.splice(2, 0, { id: 'leaders', kind: 'leaders', name: '', rows: 2, items: leaders })
   return {
     lanes,
     from: all.length ? from : 0,
@@ -134,6 +138,21 @@ function cancels(m: MessageLife, copies: Message[]): Item[] {
   return cancelsOf(m).map((s, n) => ({
     id: `cancel${n}`, lane: 'broker', what: 'cancelled', shape: 'diamond', tone: 'warn', from: s.atMicros, to: s.atMicros, row: 0, source: 'broker', client: s.client || undefined, due: copies.find((c) => c.position === s.place)?.dueMicros, raw: s,
   }))
+}
+
+/** Who led the broker group within the life, and below that when nobody did. The last one that is known to have ended has no successor. */
+function led(list: Leadership[], from: number, to: number): Item[] {
+  const base = { lane: 'leaders', source: 'broker' as Source }
+  const items = list.flatMap((l, n): Item[] => {
+    const until = l.toMicros || to
+    const open = n === list.length - 1 && l.toMicros > 0
+    const next = open ? to : until + l.gapMicros
+    return [
+      { ...base, id: `led${l.term}`, what: 'led', shape: 'bar', tone: 'own', from: Math.max(from, l.fromMicros), to: Math.min(to, until), row: 0, raw: l },
+      { ...base, id: `nobody${l.term}`, what: 'nobody', shape: 'hatch', tone: 'bad', from: until, to: next, open, row: 1, raw: l },
+    ]
+  })
+  return items.filter((i) => i.to > Math.max(i.from, from) && i.from < to)
 }
 
 type Given = { delivery: Delivery; copy: Message; skipped: boolean }

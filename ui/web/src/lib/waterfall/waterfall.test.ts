@@ -3,6 +3,8 @@ import { hostile, makeHappenings, makeMessages } from '../../../mock/data.mjs'
 import { makeLife } from '../../../mock/life.mjs'
 import type { Message, MessageLife } from '../../api/types'
 import { ownerOf, userTopic } from '../copies'
+import { en } from '../../i18n/en'
+import { label, what } from '../../pages/message/words'
 import { layout } from './layout'
 import { build, steps, type Model } from './model'
 import { merge, scale } from './scale'
@@ -67,6 +69,29 @@ describe('model', () => {
   it('nothing known gives an empty picture', () => {
     const m = lifeOf(1)
     expect(build({ ...m, stored: null, life: { ...m.life, messages: [] } }).lanes).toEqual([])
+  })
+  it('tells who led within the life, and when nobody did', () => {
+    const m = lifeOf(2)
+    const { from, to } = build(m)
+    const l = (term: number, a: number, b: number, gapMicros = 0) => ({ broker: 'b', term, node: `node-${term}`, fromMicros: a, toMicros: b, stopped: false, gapMicros })
+    const lane = (leaders: MessageLife['leaders']) => build({ ...m, leaders }).lanes.find((x) => x.kind === 'leaders')
+    expect(lane([])).toBeUndefined()
+    const two = lane([l(7, from - 5e6, from + 100, 200), l(8, from + 300, 0)])!
+    expect(two.items.map((i) => [i.what, i.from - from, i.to - from, i.row, !!i.open])).toEqual([['led', 0, 100, 0, false], ['nobody', 100, 300, 1, false], ['led', 300, to - from, 0, false]])
+    const before = lane([l(7, from - 5e6, from - 1_200_000, 1_200_050), l(8, from + 50, 0)])!
+    expect(before.items.map((i) => [i.what, i.from - from])).toEqual([['nobody', -1_200_000], ['led', 50]])
+    expect(label(before.items[0], en)).toBe('nobody led · 1.20 s')
+    const none = lane([l(7, from - 5e6, from + 100)])!
+    expect(none.items[1]).toMatchObject({ what: 'nobody', shape: 'hatch', from: from + 100, to, open: true })
+    expect(label(two.items[1], en)).toBe('nobody led · 200 µs')
+    expect(label(two.items[0], en)).toBe('node-7 led in term 7')
+  })
+  it('names the slowest member where the message is accepted', () => {
+    const m = lifeOf(1)
+    const copy = m.life.messages[0]
+    const items = build({ ...m, life: { ...m.life, messages: [{ ...copy, slowest: 3, committedMicros: copy.ackedMicros - 10 }] } }).lanes[1].items
+    expect(label(items.find((i) => i.what === 'answer')!, en)).toMatch(/slowest: member 3$/)
+    expect(what(items.find((i) => i.what === 'replicated')!, en)).toBe('on a majority of the members (slowest: member 3)')
   })
   it('keeps text as it is', () => expect(world.messages.some((m: { keys: string[] }) => m.keys[0] === hostile.key)).toBe(true))
 })

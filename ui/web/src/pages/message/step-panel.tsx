@@ -13,7 +13,7 @@ export function StepPanel({ item, zero, close }: { item: Item; zero: number; clo
   const t = useT()
   const zone = useZone()
   const c = t.life.columns
-  const lane = item.lane === 'producer' || item.lane === 'broker' ? t.life.lanes[item.lane] : <GroupName name={item.lane} />
+  const lane = item.lane === 'producer' || item.lane === 'broker' || item.lane === 'leaders' ? t.life.lanes[item.lane] : <GroupName name={item.lane} />
   return (
     <Panel title={what(item, t)} close={close}>
       <dl className="facts">

@@ -17,7 +17,7 @@ export function StepsTab({ life, model }: { life: MessageLife; model: Model }) {
   const [params, set] = useUrl()
   const c = t.life.columns
   const all = steps(model)
-  const laneName = (i: Item) => (i.lane === 'producer' || i.lane === 'broker' ? t.life.lanes[i.lane] : i.lane)
+  const laneName = (i: Item) => (i.lane === 'producer' || i.lane === 'broker' || i.lane === 'leaders' ? t.life.lanes[i.lane] : i.lane)
   const table = () => ({
     header: ['at', 'atMicros', 'toMicros', 'plannedMicros', 'lateMicros', 'lane', 'what', 'client', 'durationMicros', 'queueOffset', 'attempt', 'error', 'source'],
     rows: all.map((i) => [new Date(i.from / 1000).toISOString(), i.from, i.to, i.due ?? '', i.late ?? '', laneName(i), what(i, t), i.client ?? '', i.to - i.from, i.where ?? '', i.attempt ?? '', i.error ?? '', i.source]),

@@ -48,6 +48,7 @@ export function Timeline({ life, model }: { life: MessageLife; model: Model }) {
       <section className="pad" style={{ borderTop: '1px solid var(--line)', paddingTop: 12 }}>
         <h2>{t.life.overlay}</h2>
         {life.life.happenings.length === 0 ? <p className="dim" style={{ fontSize: 13, margin: '4px 0' }}>{t.life.overlayNone}</p> : null}
+        {life.leadersReason && <p className="bad">✕ {t.life.leadersFailed}: {life.leadersReason}</p>}
         <ul className="list">
           {life.life.happenings.filter(worthTelling).map((h, i) => (
             <HappeningLine key={i} h={h} />

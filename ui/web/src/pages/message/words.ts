@@ -1,5 +1,5 @@
 // Verdicts and items as sentences.
-import type { Evidence, Message, Verdict } from '../../api/types'
+import type { Evidence, Leadership, Message, Verdict } from '../../api/types'
 import type { Dictionary } from '../../i18n'
 import { age, count, duration } from '../../lib/format'
 import { stamp, type Zone } from '../../lib/time'
@@ -72,21 +72,24 @@ export function fact(e: Evidence, t: Dictionary): string {
 }
 
 export function what(i: Item, t: Dictionary): string {
+  if (i.what === 'led') return t.life.led((i.raw as Leadership).node, String((i.raw as Leadership).term))
   const words = t.life.item[i.what]
-  const text = typeof words === 'function' ? words(i.arg ?? '') : words
-  return i.lane === 'broker' && i.arg ? `${text} · ${i.arg}` : text
+  if (typeof words === 'function') return words(i.arg ?? '')
+  return i.lane === 'broker' && i.arg ? `${words} · ${i.arg}` : words
 }
 
 function accepted(i: Item, t: Dictionary): string {
   const m = i.raw as Message
-  return `${t.life.item.accepted} ${duration(m.ackedMicros - m.receivedMicros)}${i.arg ? ' · ' + i.arg : ''}`
+  const slowest = m.slowest && m.committedMicros ? ` · ${t.life.slowest(String(m.slowest))}` : ''
+  return `${t.life.item.accepted} ${duration(m.ackedMicros - m.receivedMicros)}${slowest}${i.arg ? ' · ' + i.arg : ''}`
 }
 
 /** The short words that stand in the picture. */
 export function label(i: Item, t: Dictionary): string {
   const took = i.source === 'client' && i.to === i.from ? '< 1 ms' : duration(i.to - i.from) // clients report whole ms
   const text = what(i, t)
-  if (i.what === 'notRecorded') return text
+  if (i.what === 'notRecorded' || i.what === 'led') return text
+  if (i.what === 'nobody') return `${text} · ${took}`
   if (i.what === 'fired') return `${t.life.item.firedShort} ${t.life.late(duration(i.late ?? 0))}`
   if (i.what === 'dead') return '✕ ' + text
   if (i.shape === 'diamond') return i.what === 'ack' ? '✓ ' + text : i.what === 'delivered' || i.what === 'passed' ? '' : text
