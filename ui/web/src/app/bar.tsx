@@ -51,7 +51,7 @@ function LanguageSwitch() {
   const t = useT()
   const { language } = usePrefs()
   return (
-    <button type="button" className="barbtn" data-test="language" aria-label={`${t.bar.language}: ${language === 'zh' ? 'English' : '中文'}`} onClick={() => prefs.set({ language: language === 'zh' ? 'en' : 'zh' })}>
+    <button type="button" className="barbtn" data-test="language" aria-label={`${t.bar.language}: ${language === 'zh' ? 'EN, English' : '中文'}`} onClick={() => prefs.set({ language: language === 'zh' ? 'en' : 'zh' })}>
       <span lang={language === 'zh' ? 'en' : 'zh-CN'}>{language === 'zh' ? 'EN' : '中文'}</span>
     </button>
   )
