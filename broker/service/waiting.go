@@ -58,7 +58,9 @@ func (s *Service) Transactions(group string, limit int) inspect.TransactionList 
 
 // stored reads a message whose place and size are known. It may be stored again, under a fresh checksum: one that decayed is refused, and the
 // log is mended.
-func (s *Service) stored(position int64, size int) (message.View, error) { return s.storedIn(nil, position, size) }
+func (s *Service) stored(position int64, size int) (message.View, error) {
+	return s.storedIn(nil, position, size)
+}
 
 // storedIn is stored into memory that may be used again.
 func (s *Service) storedIn(raw []byte, position int64, size int) (message.View, error) {
