@@ -19,10 +19,8 @@ func ack(t *rapid.T) PopAck {
 
 // TestDeliveriesComeBack: also into a record that holds another one.
 func TestDeliveriesComeBack(t *testing.T) {
-	var lease PopLease
-	var acks PopAcks
+	lease, acks, revive := PopLease{Offsets: []int64{}}, PopAcks{Acks: []PopAck{}}, PopRevive{Messages: []Revived{}} // lists that are empty, not nil
 	var change PopChange
-	var revive PopRevive
 	rapid.Check(t, func(t *rapid.T) {
 		group, topic, client := names(t)
 		id, at := rapid.Int32().Draw(t, "queue"), rapid.Int64().Draw(t, "at")
