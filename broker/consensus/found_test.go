@@ -175,3 +175,17 @@ func TestDamageWhereRaftBeginsIsSaid(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 }
+
+// A leader whose newest snapshot did not know a learner gave it to nobody: a follower that it did know, and without which there was no
+// majority to have a newer one made, never got it (seed 402529).
+func TestASnapshotIsForThoseWhomItKnows(t *testing.T) {
+	to := func(id uint64) *pb.Message {
+		conf := &pb.ConfState{Voters: []uint64{1, 2, 3}, Learners: []uint64{5}}
+		return &pb.Message{Type: pb.MsgSnap.Enum(), To: &id, Snapshot: &pb.Snapshot{Metadata: &pb.SnapshotMetadata{ConfState: conf}}}
+	}
+	for id, want := range map[uint64]bool{2: false, 4: true, 5: false} {
+		if got := foreign(to(id)); got != want {
+			t.Errorf("for member %d: %v", id, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -79,6 +80,7 @@ type Node struct {
 	err     error
 	members changes
 	beaten  map[uint64]bool // who answered a heartbeat since the last effects
+	unfit   []uint64        // for whom there is no snapshot that knows them
 }
 
 // New makes a member over an open log.
@@ -188,7 +190,10 @@ func (n *Node) process(apply func(Committed) error) (more bool, err error) {
 		case raft.LocalApplyThread:
 			n.err = n.apply(m, apply)
 		default:
-			if !n.onlyCommit(m) {
+			switch {
+			case foreign(m):
+				n.unfit = append(n.unfit, m.GetTo())
+			case !n.onlyCommit(m):
 				n.outbox = append(n.outbox, m)
 			}
 		}
@@ -196,6 +201,10 @@ func (n *Node) process(apply func(Committed) error) (more bool, err error) {
 			return false, n.err
 		}
 	}
+	for _, id := range n.unfit {
+		n.SnapshotFailed(id) // it is tried again with the next heartbeat
+	}
+	n.unfit = n.unfit[:0]
 	clear(n.beaten)
 	n.post()
 	return true, nil
@@ -213,6 +222,16 @@ func (n *Node) onlyCommit(m *pb.Message) (only bool) {
 		only = only || id == m.GetTo() && p.State == tracker.StateReplicate
 	})
 	return only
+}
+
+// foreign says that a snapshot does not know the member that it is for: that one was added later, and would refuse it after it had fetched all
+// of it. Others, which it knows, get it: a leader may need them before it can have a newer one made.
+func foreign(m *pb.Message) bool {
+	if m.GetType() != pb.MsgSnap {
+		return false
+	}
+	c := m.GetSnapshot().GetMetadata().GetConfState()
+	return !slices.Contains(slices.Concat(c.GetVoters(), c.GetVotersOutgoing(), c.GetLearners(), c.GetLearnersNext()), m.GetTo())
 }
 
 // post hands over what gathered for other members.

@@ -121,9 +121,6 @@ func (s *Shard) snapshot() (*pb.Snapshot, error) {
 	if c == nil || c.Applied+1 < s.log.FirstIndex() {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	if s.lacksMember(c) { // raft would refuse it after all of it was fetched; applyMembers has another one made
-		return nil, raft.ErrSnapshotTemporarilyUnavailable
-	}
 	if o := s.offered.Load(); o != nil && o.index == c.Applied && o.first == s.log.Segments()[0].Seq { // else retention took some of it
 		return o.message, nil
 	}
