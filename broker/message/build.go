@@ -25,6 +25,14 @@ type Draft struct {
 	PreparedOffset int64
 }
 
+// DraftOf is a stored message as a draft of another copy of it: all of it but its place. Slices are v's.
+func DraftOf(v View) Draft {
+	return Draft{
+		Topic: v.Topic(), Body: v.Body(), Properties: v.Properties(), QueueID: v.QueueID(), Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(),
+		BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: v.PreparedOffset(),
+	}
+}
+
 // Append appends the stored form of d to buf; queue offset, position and store time are zero until Place.
 // Topic must be at most 255 bytes and Properties with More at most MaxProperties-1: callers refuse longer ones with their own code.
 func Append(buf []byte, d *Draft) []byte {

@@ -21,6 +21,8 @@ const (
 	PropTransactionID = "__transactionId__"
 	PropOriginMsgID   = "ORIGIN_MESSAGE_ID"
 	PropTraceContext  = "TRACE_CONTEXT"
+	PropReconsumeTime = "RECONSUME_TIME"      // of a message that a consumer sends to its retry topic itself
+	PropMaxReconsume  = "MAX_RECONSUME_TIMES" // likewise
 	PropTraceparent   = "traceparent"
 
 	PropTimerDelaySec      = "TIMER_DELAY_SEC"
@@ -28,7 +30,6 @@ const (
 	PropTimerDeliverMillis = "TIMER_DELIVER_MS"
 	PropTimerOutMillis     = "TIMER_OUT_MS"         // when it is due, ms, 13 digits: the broker's
 	PropTimerDelUniqKey    = "TIMER_DEL_UNIQKEY"    // cancels the scheduled message of that key
-	PropStartDeliverTime   = "__STARTDELIVERTIME"   // TIMER_DELIVER_MS of older clouds' clients
 	PropResentFrom         = "CONTRAIL_RESENT_FROM" // offset message id of the dead letter that this is a copy of
 	PropResentBy           = "CONTRAIL_RESENT_BY"
 	PropPopCheckpoint      = "POP_CK"

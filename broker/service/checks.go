@@ -135,10 +135,9 @@ func (s *Service) question(h *txn.Half) (*Check, error) {
 	if refused != nil {
 		return nil, refused
 	}
-	m := message.Append(nil, &message.Draft{
-		Topic: message.Property(run, message.PropRealTopic), Body: v.Body(), Properties: run, QueueID: int32(id), Flag: v.Flag(), SysFlag: v.SysFlag(),
-		BornTime: v.BornTime(), BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(),
-	})
+	d := message.DraftOf(v)
+	d.Topic, d.QueueID = message.Property(run, message.PropRealTopic), int32(id)
+	m := message.Append(nil, &d)
 	message.Place(m, int32(id), v.QueueOffset(), v.Position(), v.StoreTime())
 	return &Check{*h, string(message.Property(run, message.PropUniqKey)), m}, nil
 }

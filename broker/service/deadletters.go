@@ -2,7 +2,6 @@ package service
 
 import (
 	"errors"
-	"hash/maphash"
 	"strconv"
 
 	"github.com/contrailmq/contrail/broker/inspect"
@@ -17,6 +16,9 @@ const (
 	OutcomeAlready = "already" // somebody resent it before; its copy is there
 	OutcomeMissing = "missing" // there is no such dead letter, or not any more
 )
+
+// resentMax bounds the copies of one letter that are looked at, the newest first.
+const resentMax = 64
 
 // letters is the queue of a group's dead letters; nil: it has none.
 func (s *Service) letters(group string) *queue.Queue {
@@ -80,16 +82,16 @@ func letterID(v message.View) string {
 	return string(message.AppendOffsetID(nil, v.StoreHost(), v.Position()))
 }
 
-// resent finds the copy of a letter that was resent; nil: there is none.
+// resent finds the copy of a letter that was resent first; nil: there is none. Retries of that copy name the letter, too.
 func (s *Service) resent(group string, letter message.View) (copied message.View) {
 	id := letterID(letter)
-	_ = s.shard.Index().Find(RetryPrefix+group, id, 1, func(pos int64) (bool, bool) {
+	_ = s.shard.Index().Find(RetryPrefix+group, id, resentMax, func(pos int64) (bool, bool) {
 		v, err := s.at(pos)
 		if err != nil || text(v.Properties(), message.PropResentFrom) != id {
 			return false, true
 		}
 		copied = v
-		return true, false
+		return true, true
 	})
 	return copied
 }
@@ -152,20 +154,16 @@ func (s *Service) resendBatch(group string, v message.View, by string) *shard.Ba
 	run = without(run, message.PropDelay, message.PropWait, message.PropResentFrom, message.PropResentBy)
 	run = message.AppendProperty(run, message.PropResentFrom, letterID(v))
 	run = message.AppendProperty(run, message.PropResentBy, by)
-	d := message.Draft{
-		Topic: []byte(t.Name), Body: v.Body(), Properties: run, More: s.more, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(),
-		StoreHost: s.opts.StoreHost,
-	}
-	b := &shard.Batch{Buf: message.Append(nil, &d)}
-	b.Items = []shard.Item{{To: len(b.Buf), Queue: t.Queue(0), ReceivedMicros: nowMicros()}}
+	d := message.DraftOf(v)
+	d.Topic, d.Properties, d.More, d.StoreHost, d.ReconsumeTimes = []byte(t.Name), run, s.more, s.opts.StoreHost, 0
+	b := &shard.Batch{}
+	b.Put(shard.Item{Queue: t.Queue(0), ReceivedMicros: nowMicros()}, &d)
 	return b
 }
 
-var letterSeed = maphash.MakeSeed()
-
-func letterKey(group string, offset int64) uint64 {
-	return maphash.Comparable(letterSeed, struct {
-		group  string
-		offset int64
-	}{group, offset})
+type letterOf struct {
+	group  string
+	offset int64
 }
+
+func letterKey(group string, offset int64) uint64 { return shard.KeyOf(letterOf{group, offset}) }

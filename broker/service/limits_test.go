@@ -52,8 +52,9 @@ func TestGroupsRetryQueuesAreBounded(t *testing.T) {
 
 // Java passes over a piece without a name's end; who reads otherwise is told another name than the consumer.
 func TestPropertiesCannotBeHidden(t *testing.T) {
+	s := &Service{}
 	for _, run := range []string{"x\x02POP_CK\x011\x02", "\x02DELAY\x013\x02", "a\x01b\x02x\x02y\x02TIMER_DEL_UNIQKEY\x01k"} {
-		if a, err := readProperties([]byte(run), 0); err != nil || !a.timed() && !a.foreign {
+		if a, err := s.readProperties([]byte(run), 0); err != nil || !a.timed() && !a.foreign {
 			t.Errorf("%q: %+v %v", run, a, err)
 		}
 	}

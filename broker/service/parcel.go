@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/catalog"
@@ -238,14 +237,14 @@ func (p *Parcel) put(at int, t *target, h *SendHeader, body []byte, who *shard.P
 }
 
 func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, received int64, batch bool) *Error {
-	ask, err := readProperties(d.Properties, len(d.More))
+	ask, err := p.s.readProperties(d.Properties, len(d.More))
 	if err != nil {
 		return err
 	}
 	if ask.cancel != nil {
 		return p.cancel(string(d.Topic), &ask, batch)
 	}
-	item := shard.Item{From: len(p.batch.Buf), Queue: q, Producer: who, ReceivedMicros: received}
+	item := shard.Item{Queue: q, Producer: who, ReceivedMicros: received}
 	if ask.foreign && !p.inner {
 		d.Properties = without(d.Properties, brokersOwn...)
 	}
@@ -260,11 +259,7 @@ func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, r
 	if err != nil {
 		return err
 	}
-	p.batch.Buf = message.Append(p.batch.Buf, d)
-	if item.To = len(p.batch.Buf); item.Due != 0 {
-		item.DueAt = dueAt(&item)
-	}
-	p.batch.Items = append(p.batch.Items, item)
+	p.batch.Put(item, d)
 	return nil
 }
 
@@ -336,7 +331,7 @@ func (p *Parcel) putBatch(d *message.Draft, q *queue.Queue, who *shard.Producer,
 }
 
 // readProperties finds what a message asks for, in one walk, and refuses what this version does not serve.
-func readProperties(run []byte, more int) (a asked, err *Error) {
+func (s *Service) readProperties(run []byte, more int) (a asked, err *Error) {
 	if len(run)+more+1 > message.MaxProperties {
 		return a, Refuse(CodeMessageIllegal, "the message is illegal, maybe msg body or properties length not matched. msg properties length limit %dB, these have %dB", message.MaxProperties-more-1, len(run))
 	}
@@ -345,22 +340,8 @@ func readProperties(run []byte, more int) (a asked, err *Error) {
 		if !ok {
 			break
 		}
-		run = rest
-		switch string(name) {
-		case message.PropTranMsg:
-			a.transaction = strings.EqualFold(string(value), "true")
-		case message.PropDelay:
-			a.level = value
-		case message.PropTimerDelaySec:
-			a.delaySec = value
-		case message.PropTimerDelayMillis:
-			a.delayMillis = value
-		case message.PropTimerDeliverMillis:
-			a.deliverMillis = value
-		case message.PropTimerDelUniqKey:
-			a.cancel = value
-		case message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis, message.PropPopCheckpoint:
-			a.foreign = true
+		if run = rest; !a.take(name, value) && s.aliases.may(name) {
+			a.take(s.aliases.names[string(name)], value)
 		}
 	}
 	return a, nil

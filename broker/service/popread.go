@@ -2,7 +2,6 @@ package service
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 
@@ -12,12 +11,11 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/shard"
 )
 
-var popSeed = maphash.MakeSeed()
-
 // popKey is the key of deeds that touch a group's place in a queue.
-func popKey(k delivery.Key) uint64 { return maphash.Comparable(popSeed, k) }
+func popKey(k delivery.Key) uint64 { return shard.KeyOf(k) }
 
 // popPosition is where a group pops next in a queue.
 type popPosition struct {
@@ -298,11 +296,10 @@ func (s *Service) appendRetried(dst []byte, p *pop, t *take, v message.View) []b
 		Offset: v.QueueOffset(),
 	}
 	at := len(dst)
-	dst = message.Append(dst, &message.Draft{
-		Topic: []byte(p.req.Topic), Body: v.Body(), Properties: without(v.Properties(), message.PropPopCheckpoint), More: message.AppendProperty(nil, message.PropPopCheckpoint, h.String()),
-		QueueID: v.QueueID(), Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(), StoreHost: v.StoreHost(),
-		ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: v.PreparedOffset(),
-	})
+	d := message.DraftOf(v)
+	d.Topic, d.Properties = []byte(p.req.Topic), without(v.Properties(), message.PropPopCheckpoint)
+	d.More = message.AppendProperty(nil, message.PropPopCheckpoint, h.String())
+	dst = message.Append(dst, &d)
 	message.Place(dst[at:], v.QueueID(), v.QueueOffset(), v.Position(), v.StoreTime())
 	return dst
 }

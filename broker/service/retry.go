@@ -3,7 +3,6 @@ package service
 import (
 	"bytes"
 	"errors"
-	"hash/maphash"
 	"net/netip"
 	"strconv"
 
@@ -78,7 +77,7 @@ type backKey struct {
 }
 
 func (s *Service) backDeed(b *sentBack) *shard.Deed {
-	d := &shard.Deed{Keys: []uint64{maphash.Comparable(popSeed, backKey{b.key(), b.record.Offset})}}
+	d := &shard.Deed{Keys: []uint64{shard.KeyOf(backKey{b.key(), b.record.Offset})}}
 	d.Holds = func(now int64) error {
 		if s.shard.Deliveries().IsSentBack(b.key(), b.record.Offset) {
 			return errSentBack
@@ -157,6 +156,7 @@ func (s *Service) retried(h *SendHeader) *Error {
 	if !ok {
 		return groupMissing(name)
 	}
+	h.attempts()
 	limit := h.MaxReconsumeTimes
 	if limit < 0 {
 		limit = g.RetryMaxTimes
@@ -167,6 +167,16 @@ func (s *Service) retried(h *SendHeader) *Error {
 	h.Topic, h.QueueID, h.Inner = []byte(DeadPrefix+name), -1, true
 	h.Properties = message.AppendProperty(without(h.Properties, message.PropDelay), message.PropDelay, "0")
 	return nil
+}
+
+// attempts takes from the properties what clients that do not move it into the header themselves leave there.
+func (h *SendHeader) attempts() {
+	if h.ReconsumeTimes == 0 {
+		h.ReconsumeTimes = digits(h.Properties, message.PropReconsumeTime)
+	}
+	if h.MaxReconsumeTimes < 0 && message.Property(h.Properties, message.PropMaxReconsume) != nil {
+		h.MaxReconsumeTimes = digits(h.Properties, message.PropMaxReconsume)
+	}
 }
 
 // ownTopic makes a topic that belongs to a group: for its retries or its dead letters.

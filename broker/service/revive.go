@@ -189,13 +189,10 @@ func (r *revival) copyOf(l *delivery.Lease, offset int64) (entry.PopTo, error) {
 	if err != nil {
 		return 0, err
 	}
-	it := shard.Item{From: len(r.batch.Buf), Queue: q, ReceivedMicros: nowMicros()}
-	r.batch.Buf = message.Append(r.batch.Buf, &message.Draft{
-		Topic: []byte(topic), Body: v.Body(), Properties: run, More: r.s.more, QueueID: q.ID, Flag: v.Flag(), SysFlag: v.SysFlag() &^ message.FlagTxMask,
-		BornTime: v.BornTime(), BornHost: v.BornHost(), StoreHost: r.s.opts.StoreHost, ReconsumeTimes: v.ReconsumeTimes() + 1,
-	})
-	it.To = len(r.batch.Buf)
-	r.batch.Items = append(r.batch.Items, it)
+	d := message.DraftOf(v)
+	d.Topic, d.QueueID, d.Properties, d.More, d.SysFlag = []byte(topic), q.ID, run, r.s.more, v.SysFlag()&^message.FlagTxMask
+	d.StoreHost, d.ReconsumeTimes, d.PreparedOffset = r.s.opts.StoreHost, v.ReconsumeTimes()+1, 0
+	r.batch.Put(shard.Item{Queue: q, ReceivedMicros: nowMicros()}, &d)
 	r.copies = append(r.copies, reviveCopy{len(r.records) - 1, offset})
 	return to, nil
 }

@@ -34,11 +34,12 @@ type Options struct {
 	Durable                          bool
 	RetentionAge                     time.Duration
 	RetentionBytes                   int64
-	MaxMessage                       int             // longest body; default MaxMessageDefault
-	DelayLevels                      []time.Duration // of DELAY; default DefaultDelayLevels
-	MaxDelay                         time.Duration   // how far ahead messages may be scheduled; default MaxDelayDefault
-	Transactions                     txn.Settings    // when half messages are asked about; default txn.DefaultSettings
-	AutoCreateTopic                  bool            // through TBW102
+	MaxMessage                       int               // longest body; default MaxMessageDefault
+	DelayLevels                      []time.Duration   // of DELAY; default DefaultDelayLevels
+	MaxDelay                         time.Duration     // how far ahead messages may be scheduled; default MaxDelayDefault
+	Aliases                          map[string]string // of property names, see Aliased; nil: DefaultAliases
+	Transactions                     txn.Settings      // when half messages are asked about; default txn.DefaultSettings
+	AutoCreateTopic                  bool              // through TBW102
 	AutoCreateGroup                  bool
 	TraceTopic                       bool // RMQ_SYS_TRACE_TOPIC is there
 	Log                              *slog.Logger
@@ -110,6 +111,7 @@ type Service struct {
 	shard      *shard.Shard
 	more       []byte // properties that every stored message gets
 	moreNames  []string
+	aliases    aliases
 	parcels    sync.Pool
 	polls      polls
 	pops       pops
@@ -154,10 +156,13 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	if o.MaxDelay == 0 {
 		o.MaxDelay = MaxDelayDefault
 	}
+	if o.Aliases == nil {
+		o.Aliases = DefaultAliases
+	}
 	if o.Transactions == (txn.Settings{}) {
 		o.Transactions = txn.DefaultSettings()
 	}
-	s := &Service{opts: o, started: time.Now()}
+	s := &Service{opts: o, started: time.Now(), aliases: newAliases(o.Aliases)}
 	s.leads.kick, s.leads.stop = make(chan struct{}, 1), make(chan struct{})
 	s.always(message.PropCluster, o.Cluster)
 	s.always(message.PropMsgRegion, "DefaultRegion")

@@ -28,7 +28,60 @@ type asked struct {
 	cancel                                      []byte // key of the scheduled message that this one cancels
 	transaction                                 bool   // it is a half message
 	foreign                                     bool   // names are among them that the broker sets itself: they are left out
+	fired                                       bool   // it waited for its time before: what named that time is history
 }
+
+// take notes a property that asks for something; false: it does not.
+func (a *asked) take(name, value []byte) bool {
+	switch string(name) {
+	case message.PropTranMsg:
+		a.transaction = strings.EqualFold(string(value), "true")
+	case message.PropDelay:
+		a.level = value
+	case message.PropTimerDelaySec:
+		a.delaySec = value
+	case message.PropTimerDelayMillis:
+		a.delayMillis = value
+	case message.PropTimerDeliverMillis:
+		a.deliverMillis = value
+	case message.PropTimerDelUniqKey:
+		a.cancel = value
+	case message.PropTimerOutMillis:
+		a.foreign, a.fired = true, true
+	case message.PropRealTopic, message.PropRealQueueID, message.PropPopCheckpoint:
+		a.foreign = true
+	default:
+		return false
+	}
+	return true
+}
+
+// Aliases are other names of the properties that schedule and cancel, as clients of older clouds write them. The second one is remembered
+// rather than documented by its vendor.
+var DefaultAliases = map[string]string{
+	"__STARTDELIVERTIME":     message.PropTimerDeliverMillis,
+	"__CANCEL_SCHEDULED_MSG": message.PropTimerDelUniqKey,
+}
+
+// Aliased are the names for which there may be others.
+var Aliased = []string{message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis, message.PropTimerDelUniqKey}
+
+// aliases finds what a name stands for. Most names are none of them, which their length tells.
+type aliases struct {
+	names   map[string][]byte
+	lengths uint64
+}
+
+func newAliases(names map[string]string) (a aliases) {
+	a.names = map[string][]byte{}
+	for n, is := range names {
+		a.names[n] = []byte(is)
+		a.lengths |= 1 << (len(n) & 63)
+	}
+	return a
+}
+
+func (a *aliases) may(name []byte) bool { return a.lengths&(1<<(len(name)&63)) != 0 }
 
 // timed says that it is not to be delivered at once.
 func (a *asked) timed() bool {
@@ -43,7 +96,8 @@ type plan struct {
 }
 
 // planOf reads the properties in RocketMQ's order (org.apache.rocketmq.broker.util.HookUtils): a level wins over TIMER_*, then
-// TIMER_DELAY_SEC, TIMER_DELAY_MS and TIMER_DELIVER_MS. What is due already is delivered at once.
+// TIMER_DELAY_SEC, TIMER_DELAY_MS and TIMER_DELIVER_MS. What is due already is delivered at once, and what was fired before, like a dead
+// letter that was once delayed.
 func (s *Service) planOf(a *asked, now int64) (plan, *Error) {
 	if a.level != nil {
 		level, err := number(message.PropDelay, a.level)
@@ -54,6 +108,9 @@ func (s *Service) planOf(a *asked, now int64) (plan, *Error) {
 			level = min(level, int64(len(s.opts.DelayLevels)))
 			return plan{now + s.opts.DelayLevels[level-1].Milliseconds(), timer.ScheduleTopic, int32(level - 1)}, nil
 		}
+	}
+	if a.fired {
+		return plan{}, nil
 	}
 	due, err := dueOf(a, now)
 	if err != nil {
@@ -121,9 +178,6 @@ func (s *Service) hide(d *message.Draft, it *shard.Item, topic string, queue int
 	it.Queue = s.shard.Index().Lookup(topic).Queue(queue)
 	return scratch
 }
-
-// dueAt is where the due time's digits are in a parked message: in its last property, behind which stands that property's end.
-func dueAt(it *shard.Item) int { return it.To - it.From - timer.DueDigits - 1 }
 
 func propertiesFit(d *message.Draft) *Error {
 	if n := len(d.Properties) + len(d.More) + 1; n > message.MaxProperties {

@@ -207,3 +207,49 @@ func TestSendsToARetryTopic(t *testing.T) {
 		t.Errorf("dead letter %q", v.Properties())
 	}
 }
+
+// What was delayed once is not delayed again by what said so then: neither its dead letter, nor a copy that a client sends again.
+func TestADelayIsOnlyForTheFirstTime(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log", quick)
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	if _, err := s.EnsureGroup(context.Background(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, send(t, s, c, asking("orders", "a", "TIMER_DELAY_MS", "300"), "slow"))
+	v := next(t, s, c, "orders", 0)
+	before := time.Now().UnixMilli()
+	ok(t, back(t, s, c, Back{Group: "g", Position: v.Position(), DelayLevel: -1, MaxReconsumeTimes: -1}))
+	if d := next(t, s, c, "%DLQ%g", 0); d.StoreTime()-before >= 300 {
+		t.Errorf("the dead letter was delayed by %d ms", d.StoreTime()-before)
+	}
+	h := header("orders", "a", 0)
+	h.Properties = append([]byte(nil), v.Properties()...)
+	if r := ok(t, send(t, s, c, h, "again")); r.Due != 0 {
+		t.Errorf("sent again it waits until %d", r.Due)
+	}
+}
+
+// Vendors' names of the properties schedule and cancel alike; a level in a client's own properties counts attempts where the header does not.
+func TestOtherNamesOfProperties(t *testing.T) {
+	s := open(t, vfs.NewMem(), "log", quick)
+	defer s.Close()
+	c := NewClient(addr, "remoting")
+	due := strconv.FormatInt(time.Now().UnixMilli()+60_000, 10)
+	if r := ok(t, send(t, s, c, asking("orders", "a", "__STARTDELIVERTIME", due), "x")); strconv.FormatInt(r.Due, 10) != due {
+		t.Errorf("due at %d, asked for %s", r.Due, due)
+	}
+	ok(t, send(t, s, c, asking("orders", "x", "__STARTDELIVERTIME", due, "__CANCEL_SCHEDULED_MSG", "IDa"), ""))
+	if n := s.Shard().Timers().Counts(); n.Cancelled != 1 || n.Pending() != 0 {
+		t.Errorf("%+v", n)
+	}
+	if _, err := s.EnsureGroup(context.Background(), "g"); err != nil {
+		t.Fatal(err)
+	}
+	h := asking("%RETRY%g", "b", "RECONSUME_TIME", "4", "MAX_RECONSUME_TIMES", "3")
+	h.MaxReconsumeTimes = -1
+	ok(t, send(t, s, c, h, "dead"))
+	if v := next(t, s, c, "%DLQ%g", 0); v.ReconsumeTimes() != 4 {
+		t.Errorf("died after %d", v.ReconsumeTimes())
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/timer"
+	"github.com/contrailmq/contrail/broker/txn"
 )
 
 // Names of topics with a meaning (org.apache.rocketmq.common.topic.TopicValidator, MixAll).
@@ -23,15 +25,15 @@ const (
 )
 
 var systemTopics = map[string]bool{
-	DefaultTopic: true, "SCHEDULE_TOPIC_XXXX": true, "rmq_sys_wheel_timer": true, "RMQ_SYS_TRANS_HALF_TOPIC": true,
-	"RMQ_SYS_TRANS_OP_HALF_TOPIC": true, "TRANS_CHECK_MAX_TIME_TOPIC": true, TraceTopic: true, "BenchmarkTest": true,
+	DefaultTopic: true, timer.ScheduleTopic: true, timer.WheelTopic: true, txn.HalfTopic: true,
+	"RMQ_SYS_TRANS_OP_HALF_TOPIC": true, txn.ParkTopic: true, TraceTopic: true, "BenchmarkTest": true,
 	"OFFSET_MOVED_EVENT": true, "SELF_TEST_TOPIC": true, "CHECKPOINT_TOPIC": true,
 }
 
 // closedTopics take no message from a client.
 var closedTopics = map[string]bool{
-	DefaultTopic: true, "SCHEDULE_TOPIC_XXXX": true, "RMQ_SYS_TRANS_HALF_TOPIC": true, "RMQ_SYS_TRANS_OP_HALF_TOPIC": true,
-	"TRANS_CHECK_MAX_TIME_TOPIC": true, "SELF_TEST_TOPIC": true, "OFFSET_MOVED_EVENT": true, "rmq_sys_wheel_timer": true,
+	DefaultTopic: true, timer.ScheduleTopic: true, txn.HalfTopic: true, "RMQ_SYS_TRANS_OP_HALF_TOPIC": true,
+	txn.ParkTopic: true, "SELF_TEST_TOPIC": true, "OFFSET_MOVED_EVENT": true, timer.WheelTopic: true,
 }
 
 // CheckTopicName applies TopicValidator's rules: letters, digits, %, |, - and _, at most TopicMax bytes.
@@ -267,8 +269,8 @@ func (s *Service) wantedTopics() []catalog.Topic {
 		return t
 	}
 	want := []catalog.Topic{
-		topic(DefaultTopic, defaultQueues, 7), topic("SCHEDULE_TOPIC_XXXX", 18, 6), topic("rmq_sys_wheel_timer", 1, 6),
-		topic("RMQ_SYS_TRANS_HALF_TOPIC", 1, 6), topic("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, 6), topic("TRANS_CHECK_MAX_TIME_TOPIC", 1, 6),
+		topic(DefaultTopic, defaultQueues, 7), topic(timer.ScheduleTopic, int32(len(s.opts.DelayLevels)), 6), topic(timer.WheelTopic, 1, 6),
+		topic(txn.HalfTopic, 1, 6), topic("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1, 6), topic(txn.ParkTopic, 1, 6),
 		topic("BenchmarkTest", benchmarkQueues, 6), topic(s.opts.Cluster, 16, 7), topic(s.opts.Broker, 1, 7),
 		topic(s.opts.Cluster+"_REPLY_TOPIC", 1, 6), topic("rmq_sys_REVIVE_LOG_"+s.opts.Cluster, 8, 6),
 		topic("rmq_sys_SYNC_BROKER_MEMBER_"+s.opts.Broker, 1, 6), topic("OFFSET_MOVED_EVENT", 1, 6), topic("SELF_TEST_TOPIC", 1, 6),

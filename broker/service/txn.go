@@ -2,7 +2,6 @@ package service
 
 import (
 	"errors"
-	"hash/maphash"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
@@ -102,9 +101,9 @@ func (s *Service) endDeed(w *txn.Wish, end entry.TxnEnd, timeout int64) *shard.D
 	return d
 }
 
-var halfSeed = maphash.MakeSeed()
+type halfOffset int64
 
-func halfKey(offset int64) uint64 { return maphash.Comparable(halfSeed, offset) }
+func halfKey(offset int64) uint64 { return shard.KeyOf(halfOffset(offset)) }
 
 // decided appends what becomes of a half message: the message itself in its real topic, or one in the topic of those that nobody decided.
 func (s *Service) decided(b *shard.Batch, h *txn.Half, d entry.TxnDecision, who *shard.Producer) *Error {
@@ -112,21 +111,15 @@ func (s *Service) decided(b *shard.Batch, h *txn.Half, d entry.TxnDecision, who 
 	if err != nil {
 		return s.unreadable(err)
 	}
-	draft := message.Draft{
-		Body: v.Body(), Properties: v.Properties(), Flag: v.Flag(), SysFlag: v.SysFlag() &^ message.FlagTxMask, BornTime: v.BornTime(),
-		BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: h.Offset,
-	}
+	draft := message.DraftOf(v)
+	draft.SysFlag, draft.PreparedOffset = v.SysFlag()&^message.FlagTxMask, h.Offset
 	it := shard.Item{Producer: who, ReceivedMicros: nowMicros()}
 	if d == entry.TxnParked {
-		draft.Topic, it.Queue = []byte(txn.ParkTopic), s.shard.Index().Lookup(txn.ParkTopic).Queue(0)
+		draft.Topic, draft.QueueID, it.Queue = []byte(txn.ParkTopic), 0, s.shard.Index().Lookup(txn.ParkTopic).Queue(0)
 	} else if refused := s.committed(&draft, &it); refused != nil {
 		return refused
 	}
-	b.Buf = message.Append(b.Buf, &draft)
-	if it.To = len(b.Buf); it.Due != 0 {
-		it.DueAt = dueAt(&it)
-	}
-	b.Items = append(b.Items, it)
+	b.Put(it, &draft)
 	return nil
 }
 
@@ -141,7 +134,7 @@ func (s *Service) committed(d *message.Draft, it *shard.Item) *Error {
 	d.Topic, d.QueueID, it.Queue = topic, int32(id), t.Queue(int32(id))
 	d.SysFlag |= message.FlagTxCommit
 	d.Properties = without(d.Properties, message.PropTranMsg, message.PropRealTopic, message.PropRealQueueID)
-	ask, refused := readProperties(d.Properties, 0)
+	ask, refused := s.readProperties(d.Properties, 0)
 	if refused != nil || !ask.timed() || ask.cancel != nil {
 		return refused
 	}

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/contrailmq/contrail/broker/entry"
 )
@@ -19,6 +20,11 @@ type Deed struct {
 	Holds    func(now int64) error
 	Commands []Command
 }
+
+// KeyOf makes a key of what a deed reads and changes. Hashes may collide: then one deed waits for another without need.
+func KeyOf[T comparable](v T) uint64 { return maphash.Comparable(keySeed, v) }
+
+var keySeed = maphash.MakeSeed()
 
 // Command is what a record of the log says besides messages.
 type Command struct {

@@ -3,7 +3,6 @@ package shard
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
@@ -193,13 +192,10 @@ func (s *Shard) unpark(b *Batch, v message.View) (Item, bool) {
 	if t == nil {
 		return Item{}, false
 	}
-	it := Item{From: len(b.Buf), Queue: t.Queue(max(int32(id), 0))}
-	b.Buf = message.Append(b.Buf, &message.Draft{
-		Topic: topic, Body: v.Body(), Properties: run, QueueID: it.Queue.ID, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(),
-		BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: v.PreparedOffset(),
-	})
-	it.To = len(b.Buf)
-	return it, true
+	d := message.DraftOf(v)
+	it := Item{Queue: t.Queue(max(int32(id), 0))}
+	d.Topic, d.QueueID = topic, it.Queue.ID
+	return b.append(it, &d), true
 }
 
 // fireHolds is asked by the loop when nothing on its way touches the timers: what was cancelled since is left out. now is the store time, ms.
@@ -233,10 +229,7 @@ func (s *Shard) fireHolds(b *Batch, job *fireJob, places []timer.Cursor, now int
 	return nil
 }
 
-// Keys of deeds. Hashes may collide: then one deed waits for another without need.
-var (
-	keySeed = maphash.MakeSeed()
-	fireKey = maphash.String(keySeed, "fire")
-)
+// fireKey is that of whatever moves the cursor.
+var fireKey = KeyOf("fire")
 
-func placeKey(c timer.Cursor) uint64 { return maphash.Comparable(keySeed, c) }
+func placeKey(c timer.Cursor) uint64 { return KeyOf(c) }

@@ -9,7 +9,9 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/queue"
+	"github.com/contrailmq/contrail/broker/timer"
 )
 
 // Limits.
@@ -58,12 +60,25 @@ type Item struct {
 	Producer       *Producer
 	ReceivedMicros int64
 	Due            int64 // ms, when a message that is parked is due; 0: it is not. The shard may raise it.
-	DueAt          int   // where the due time's digits are in the message
+	DueAt          int   // where the due time's digits are in the message; Put knows
 	Offset         int64 // given by the shard
 	Position       int64 // given by the shard
 	Gone           bool  // set by the shard: the topic was deleted meanwhile
 	next           int32
 	bytes          []byte
+}
+
+// Put appends a message. A message that is parked (it.Due) has its due time as its last property.
+func (b *Batch) Put(it Item, d *message.Draft) { b.Items = append(b.Items, b.append(it, d)) }
+
+// append puts a message into Buf and gives its item, which is not in Items.
+func (b *Batch) append(it Item, d *message.Draft) Item {
+	it.From = len(b.Buf)
+	b.Buf = message.Append(b.Buf, d)
+	if it.To = len(b.Buf); it.Due != 0 {
+		it.DueAt = it.To - it.From - timer.DueDigits - 1 // behind the digits stands the property's end
+	}
+	return it
 }
 
 type command struct {

@@ -11,9 +11,6 @@ import (
 	"github.com/contrailmq/contrail/broker/timer"
 )
 
-// propOut is when a parked message is due, ms, in timer.DueDigits digits.
-const propOut = "TIMER_OUT_MS"
-
 // Timers are the parked messages as applied.
 func (s *Shard) Timers() *timer.Table { return s.timers }
 
@@ -31,7 +28,7 @@ func parkedEntry(v message.View, pos int64) (e timer.Entry, ok bool) {
 			topic = value
 		case message.PropUniqKey:
 			uniqKey = value
-		case propOut:
+		case message.PropTimerOutMillis:
 			out = value
 		}
 	}

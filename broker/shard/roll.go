@@ -204,14 +204,9 @@ func (s *Shard) repark(b *Batch, v message.View, due int64) (Item, error) {
 	if t == nil {
 		return Item{}, fmt.Errorf("messages are parked in topic [%s], which was deleted", v.Topic())
 	}
-	it := Item{From: len(b.Buf), Queue: t.Queue(v.QueueID()), Due: due}
-	b.Buf = message.Append(b.Buf, &message.Draft{
-		Topic: v.Topic(), Body: v.Body(), Properties: rolledProperties(v.Properties(), due), QueueID: it.Queue.ID, Flag: v.Flag(), SysFlag: v.SysFlag(),
-		BornTime: v.BornTime(), BornHost: v.BornHost(), StoreHost: v.StoreHost(), ReconsumeTimes: v.ReconsumeTimes(), PreparedOffset: v.PreparedOffset(),
-	})
-	it.To = len(b.Buf)
-	it.DueAt = it.To - it.From - timer.DueDigits - 1
-	return it, nil
+	d := message.DraftOf(v)
+	d.Properties = rolledProperties(v.Properties(), due)
+	return b.append(Item{Queue: t.Queue(v.QueueID()), Due: due}, &d), nil
 }
 
 // rolledProperties counts a roll and has the due time last, where it can be raised. A message that has no room for the count goes without.
@@ -225,15 +220,15 @@ func rolledProperties(run []byte, due int64) []byte {
 		switch rest = next; string(name) {
 		case propRolls:
 			rolls, _ = strconv.ParseInt(string(value), 10, 32)
-		case propOut:
+		case message.PropTimerOutMillis:
 		default:
 			kept = message.AppendProperty(kept, string(name), string(value))
 		}
 	}
-	if len(kept)+len(propRolls)+rollDigitsMax+len(propOut)+timer.DueDigits+4 < message.MaxProperties {
+	if len(kept)+len(propRolls)+rollDigitsMax+len(message.PropTimerOutMillis)+timer.DueDigits+4 < message.MaxProperties {
 		kept = message.AppendProperty(kept, propRolls, strconv.FormatInt(rolls+1, 10))
 	}
-	return message.AppendProperty(kept, propOut, string(timer.AppendDue(nil, due)))
+	return message.AppendProperty(kept, message.PropTimerOutMillis, string(timer.AppendDue(nil, due)))
 }
 
 // rollHolds is asked by the loop when nothing on its way touches the timers: what was fired or cancelled since is left out. What is due before the

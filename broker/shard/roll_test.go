@@ -101,7 +101,7 @@ func (g *rolledGroup) scheduled() (out map[string]int64, rolls map[string]string
 		v := g.read(e.Pos, e.Size)
 		run := v.Properties()
 		id := string(message.Property(run, message.PropUniqKey))
-		if due, ok := timer.ParseDue(message.Property(run, propOut)); !ok || due != e.Due || len(v.Body()) != 100 {
+		if due, ok := timer.ParseDue(message.Property(run, message.PropTimerOutMillis)); !ok || due != e.Due || len(v.Body()) != 100 {
 			g.t.Fatalf("%s is due at %d, its entry says %d", id, due, e.Due)
 		}
 		out[id], rolls[id] = e.Due, string(message.Property(run, propRolls))
@@ -185,7 +185,7 @@ func (g *rolledGroup) fireAll(want map[string]int64) {
 		if _, twice := got[id]; twice || len(v.Body()) != 100 {
 			t.Fatalf("%s comes twice, or with %d bytes", id, len(v.Body()))
 		}
-		got[id], _ = timer.ParseDue(message.Property(v.Properties(), propOut))
+		got[id], _ = timer.ParseDue(message.Property(v.Properties(), message.PropTimerOutMillis))
 	}
 	if !sameTimes(got, want) || g.s.Timers().Counts().Pending() != 0 {
 		t.Fatalf("%d of %d came", len(got), len(want))

@@ -29,7 +29,7 @@ func parkedBatch(topic *queue.Topic, n int, due func(i int) int64) *Batch {
 		props := message.AppendProperty(nil, message.PropUniqKey, fmt.Sprintf("id%d-%d", at, i))
 		props = message.AppendProperty(props, message.PropRealTopic, "orders")
 		props = message.AppendProperty(props, message.PropRealQueueID, "1")
-		props = message.AppendProperty(props, propOut, string(timer.AppendDue(nil, at)))
+		props = message.AppendProperty(props, message.PropTimerOutMillis, string(timer.AppendDue(nil, at)))
 		b.Buf = message.Append(b.Buf, &message.Draft{Topic: []byte(topic.Name), Body: make([]byte, 100), Properties: props, BornHost: host, StoreHost: host})
 		b.Items = append(b.Items, Item{From: from, To: len(b.Buf), Queue: topic.Queue(0)})
 	}
@@ -222,7 +222,7 @@ func TestRetentionKeepsWhatIsParked(t *testing.T) {
 }
 
 func TestEntriesOfParkedMessages(t *testing.T) {
-	const due, out = "1764500000123", propOut
+	const due, out = "1764500000123", message.PropTimerOutMillis
 	want := timer.Entry{Due: 1764500000123, Pos: 77, Key: timer.KeyHash([]byte("orders"), []byte("id1"))}
 	for name, c := range map[string]struct {
 		properties []string
@@ -296,7 +296,7 @@ func dated(t *testing.T, b *Batch) *Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := message.Property(v.Properties(), propOut)
+		out := message.Property(v.Properties(), message.PropTimerOutMillis)
 		it.Due, _ = timer.ParseDue(out)
 		it.DueAt = bytes.LastIndex(v, out)
 	}
@@ -440,7 +440,7 @@ func TestWhatIsDueIsFired(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := message.Parse(raw)
-	if err != nil || len(v.Body()) != 100 || len(message.Property(v.Properties(), propOut)) != timer.DueDigits {
+	if err != nil || len(v.Body()) != 100 || len(message.Property(v.Properties(), message.PropTimerOutMillis)) != timer.DueDigits {
 		t.Fatalf("%q %v", raw, err)
 	}
 }

@@ -97,7 +97,7 @@ func (n *node) serviceOptions(b *broker) service.Options {
 	c := &n.conf
 	levels, _ := c.Timers.levels() // checked
 	return service.Options{
-		DelayLevels: levels, MaxDelay: time.Duration(c.Timers.MaxDelay), Transactions: c.Transactions.settings(c.Log.KeepFor),
+		DelayLevels: levels, MaxDelay: time.Duration(c.Timers.MaxDelay), Aliases: c.Timers.Aliases, Transactions: c.Transactions.settings(c.Log.KeepFor),
 		Cluster: c.Cluster, Broker: b.name, NodeID: c.Node, Version: version, Roles: c.Roles, NameServer: c.nameServers(b.store),
 		StoreHost: b.store, FS: vfs.OS{}, Dir: filepath.Join(b.dir, "log"), SegmentBytes: c.Log.SegmentBytes, Durable: c.Log.Ack == "fdatasync",
 		RetentionAge: time.Duration(c.Log.KeepFor), RetentionBytes: c.Log.KeepBytes, MaxMessage: c.Log.MaxMessage,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +14,33 @@ import (
 type timersConfig struct {
 	Levels   string   `yaml:"delayLevels"` // as RocketMQ's messageDelayLevel; empty: its 18
 	MaxDelay duration `yaml:"maxDelay"`    // how far ahead a message may be scheduled
+
+	Aliases map[string]string `yaml:"aliases"` // other names of properties that schedule and cancel; absent: service.DefaultAliases
 }
 
-const levelsMax = 64
+const (
+	levelsMax  = 64
+	aliasesMax = 16
+)
+
+func (c *timersConfig) checkAliases() error {
+	if len(c.Aliases) > aliasesMax {
+		return fmt.Errorf("timers.aliases: %d names; up to %d are possible", len(c.Aliases), aliasesMax)
+	}
+	for name, is := range c.Aliases {
+		if name == "" || !slices.Contains(service.Aliased, is) {
+			return fmt.Errorf("timers.aliases: %q is %q; possible are %s", name, is, strings.Join(service.Aliased, ", "))
+		}
+	}
+	return nil
+}
 
 func (c *timersConfig) check() error {
 	if d := time.Duration(c.MaxDelay); d < time.Second || d > service.MaxDelayDefault {
 		return fmt.Errorf("timers.maxDelay: %v; from %v to %v are possible", d, time.Second, service.MaxDelayDefault)
+	}
+	if err := c.checkAliases(); err != nil {
+		return err
 	}
 	levels, err := c.levels()
 	if err == nil && len(levels) > levelsMax {

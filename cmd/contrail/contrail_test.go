@@ -194,6 +194,7 @@ func TestTimersAndTransactionsAreChecked(t *testing.T) {
 		"timers.maxDelay: 8761h0m0s":         func(c *config) { c.Timers.MaxDelay = duration(8761 * time.Hour) },
 		`timers.delayLevels: "x"`:            func(c *config) { c.Timers.Levels = "1s x" },
 		`timers.delayLevels: "-1s"`:          func(c *config) { c.Timers.Levels = "-1s" },
+		`timers.aliases: "x" is "KEYS"`:      func(c *config) { c.Timers.Aliases = map[string]string{"x": "KEYS"} },
 		"timers.delayLevels: 65 levels":      func(c *config) { c.Timers.Levels = strings.Repeat("1s ", 65) },
 		"transactions.timeout: 1ms":          func(c *config) { c.Transactions.Timeout = duration(time.Millisecond) },
 		"transactions.checkInterval: 25h0m0": func(c *config) { c.Transactions.Interval = duration(25 * time.Hour) },

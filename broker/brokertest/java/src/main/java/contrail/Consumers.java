@@ -1,13 +1,8 @@
 package contrail;
 
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
@@ -24,56 +19,24 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** SQL92 filters, requests with replies, and resets of a group's place, with the unmodified client. */
-final class Consumers {
-    private final String address;
-    private final String prefix;
-    private final List<Runnable> closers = new ArrayList<>();
+final class Consumers extends Scenario {
 
     private Consumers(String address, String prefix) {
-        this.address = address;
-        this.prefix = prefix;
+        super(address, prefix);
     }
 
     static void run(String address, String prefix) throws Exception {
-        Consumers c = new Consumers(address, prefix);
-        c.sql();
-        c.wrongSql();
-        c.requests();
-        c.reset();
-        Collections.reverse(c.closers);
-        c.closers.forEach(Runnable::run);
-    }
-
-    private static void check(boolean ok, String what) {
-        if (!ok) {
-            throw new IllegalStateException(what);
+        try (Consumers c = new Consumers(address, prefix)) {
+            c.sql();
+            c.wrongSql();
+            c.requests();
+            c.reset();
         }
-    }
-
-    private static void await(String what, BooleanSupplier done) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (!done.getAsBoolean()) {
-            check(System.nanoTime() < end, "not within 60 s: " + what);
-            Thread.sleep(20);
-        }
-    }
-
-    private DefaultMQProducer producer(String group) throws Exception {
-        DefaultMQProducer p = new DefaultMQProducer(prefix + group);
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + group);
-        p.setSendMsgTimeout(10_000);
-        p.start();
-        closers.add(p::shutdown);
-        return p;
     }
 
     private DefaultMQPushConsumer consumer(String group, String instance, String topic, MessageSelector selector, Map<String, Integer> seen)
         throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(prefix + group);
-        c.setNamesrvAddr(address);
-        c.setInstanceName(prefix + instance);
-        c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        DefaultMQPushConsumer c = consumer(group, instance);
         c.subscribe(topic, selector);
         c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
             for (MessageExt m : msgs) {
@@ -81,7 +44,6 @@ final class Consumers {
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        closers.add(c::shutdown);
         return c;
     }
 

@@ -7,9 +7,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
-import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -18,73 +15,27 @@ import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** Delayed, scheduled and cancelled messages, retries and dead letters: contents, counts, intervals and order. */
-final class Delays {
+final class Delays extends Scenario {
     /** RocketMQ's delay levels, ms; only those that a test can wait for. */
     private static final long[] LEVELS = {0, 1_000, 5_000, 10_000};
     /** How late a message may come on a busy machine; never may it come early. */
     private static final long LATE = 5_000;
 
-    private final String address;
-    private final String prefix;
-    private final List<Runnable> closers = new ArrayList<>();
 
     private Delays(String address, String prefix) {
-        this.address = address;
-        this.prefix = prefix;
+        super(address, prefix);
     }
 
     static void run(String address, String prefix) throws Exception {
-        Delays d = new Delays(address, prefix);
-        try {
+        try (Delays d = new Delays(address, prefix)) {
             d.delivered();
             d.retried();
             d.ordered();
-        } finally {
-            d.closers.forEach(Runnable::run);
         }
-    }
-
-    private static void check(boolean ok, String what) {
-        if (!ok) {
-            throw new IllegalStateException(what);
-        }
-    }
-
-    private static void await(String what, BooleanSupplier done) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (!done.getAsBoolean()) {
-            check(System.nanoTime() < end, "not within 60 s: " + what);
-            Thread.sleep(20);
-        }
-    }
-
-    private DefaultMQProducer producer() throws Exception {
-        DefaultMQProducer p = new DefaultMQProducer(prefix + "p-delays");
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + "p-delays");
-        p.setSendMsgTimeout(10_000);
-        p.start();
-        closers.add(p::shutdown);
-        return p;
-    }
-
-    private DefaultMQPushConsumer consumer(String group, String topic) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(prefix + group);
-        c.setNamesrvAddr(address);
-        c.setInstanceName(prefix + group);
-        c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-        c.subscribe(topic, "*");
-        closers.add(c::shutdown);
-        return c;
-    }
-
-    private static Message message(String topic, String body) {
-        return new Message(topic, "t", "key-" + body, body.getBytes());
     }
 
     /** A recall as the 5.5.0 client has it; older ones have none. */
@@ -104,7 +55,7 @@ final class Delays {
 
     private void delivered() throws Exception {
         String topic = prefix + "delayed";
-        DefaultMQProducer p = producer();
+        DefaultMQProducer p = producer("p-delays");
         Map<String, Long> due = new HashMap<>();
         Map<String, MessageExt> seen = new ConcurrentHashMap<>();
         Set<String> twice = ConcurrentHashMap.newKeySet();
@@ -140,7 +91,8 @@ final class Delays {
             }
             check(!again, "a message is recalled twice");
         }
-        DefaultMQPushConsumer c = consumer("g-delayed", topic);
+        DefaultMQPushConsumer c = consumer("g-delayed", "g-delayed");
+        c.subscribe(topic, "*");
         c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
             for (MessageExt m : msgs) {
                 if (seen.put(new String(m.getBody()), m) != null) {
@@ -181,7 +133,8 @@ final class Delays {
         Map<Integer, MessageExt> attempts = new ConcurrentHashMap<>();
         Map<Integer, Long> failed = new ConcurrentHashMap<>();
         Set<String> good = ConcurrentHashMap.newKeySet();
-        DefaultMQPushConsumer c = consumer(group, topic);
+        DefaultMQPushConsumer c = consumer(group, group);
+        c.subscribe(topic, "*");
         c.setMaxReconsumeTimes(2);
         c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
             for (MessageExt m : msgs) {
@@ -196,11 +149,7 @@ final class Delays {
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        DefaultMQProducer p = new DefaultMQProducer(prefix + "p-poison");
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + "p-poison");
-        p.start();
-        closers.add(p::shutdown);
+        DefaultMQProducer p = producer("p-poison");
         SendResult sent = p.send(message(topic, "poison"));
         for (int i = 0; i < 10; i++) {
             p.send(message(topic, "good" + i));
@@ -225,7 +174,8 @@ final class Delays {
         String topic = prefix + "ordered";
         String group = "g-ordered";
         List<String> order = java.util.Collections.synchronizedList(new ArrayList<>());
-        DefaultMQPushConsumer c = consumer(group, topic);
+        DefaultMQPushConsumer c = consumer(group, group);
+        c.subscribe(topic, "*");
         c.setMaxReconsumeTimes(2);
         c.setSuspendCurrentQueueTimeMillis(200);
         c.registerMessageListener((MessageListenerOrderly) (msgs, ctx) -> {
@@ -237,11 +187,7 @@ final class Delays {
             }
             return ConsumeOrderlyStatus.SUCCESS;
         });
-        DefaultMQProducer p = new DefaultMQProducer(prefix + "p-ordered");
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + "p-ordered");
-        p.start();
-        closers.add(p::shutdown);
+        DefaultMQProducer p = producer("p-ordered");
         for (int i = 0; i < 5; i++) {
             p.send(message(topic, "m" + i), (queues, m, arg) -> queues.get(0), null);
         }
@@ -250,35 +196,5 @@ final class Delays {
         check(new String(dead.get(0).getBody()).equals("m2") && topic.equals(dead.get(0).getProperty("RETRY_TOPIC")), "dead letter " + dead);
         await("what was behind it, " + order, () -> order.contains("m4"));
         check(order.equals(List.of("m0", "m1", "m2", "m2", "m2", "m3", "m4")), "consumed " + order);
-    }
-
-    private List<MessageExt> deadLetters(String group, int n) throws Exception {
-        String topic = "%DLQ%" + prefix + group;
-        List<MessageExt> found = new ArrayList<>();
-        DefaultLitePullConsumer pull = new DefaultLitePullConsumer(prefix + "dlq-" + group);
-        pull.setNamesrvAddr(address);
-        pull.setInstanceName(prefix + "dlq-" + group);
-        pull.start();
-        try {
-            await("the topic " + topic, () -> {
-                try {
-                    pull.assign(pull.fetchMessageQueues(topic));
-                    return true;
-                } catch (Exception e) {
-                    return false;
-                }
-            });
-            for (var queue : pull.fetchMessageQueues(topic)) {
-                pull.seekToBegin(queue);
-            }
-            await("dead letters of " + group, () -> {
-                found.addAll(pull.poll(200));
-                return found.size() >= n;
-            });
-        } finally {
-            pull.shutdown();
-        }
-        check(found.size() == n, "dead letters " + found);
-        return found;
     }
 }

@@ -1,36 +1,26 @@
 package contrail;
 
 import java.lang.reflect.Field;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
-import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
-import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.remoting.protocol.RemotingCommand;
 
 /** Push consumers whose topic an operator put into POP mode: they share a queue, and what fails comes again and dies. 5.x only. */
-final class Pops {
-    private final String address;
-    private final String prefix;
-    private final List<Runnable> closers = new ArrayList<>();
+final class Pops extends Scenario {
 
     private Pops(String address, String prefix) {
-        this.address = address;
-        this.prefix = prefix;
+        super(address, prefix);
     }
 
     static void run(String address, String prefix) throws Exception {
@@ -39,42 +29,10 @@ final class Pops {
         } catch (NoSuchMethodException e) {
             return;
         }
-        Pops p = new Pops(address, prefix);
-        try {
+        try (Pops p = new Pops(address, prefix)) {
             p.shared();
             p.failing();
-        } finally {
-            p.closers.forEach(Runnable::run);
         }
-    }
-
-    private static void check(boolean ok, String what) {
-        if (!ok) {
-            throw new IllegalStateException(what);
-        }
-    }
-
-    private static void await(String what, BooleanSupplier done) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(90);
-        while (!done.getAsBoolean()) {
-            check(System.nanoTime() < end, "not within 90 s: " + what);
-            Thread.sleep(20);
-        }
-    }
-
-    private DefaultMQProducer producer(String name) throws Exception {
-        DefaultMQProducer p = new DefaultMQProducer(prefix + name);
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + name);
-        p.setDefaultTopicQueueNums(1);
-        p.setSendMsgTimeout(10_000);
-        p.start();
-        closers.add(p::shutdown);
-        return p;
-    }
-
-    private static Message message(String topic, String body) {
-        return new Message(topic, "t", "key-" + body, body.getBytes());
     }
 
     /** What an operator's tool sends. */
@@ -94,13 +52,9 @@ final class Pops {
     }
 
     private DefaultMQPushConsumer consumer(String group, String instance, String topic) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(prefix + group);
-        c.setNamesrvAddr(address);
-        c.setInstanceName(prefix + instance);
-        c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        DefaultMQPushConsumer c = consumer(group, instance);
         c.subscribe(topic, "*");
         c.getClass().getMethod("setClientRebalance", boolean.class).invoke(c, false);
-        closers.add(c::shutdown);
         return c;
     }
 
@@ -108,6 +62,7 @@ final class Pops {
     private void shared() throws Exception {
         String topic = prefix + "popped";
         DefaultMQProducer p = producer("p-popped");
+        p.setDefaultTopicQueueNums(1);
         popping(p, p.send(message(topic, "first")), topic, "g-popped");
         Map<String, AtomicInteger> seen = new ConcurrentHashMap<>();
         List<Set<String>> by = List.of(ConcurrentHashMap.newKeySet(), ConcurrentHashMap.newKeySet());
@@ -144,6 +99,7 @@ final class Pops {
         String topic = prefix + "pop-poison";
         String group = "g-pop-poison";
         DefaultMQProducer p = producer("p-pop-poison");
+        p.setDefaultTopicQueueNums(1);
         SendResult sent = p.send(message(topic, "poison"));
         popping(p, sent, topic, group);
         p.send(message(topic, "weak"));
@@ -164,7 +120,7 @@ final class Pops {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         c.start();
-        MessageExt d = deadLetter(group);
+        MessageExt d = deadLetters(group, 1).get(0);
         check(attempts.size() == 12 && attempts.get("poison").keySet().equals(Set.of(0, 1, 2)) && attempts.get("weak").keySet().equals(Set.of(0, 1)),
             "attempts " + new TreeMap<>(attempts).entrySet().stream().map(e -> e.getKey() + e.getValue().keySet()).toList());
         for (MessageExt m : attempts.get("poison").values()) {
@@ -181,33 +137,4 @@ final class Pops {
         Arrays.fill((int[]) levels.get(c.getDefaultMQPushConsumerImpl()), 1);
     }
 
-    private MessageExt deadLetter(String group) throws Exception {
-        String topic = "%DLQ%" + prefix + group;
-        List<MessageExt> found = new ArrayList<>();
-        DefaultLitePullConsumer pull = new DefaultLitePullConsumer(prefix + "dlq-" + group);
-        pull.setNamesrvAddr(address);
-        pull.setInstanceName(prefix + "dlq-" + group);
-        pull.start();
-        try {
-            await("the topic " + topic, () -> {
-                try {
-                    pull.assign(pull.fetchMessageQueues(topic));
-                    return true;
-                } catch (Exception e) {
-                    return false;
-                }
-            });
-            for (var queue : pull.fetchMessageQueues(topic)) {
-                pull.seekToBegin(queue);
-            }
-            await("a dead letter of " + group, () -> {
-                found.addAll(pull.poll(200));
-                return !found.isEmpty();
-            });
-        } finally {
-            pull.shutdown();
-        }
-        check(found.size() == 1, "dead letters " + found);
-        return found.get(0);
-    }
 }

@@ -2,7 +2,6 @@ package contrail;
 
 import java.lang.reflect.Method;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -10,7 +9,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BooleanSupplier;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
@@ -26,14 +24,10 @@ import org.apache.rocketmq.common.message.MessageExt;
 /**
  * The unmodified Java client against a name server: Suite ADDRESS SCENARIO PREFIX. Exit code 0 says that all checks held.
  */
-public final class Suite {
-    private final String address;
-    private final String prefix;
-    private final List<Runnable> closers = new ArrayList<>();
+public final class Suite extends Scenario {
 
     private Suite(String address, String prefix) {
-        this.address = address;
-        this.prefix = prefix;
+        super(address, prefix);
     }
 
     public static void main(String[] args) throws Exception {
@@ -41,8 +35,7 @@ public final class Suite {
         try {
             s.run(args[1]);
             System.out.println("OK " + args[1]);
-            Collections.reverse(s.closers);
-            s.closers.forEach(Runnable::run);
+            s.close();
             System.exit(0);
         } catch (Throwable t) {
             t.printStackTrace();
@@ -72,39 +65,12 @@ public final class Suite {
         }
     }
 
-    private static void check(boolean ok, String what) {
-        if (!ok) {
-            throw new IllegalStateException(what);
-        }
-    }
-
-    private static void await(String what, BooleanSupplier done) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (!done.getAsBoolean()) {
-            check(System.nanoTime() < end, "not within 60 s: " + what);
-            Thread.sleep(20);
-        }
-    }
-
     private String name(String s) {
         return prefix + s;
     }
 
-    private DefaultMQProducer producer(String group) throws Exception {
-        DefaultMQProducer p = new DefaultMQProducer(name(group));
-        p.setNamesrvAddr(address);
-        p.setInstanceName(name(group));
-        p.setSendMsgTimeout(10_000);
-        p.start();
-        closers.add(p::shutdown);
-        return p;
-    }
-
     private DefaultMQPushConsumer consumer(String group, String instance, String topic, String tags, Set<String> seen) throws Exception {
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(name(group));
-        c.setNamesrvAddr(address);
-        c.setInstanceName(name(instance));
-        c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        DefaultMQPushConsumer c = consumer(group, instance);
         c.subscribe(topic, tags);
         c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
             for (MessageExt m : msgs) {
@@ -112,16 +78,11 @@ public final class Suite {
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
-        closers.add(c::shutdown);
         return c;
     }
 
     private static Set<String> set() {
         return ConcurrentHashMap.newKeySet();
-    }
-
-    private static Message message(String topic, String tag, String body) {
-        return new Message(topic, tag, "key-" + body, body.getBytes());
     }
 
     /** Sync, async, one-way and batch sends; every message is consumed with its body, tag and keys. */

@@ -1,13 +1,10 @@
 package contrail;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -15,51 +12,27 @@ import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.client.producer.TransactionSendResult;
-import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** Transactional messages: committed at once, rolled back, decided when asked, and decided by another producer of the group. */
-final class Transactions {
-    private final String address;
-    private final String prefix;
-    private final List<Runnable> closers = new ArrayList<>();
+final class Transactions extends Scenario {
     private final Map<String, AtomicInteger> asked = new ConcurrentHashMap<>();
 
     private Transactions(String address, String prefix) {
-        this.address = address;
-        this.prefix = prefix;
+        super(address, prefix);
     }
 
     static void run(String address, String prefix) throws Exception {
-        Transactions t = new Transactions(address, prefix);
-        try {
+        try (Transactions t = new Transactions(address, prefix)) {
             t.decided();
             t.orphaned();
-        } finally {
-            t.closers.forEach(Runnable::run);
-        }
-    }
-
-    private static void check(boolean ok, String what) {
-        if (!ok) {
-            throw new IllegalStateException(what);
-        }
-    }
-
-    private static void await(String what, BooleanSupplier done) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(90);
-        while (!done.getAsBoolean()) {
-            check(System.nanoTime() < end, "not within 90 s: " + what);
-            Thread.sleep(20);
         }
     }
 
     /** A producer decides by the body's first word, at once or when it is asked. */
     private TransactionMQProducer producer(String group, String instance) throws Exception {
         TransactionMQProducer p = new TransactionMQProducer(prefix + group);
-        p.setNamesrvAddr(address);
-        p.setInstanceName(prefix + instance);
         p.setTransactionListener(new TransactionListener() {
             @Override
             public LocalTransactionState executeLocalTransaction(Message m, Object arg) {
@@ -83,8 +56,7 @@ final class Transactions {
                 };
             }
         });
-        p.start();
-        return p;
+        return started(p, instance);
     }
 
     private static String word(Message m) {
@@ -93,10 +65,7 @@ final class Transactions {
 
     private Set<String> consume(String group, String topic) throws Exception {
         Set<String> seen = ConcurrentHashMap.newKeySet();
-        DefaultMQPushConsumer c = new DefaultMQPushConsumer(prefix + group);
-        c.setNamesrvAddr(address);
-        c.setInstanceName(prefix + group);
-        c.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        DefaultMQPushConsumer c = consumer(group, group);
         c.subscribe(topic, "*");
         c.registerMessageListener((MessageListenerConcurrently) (msgs, ctx) -> {
             for (MessageExt m : msgs) {
@@ -106,18 +75,12 @@ final class Transactions {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         c.start();
-        closers.add(c::shutdown);
         return seen;
-    }
-
-    private static Message message(String topic, String body) {
-        return new Message(topic, "t", "key-" + body, body.getBytes());
     }
 
     private void decided() throws Exception {
         String topic = prefix + "txn";
         TransactionMQProducer p = producer("p-txn", "p-txn");
-        closers.add(p::shutdown);
         for (int i = 0; i < 5; i++) {
             for (String word : List.of("commit", "rollback", "later", "second", "regret")) {
                 TransactionSendResult r = p.sendMessageInTransaction(message(topic, word + "-" + i), null);
@@ -136,9 +99,8 @@ final class Transactions {
         String topic = prefix + "orphans";
         TransactionMQProducer gone = producer("p-orphans", "p-orphans-1");
         gone.sendMessageInTransaction(message(topic, "later-orphan"), null);
-        gone.shutdown();
+        gone.shutdown(); // again at the end, which does nothing
         TransactionMQProducer heir = producer("p-orphans", "p-orphans-2");
-        closers.add(heir::shutdown);
         heir.sendMessageInTransaction(message(topic, "commit-heir"), null);
         Set<String> seen = consume("g-orphans", topic);
         await("the orphan, " + seen, () -> seen.contains("later-orphan") && seen.contains("commit-heir"));
