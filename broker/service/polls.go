@@ -25,7 +25,7 @@ type polls struct {
 	// byQueue and byClient find the same requests.
 	byQueue  map[*queue.Queue]map[*pull]struct{}
 	byClient map[*Client]map[*pull]struct{}
-	heap     pollHeap
+	heap     waitHeap[*pull]
 	ready    []*pull
 	cond     sync.Cond
 	closed   bool
@@ -237,22 +237,4 @@ func (s *Service) CancelPulls(c *Client) {
 	for r := range p.byClient[c] {
 		p.removeLocked(r)
 	}
-}
-
-// pollHeap is ordered by deadline.
-type pollHeap []*pull
-
-func (h pollHeap) Len() int           { return len(h) }
-func (h pollHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
-func (h pollHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at = i, j }
-
-// Push and Pop implement heap.Interface.
-func (h *pollHeap) Push(x any) { r := x.(*pull); r.at = len(*h); *h = append(*h, r) }
-func (h *pollHeap) Pop() any {
-	old := *h
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	r.at = -1
-	return r
 }

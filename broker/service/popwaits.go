@@ -61,7 +61,7 @@ type pops struct {
 	scopes   map[popScope]*scope
 	topics   map[string]*watched
 	byClient map[*Client]map[*popWait]struct{}
-	heap     popHeap
+	heap     waitHeap[*popWait]
 	ready    []func()
 	cond     sync.Cond
 	closed   bool
@@ -72,17 +72,16 @@ type pops struct {
 
 // popWait is one request's part in it.
 type popWait struct {
-	s        *Service
-	scope    *scope // nil: over
-	client   *Client
-	queue    int32
-	deadline int64          // ms
-	since    int64          // µs, when it was held first; 0: it was not
-	seen     uint64         // news that the last look knew of
-	at       int            // in the heap; -1: it is not held
-	place    *list.Element  // in its scope's list
-	again    func()         // looks again
-	over     func(code int) // answers without messages
+	s      *Service
+	scope  *scope // nil: over
+	client *Client
+	queue  int32
+	held
+	since int64          // µs, when it was held first; 0: it was not
+	seen  uint64         // news that the last look knew of
+	place *list.Element  // in its scope's list
+	again func()         // looks again
+	over  func(code int) // answers without messages
 }
 
 func (p *pops) init(s *Service) {
@@ -460,22 +459,4 @@ func (p *pops) tellResets() {
 	for _, k := range keys {
 		p.tell(k.Group, originOf(k.Topic, k.Group))
 	}
-}
-
-// popHeap is ordered by deadline.
-type popHeap []*popWait
-
-func (h popHeap) Len() int           { return len(h) }
-func (h popHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
-func (h popHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at = i, j }
-
-// Push and Pop implement heap.Interface.
-func (h *popHeap) Push(x any) { w := x.(*popWait); w.at = len(*h); *h = append(*h, w) }
-func (h *popHeap) Pop() any {
-	old := *h
-	w := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	w.at = -1
-	return w
 }

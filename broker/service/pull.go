@@ -44,9 +44,8 @@ type pull struct {
 	sent     []int64 // offsets from next on that the group sent back: it gets their copies
 
 	heldSince int64 // µs; 0 not held
-	deadline  int64 // ms
-	at        int   // place in the polls' heap
-	due       bool  // time is up
+	held
+	due bool // time is up
 }
 
 var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
@@ -110,7 +109,7 @@ func (s *Service) checkPull(req *PullRequest) (*pull, *Error) {
 		req.MaxBytes = pullBytes
 	}
 	req.SuspendMillis = min(max(req.SuspendMillis, 0), suspendMax)
-	p := &pull{req: req, filter: f, queue: s.topicQueues(e).Queue(req.QueueID), next: req.Offset, at: -1}
+	p := &pull{req: req, filter: f, queue: s.topicQueues(e).Queue(req.QueueID), next: req.Offset, held: held{at: -1}}
 	if req.Client != nil {
 		p.identity = req.Client.Identity()
 	}
