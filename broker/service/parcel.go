@@ -440,7 +440,10 @@ func (p *Parcel) fill(r *Result, items []shard.Item, queue int32) {
 	}
 	run := message.View(p.batch.Buf[first.From:first.To]).Properties()
 	r.TransactionID = message.Property(run, message.PropUniqKey)
-	if real := message.Property(run, message.PropRealTopic); first.Due != 0 && !bytes.HasPrefix(real, retryPrefix) {
+	if first.Due == 0 {
+		return
+	}
+	if real := message.Property(run, message.PropRealTopic); !bytes.HasPrefix(real, retryPrefix) {
 		r.RecallHandle = RecallHandle(string(real), p.s.opts.Broker, first.Due, string(r.TransactionID))
 	}
 }
