@@ -26,6 +26,8 @@ cat <<TXT
   What to look at
     Overview      rates, who is behind (shipping is slow on purpose), the topic that nobody reads
     Messages      search topic orders, open any message: its life from send to acknowledgement
+    Scheduled     reminders that wait; some are cancelled when the customer pays
+    Dead letters  invoices that can never be written; open one: its attempts, and how to resend it
     Groups        loyalty comes and goes; its queues and members follow
 
   The first start fetches the trail engine's library (167 MB); until it is there the page says so and nothing is lost.

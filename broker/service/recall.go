@@ -30,10 +30,9 @@ func (s *Service) Recall(ctx context.Context, c *Client, topic, handle string) (
 
 // cancel tells each outcome apart: what is not cancelled is refused.
 func (s *Service) cancel(ctx context.Context, c *Client, topic, uniqKey string, due int64) *Error {
-	err := s.shard.CancelTimer(ctx, topic, uniqKey, due)
+	err := s.shard.CancelTimer(ctx, topic, uniqKey, due, c.name())
 	switch {
 	case err == nil:
-		s.happenedBy("timer-cancelled", topic, "", c.name(), "the scheduled message "+uniqKey+" was cancelled")
 		return nil
 	case errors.Is(err, timer.ErrTooLate):
 		return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: the message %.80s was due at %d and is delivered", uniqKey, due)

@@ -61,7 +61,7 @@ type Options struct {
 	// (0: there is one).
 	Times func(index uint64, formed, synced, committed, answered int64, slowest uint64)
 	// Happened is told of what the console shows as happenings.
-	Happened func(kind, topic, group, client, text string)
+	Happened func(kind, topic, group, text string)
 	// Progress is told of a change of members.
 	Progress func(inspect.ChangeProgress)
 	// Sealed is told of each try to write a segment's sidecar and the checkpoint.
@@ -215,13 +215,8 @@ func (s *Service) Shard() *shard.Shard { return s.shard }
 func (s *Service) MaxMessage() int { return s.opts.MaxMessage }
 
 func (s *Service) happened(kind, topic, group, text string) {
-	s.happenedBy(kind, topic, group, "", text)
-}
-
-// happenedBy also says which client did it.
-func (s *Service) happenedBy(kind, topic, group, client, text string) {
 	if s.opts.Happened != nil {
-		s.opts.Happened(kind, topic, group, client, text)
+		s.opts.Happened(kind, topic, group, text)
 	}
 }
 

@@ -2,11 +2,13 @@ package service
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/vfs"
 )
@@ -125,6 +127,35 @@ func TestScheduledMessagesAreCancelled(t *testing.T) {
 	if n := s.Shard().Timers().Counts(); n.Scheduled != 4 || n.Cancelled != 3 || n.Fired != 1 || n.Pending() != 0 {
 		t.Errorf("counts %+v", n)
 	}
+	if got := cancellers(t, s); !slices.Equal(got, []string{c.name(), c.name(), c.name()}) {
+		t.Errorf("the log says that %q cancelled", got)
+	}
+}
+
+// cancellers are who asked for the cancels in the log.
+func cancellers(t *testing.T, s *Service) (all []string) {
+	t.Helper()
+	_, err := s.Shard().Read(s.Shard().First(), 1<<20, func(r entry.Record) error {
+		if len(r.Data) == 0 {
+			return nil
+		}
+		b, err := entry.Decode(r.Data)
+		if err != nil {
+			return err
+		}
+		return b.Commands(func(k entry.Kind, body []byte) error {
+			if k != entry.KindTimerCancel {
+				return nil
+			}
+			_, client, err := entry.DecodeTimerCancel(body)
+			all = append(all, string(client))
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // back sends a message back and waits for its copy.

@@ -13,13 +13,13 @@ import (
 var ErrNotScheduled = errors.New("no scheduled message has this key and due time")
 
 // CancelTimer has a scheduled message not be delivered, and returns when that is certain: it is found by its real topic, its UNIQ_KEY and
-// its due time, ms. timer.ErrTooLate: it was delivered; timer.ErrCancelled: it is cancelled already; ErrNotScheduled.
-func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int64) error {
+// its due time, ms; client is who asks for it, kept in the log. timer.ErrTooLate: it was delivered; timer.ErrCancelled: it is cancelled already; ErrNotScheduled.
+func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int64, client string) error {
 	if err := s.Barrier(ctx); err != nil {
 		return err
 	}
 	for try := 0; ; try++ {
-		b, err := s.cancelDeed(topic, uniqKey, due)
+		b, err := s.cancelDeed(topic, uniqKey, due, client)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int6
 const cancelAgainMax = 2
 
 // cancelDeed is the deed that cancels a scheduled message, or why there is nothing to cancel, as far as is known after a barrier.
-func (s *Shard) cancelDeed(topic, uniqKey string, due int64) (*Batch, error) {
+func (s *Shard) cancelDeed(topic, uniqKey string, due int64, client string) (*Batch, error) {
 	e, err := s.scheduled(topic, uniqKey, due)
 	if err != nil && !s.Leads() { // its state may have been emptied
 		return nil, ErrNotLeader
@@ -45,7 +45,7 @@ func (s *Shard) cancelDeed(topic, uniqKey string, due int64) (*Batch, error) {
 	place := e.Place()
 	return &Batch{Deed: &Deed{
 		Keys: []uint64{placeKey(place)}, Holds: func(int64) error { return s.timers.MayCancel(place) },
-		Commands: []Command{{entry.KindTimerCancel, entry.AppendTimerCancel(nil, place)}},
+		Commands: []Command{{entry.KindTimerCancel, entry.AppendTimerCancel(nil, place, client)}},
 	}}, nil
 }
 

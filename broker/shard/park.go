@@ -130,7 +130,7 @@ func (s *Shard) applyTimer(k entry.Kind, body []byte) error {
 		}
 		return s.timers.Fire(f.From, f.To, f.Count)
 	}
-	c, err := entry.DecodeTimerCancel(body)
+	c, _, err := entry.DecodeTimerCancel(body)
 	if err == nil {
 		_ = s.timers.Cancel(c)
 	}

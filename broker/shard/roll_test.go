@@ -251,7 +251,7 @@ func TestARollIsFormedInTheStateInWhichItWasFound(t *testing.T) {
 
 func (g *rolledGroup) cancel(e timer.Entry) {
 	g.t.Helper()
-	proposed(g.t, g.s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, e.Place()))
+	proposed(g.t, g.s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, e.Place(), "shop-7"))
 }
 
 func (g *rolledGroup) fire(es []timer.Entry) {

@@ -104,7 +104,7 @@ func (s Stepper) Barrier() (done <-chan error) {
 
 // CancelTimer is what Shard.CancelTimer submits after its barrier; timer.ErrCancelled: it is to be asked for again.
 func (s Stepper) CancelTimer(topic, uniqKey string, due int64) (*Batch, error) {
-	return s.cancelDeed(topic, uniqKey, due)
+	return s.cancelDeed(topic, uniqKey, due, "")
 }
 
 // Step takes a message as Receive does.

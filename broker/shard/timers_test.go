@@ -96,10 +96,10 @@ func TestParkedMessagesAreFoundAgain(t *testing.T) {
 		if got := pending(t, s.Shard); !slices.Equal(got, all) {
 			t.Fatalf("%d are pending after %d seals", len(got), seals)
 		}
-		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[50].Place()))
-		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[1500].Place()))
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[50].Place(), "shop-7"))
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[1500].Place(), "shop-7"))
 		proposed(t, s, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 99))
-		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[98].Place())) // too late: nothing happens
+		proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[98].Place(), "shop-7")) // too late: nothing happens
 		all = slices.Concat(all[100:1500], all[1501:])
 		if got := pending(t, s.Shard); !slices.Equal(got, all) {
 			t.Fatalf("%d are pending, expected %d", len(got), len(all))
@@ -208,7 +208,7 @@ func TestRetentionKeepsWhatIsParked(t *testing.T) {
 	if len(events) != 1 || !strings.Contains(events[0], "retention-held: segment 1 and those after it are kept: 1 messages") {
 		t.Fatalf("%q", events)
 	}
-	proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, pending(t, s.Shard)[0].Place()))
+	proposed(t, s, entry.KindTimerCancel, entry.AppendTimerCancel(nil, pending(t, s.Shard)[0].Place(), "shop-7"))
 	if err := s.retain(time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestTimersComeWithASnapshot(t *testing.T) {
 	}
 	all := pending(t, p.leader.Shard)
 	proposed(t, p.leader, entry.KindTimerFire, entry.AppendTimerFire(nil, timer.Cursor{}, all[99].Place(), 100))
-	proposed(t, p.leader, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[100].Place()))
+	proposed(t, p.leader, entry.KindTimerCancel, entry.AppendTimerCancel(nil, all[100].Place(), "shop-7"))
 	oldest, err := p.leader.Timers().Oldest(math.MaxUint64, 10)
 	if err != nil || len(oldest) != 10 {
 		t.Fatal(oldest, err)

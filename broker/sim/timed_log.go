@@ -76,7 +76,7 @@ func (l *timedLog) command(k entry.Kind, body []byte, r entry.Record) error {
 		}
 		return l.fire(f, r)
 	case entry.KindTimerCancel:
-		c, err := entry.DecodeTimerCancel(body)
+		c, _, err := entry.DecodeTimerCancel(body)
 		if err != nil {
 			return err
 		}

@@ -135,11 +135,11 @@ func (n *node) startFront(b *broker) error {
 	b.svc.OnTopicChange(roll.Changed)
 	first := b == n.brokers.first() // a node starts and stops once, however many groups it has a member of
 	if first {
-		b.happened("start", "", "", "", "node "+n.conf.Node+" started, version "+version)
+		b.happened("start", "", "", "node "+n.conf.Node+" started, version "+version)
 	}
 	b.onStop(func(context.Context) error {
 		if first {
-			b.happened("stop", "", "", "", "node "+n.conf.Node+" stops")
+			b.happened("stop", "", "", "node "+n.conf.Node+" stops")
 		}
 		roll.Close()
 		return nil
@@ -194,8 +194,8 @@ func (b *broker) times(index uint64, formed, synced, committed, answered int64, 
 	})
 }
 
-func (b *broker) happened(kind, topic, group, client, text string) {
-	b.notes.NoteHappening(&notes.Happening{AtMicros: time.Now().UnixMicro(), Kind: kind, Topic: topic, Group: group, Client: client, Text: text, Count: 1})
+func (b *broker) happened(kind, topic, group, text string) {
+	b.notes.NoteHappening(&notes.Happening{AtMicros: time.Now().UnixMicro(), Kind: kind, Topic: topic, Group: group, Text: text, Count: 1})
 }
 
 func (b *broker) groupHappened(h group.Happening) {

@@ -61,9 +61,6 @@ func (c *copies) current() trail.Message {
 	return m
 }
 
-// kindCancelled are the happenings that tell of a cancel, with who asked for it where that is known.
-const kindCancelled = "timer-cancelled"
-
 // waits decides what waits until it is due; false: it does not, or nobody of the group will get it.
 func (f *facts) waits(v *Verdict) bool {
 	m := &f.m
@@ -74,7 +71,7 @@ func (f *facts) waits(v *Verdict) bool {
 	v.add(fact("parked", m.DueMicros, "it waits for {topic}, queue {queue}, until then", "topic", m.RealTopic, "queue", itoa(int64(m.RealQueueID))))
 	if s := cancelOf(f.life, m); s != nil {
 		v.State, v.SinceMicros = Cancelled, s.AtMicros
-		f.tellCancel(v, s)
+		tellCancel(v, s)
 		return true
 	}
 	if m.DueMicros <= f.now*1000 {
@@ -86,13 +83,10 @@ func (f *facts) waits(v *Verdict) bool {
 	return true
 }
 
-func (f *facts) tellCancel(v *Verdict, s *trail.Step) {
-	for i := range f.life.Happenings {
-		if h := &f.life.Happenings[i]; h.Kind == kindCancelled && h.Client != "" {
-			v.Client = h.Client
-			v.add(fact("cancelled-by", s.AtMicros, "{client} cancelled it", "client", h.Client))
-			return
-		}
+func tellCancel(v *Verdict, s *trail.Step) {
+	if v.Client = s.Client; v.Client != "" {
+		v.add(fact("cancelled-by", s.AtMicros, "{client} cancelled it", "client", v.Client))
+		return
 	}
 	v.add(fact("cancelled", s.AtMicros, "it was cancelled; by whom is not recorded"))
 }

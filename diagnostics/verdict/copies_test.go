@@ -43,7 +43,8 @@ func TestVerdictOfEachCopy(t *testing.T) {
 	acked := trail.Settlement{Broker: "b", Topic: "%RETRY%billing", From: 7, To: 8, Group: "billing", Outcome: "acknowledged", Client: "c1", AtMicros: 32_000_000}
 	ackedFirst := trail.Settlement{Broker: "b", Topic: "orders", QueueID: 2, From: 99, To: 101, Group: "billing", Outcome: "acknowledged", Client: "c1", AtMicros: 11_000_000}
 	stranger := inspect.Group{Name: "billing", Online: true}
-	ofClient := trail.Happening{Kind: kindCancelled, Client: "shop-7"}
+	byShop := cancel
+	byShop.Client = "shop-7"
 
 	for _, c := range []struct {
 		name     string
@@ -60,7 +61,7 @@ func TestVerdictOfEachCopy(t *testing.T) {
 		{"it was rolled", trail.Life{Messages: []trail.Message{waiting, rolled}}, billing(40, -1), 6000, Scheduled, due, 0, []string{"parked"}},
 		{"of no concern to a group that does not read the topic", trail.Life{Messages: []trail.Message{waiting}}, stranger, 4000, NotSubscribed, 0, 0, []string{"no-subscription"}},
 		{"cancelled", trail.Life{Messages: []trail.Message{waiting}, Steps: []trail.Step{cancel}}, billing(40, -1), 4000, Cancelled, due, 0, []string{"parked", "cancelled"}},
-		{"cancelled by somebody known", trail.Life{Messages: []trail.Message{waiting}, Steps: []trail.Step{cancel}, Happenings: []trail.Happening{ofClient}}, billing(40, -1), 4000, Cancelled, due, 0, []string{"cancelled-by"}},
+		{"cancelled by somebody known", trail.Life{Messages: []trail.Message{waiting}, Steps: []trail.Step{byShop}}, billing(40, -1), 4000, Cancelled, due, 0, []string{"cancelled-by"}},
 		{"another broker group's place is no cancel of it", trail.Life{Messages: []trail.Message{waiting}, Steps: []trail.Step{elsewhere}}, billing(40, -1), 4000, Scheduled, due, 0, []string{"parked"}},
 		{"fired, and waits in its queue", trail.Life{Messages: []trail.Message{waiting, arrived}}, billing(40, -1), 9010, Waiting, 0, 0, []string{"fired", "committed"}},
 		{"fired and delivered", trail.Life{Messages: []trail.Message{waiting, arrived}, Deliveries: []trail.Delivery{first}}, billing(40, -1), 11_000, Delivered, 0, 1, []string{"delivered", "fired"}},

@@ -190,9 +190,6 @@ func (s *Store) steps(ctx context.Context, id string, copies []trail.Message) ([
 	}), nil
 }
 
-// kindCancelled are the happenings that say which scheduled message was cancelled: those of others are not of this life.
-const kindCancelled = "timer-cancelled"
-
 // happenedAround is how long before and after a life its groups' happenings may explain it.
 const happenedAround = time.Minute
 
@@ -217,9 +214,9 @@ func (s *Store) happeningsOf(ctx context.Context, l *trail.Life) ([]trail.Happen
 	}
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) AND (kind != '%s' OR position(text, {id:String}) > 0) ORDER BY at LIMIT %d",
-		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, kindCancelled, happeningsMax),
-		arg("broker", l.Messages[0].Broker), arg("id", l.Messages[0].ID),
+	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) ORDER BY at LIMIT %d",
+		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, happeningsMax),
+		arg("broker", l.Messages[0].Broker),
 		arg("from", from-happenedAround.Microseconds()), arg("to", to+happenedAround.Microseconds()), arg("groups", groups))
 }
 

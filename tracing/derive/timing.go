@@ -22,12 +22,12 @@ func (d *Deriver) timer(k entry.Kind, body []byte) error {
 		d.fire = f
 		return err
 	}
-	place, err := entry.DecodeTimerCancel(body)
+	place, client, err := entry.DecodeTimerCancel(body)
 	if err != nil {
 		return err
 	}
 	d.step = trail.StoredStep{RecordedMicros: d.batch, Step: trail.Step{
-		Name: trail.StepCancel, AtMicros: d.batch, Status: statusOk, Source: sourceBroker, Position: d.record.Pos, Broker: d.o.Broker, Place: place.Pos,
+		Name: trail.StepCancel, Client: view(client), AtMicros: d.batch, Status: statusOk, Source: sourceBroker, Position: d.record.Pos, Broker: d.o.Broker, Place: place.Pos,
 	}}
 	d.out.Step(&d.step)
 	return nil

@@ -19,7 +19,7 @@ func fire(from, to timer.Cursor, count int64) derivetest.Command {
 }
 
 func cancel(place timer.Cursor) derivetest.Command {
-	return derivetest.Command{Kind: entry.KindTimerCancel, Body: entry.AppendTimerCancel(nil, place)}
+	return derivetest.Command{Kind: entry.KindTimerCancel, Body: entry.AppendTimerCancel(nil, place, "shop-7")}
 }
 
 // waits are the properties of a parked message.
@@ -103,7 +103,7 @@ func TestRetriesWithoutAKeyAreOneMessage(t *testing.T) {
 func TestACancelIsAStepOfAPlace(t *testing.T) {
 	r := derivetest.NewLog().Append(77, []derivetest.Command{cancel(timer.Cursor{Due: due, Pos: 4711})})
 	got := derived(t, derive.New(options), r).Steps
-	want := trail.StoredStep{RecordedMicros: 77, Step: trail.Step{Name: trail.StepCancel, AtMicros: 77, Status: "Ok", Source: "broker", Position: r.Pos, Broker: "broker-a", Place: 4711}}
+	want := trail.StoredStep{RecordedMicros: 77, Step: trail.Step{Name: trail.StepCancel, Client: "shop-7", AtMicros: 77, Status: "Ok", Source: "broker", Position: r.Pos, Broker: "broker-a", Place: 4711}}
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

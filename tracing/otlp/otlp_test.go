@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.opentelemetry.io/proto/otlp/trace/v1"
@@ -191,7 +192,7 @@ func TestACancelEndsTheWait(t *testing.T) {
 	runWith(t, Options{Exporter: c, Ratio: 1}, func(b trail.Sink) {
 		b.Message(&trail.StoredMessage{Message: trail.Message{ID: "A", Broker: "broker-a", Topic: trail.WheelTopic, Position: 100, AppendedMicros: at, Timing: trail.TimingParked, RealTopic: "orders", DueMicros: at + 9_000_000}})
 		for _, broker := range []string{"broker-b", "broker-a"} {
-			b.Step(&trail.StoredStep{Step: trail.Step{Name: trail.StepCancel, AtMicros: at + 500, Broker: broker, Place: 100}})
+			b.Step(&trail.StoredStep{Step: trail.Step{Name: trail.StepCancel, Client: "shop-7", AtMicros: at + 500, Broker: broker, Place: 100}})
 		}
 	})
 	if got := names(c); !slices.Equal(got, []string{"recall orders", "schedule orders", "store orders"}) {
@@ -200,6 +201,9 @@ func TestACancelEndsTheWait(t *testing.T) {
 	for _, p := range c.spans {
 		if d := p.EndTime().Sub(p.StartTime()); p.Name() == "schedule orders" && d != 500*time.Microsecond {
 			t.Errorf("waited %s", d)
+		}
+		if p.Name() == "recall orders" && !slices.Contains(p.Attributes(), attribute.String("messaging.client.id", "shop-7")) {
+			t.Errorf("%v", p.Attributes())
 		}
 	}
 }

@@ -79,5 +79,6 @@ func (s *Sink) cancelled(r *trail.StoredStep) {
 	}
 	s.waited(k, min(r.AtMicros, k.wait.due))
 	s.send(s.stub(k, spanID(k.id, k.wait.key.owner, k.attempt, trail.StepCancel), spanID(k.id, k.wait.key.owner, k.attempt, trail.StepSchedule), stepRecall,
-		trace.SpanKindServer, r.AtMicros, r.AtMicros, "", attribute.Int64("messaging.rocketmq.message.delivery_timestamp", k.wait.due/1000)))
+		trace.SpanKindServer, r.AtMicros, r.AtMicros, "", attribute.String("messaging.client.id", strings.Clone(r.Client)),
+		attribute.Int64("messaging.rocketmq.message.delivery_timestamp", k.wait.due/1000)))
 }

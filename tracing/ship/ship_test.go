@@ -103,7 +103,7 @@ func (w *world) schedule(n int) {
 	}
 	r := w.log.Append(now, nil, parked...)
 	first := timer.Cursor{Due: due, Pos: r.DataPos}
-	w.log.Append(now, []derivetest.Command{{Kind: entry.KindTimerCancel, Body: entry.AppendTimerCancel(nil, first)}})
+	w.log.Append(now, []derivetest.Command{{Kind: entry.KindTimerCancel, Body: entry.AppendTimerCancel(nil, first, "shop-7")}})
 	w.log.Append(now+2000, []derivetest.Command{{Kind: entry.KindTimerFire, Body: entry.AppendTimerFire(nil, timer.Cursor{}, timer.Cursor{Due: due, Pos: r.DataPos + 1<<20}, int64(len(fired)))}}, fired...)
 	w.scheduled += n
 }

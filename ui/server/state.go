@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -99,7 +100,8 @@ func answerOf(n int, err error) (trail.Answer, string) {
 	return trail.Found, ""
 }
 
-// unread counts the users' topics and names those with messages that no group reads, those with most first.
+// unread counts the users' topics and names those with messages that no group reads, those with most first. What a group is to have again,
+// and what is dead, waits for nobody else.
 func unread(topics []inspect.Topic) (count int, names []string, all int) {
 	var found []inspect.Topic
 	for _, t := range topics {
@@ -107,7 +109,8 @@ func unread(topics []inspect.Topic) (count int, names []string, all int) {
 			continue
 		}
 		count++
-		if t.Messages > 0 && len(t.Groups) == 0 {
+		ofGroup := strings.HasPrefix(t.Name, trail.RetryPrefix) || strings.HasPrefix(t.Name, trail.DeadPrefix)
+		if t.Messages > 0 && len(t.Groups) == 0 && !ofGroup {
 			found = append(found, t)
 		}
 	}

@@ -149,7 +149,7 @@ SELECT
     {{attributes "'service.name', 'contrail', 'rocketmq.broker', toString(m.broker)"}} AS ResourceAttributes,
     'broker' AS ScopeName,
     '' AS ScopeVersion,
-    {{attributes "'messaging.system', 'rocketmq', 'messaging.operation.name', 'recall', 'messaging.destination.name', toString(m.real_topic), 'messaging.message.id', m.id, 'messaging.rocketmq.message.delivery_timestamp', toString(toUnixTimestamp64Milli(m.due))"}} AS SpanAttributes,
+    {{attributes "'messaging.system', 'rocketmq', 'messaging.operation.name', 'recall', 'messaging.destination.name', toString(m.real_topic), 'messaging.message.id', m.id, 'messaging.client.id', toString(s.client), 'messaging.rocketmq.message.delivery_timestamp', toString(toUnixTimestamp64Milli(m.due))"}} AS SpanAttributes,
     toUInt64(0) AS Duration,
     CAST(toString(s.status), 'LowCardinality(String)') AS StatusCode,
     toString(s.error) AS StatusMessage,

@@ -89,7 +89,6 @@ export const kinds: Record<string, string> = {
   reset: 'offset reset',
   config: 'configuration',
   'dead-letter-resent': 'dead letter resent',
-  'timer-cancelled': 'cancelled',
   'timer-lost': 'schedule lost',
   'timer-full': 'schedule full',
   'deleted-unread': 'deleted unread',

@@ -91,7 +91,6 @@ export const kinds: typeof en.kinds = {
   reset: '重置消费进度',
   config: '配置',
   'dead-letter-resent': '死信重发',
-  'timer-cancelled': '取消定时',
   'timer-lost': '定时丢失',
   'timer-full': '定时过多',
   'deleted-unread': '未消费即清理',
