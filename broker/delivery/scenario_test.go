@@ -18,16 +18,12 @@ type words struct {
 }
 
 func (w words) number(key string, otherwise int64) int64 {
-	if w.d.HasArg(key) {
-		w.d.ScanArgs(w.t, key, &otherwise)
-	}
+	w.d.MaybeScanArgs(w.t, key, &otherwise)
 	return otherwise
 }
 
 func (w words) text(key, otherwise string) string {
-	if w.d.HasArg(key) {
-		w.d.ScanArgs(w.t, key, &otherwise)
-	}
+	w.d.MaybeScanArgs(w.t, key, &otherwise)
 	return otherwise
 }
 
