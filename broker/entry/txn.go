@@ -70,19 +70,18 @@ func DecodeTxnEnds(b []byte, f func(*TxnEnd) error) error {
 // TxnCheck says that a producer was asked what became of a transaction.
 type TxnCheck struct {
 	Offset   int64 // of the half message in its queue
+	Position int64 // of the half message in the log
 	AtMillis int64 // when the leader asked
 	Times    int32 // checks of this half message, this one included
 	Group    string
 	Client   string // client id of the producer that was asked; "" when none of the group is connected
 }
 
-const txnCheckSize = 8 + 8 + 4
+const txnCheckSize = 8 + 8 + 8 + 4
 
-// AppendTxnCheck appends c's binary form: offset 8, at 8, times 4, group, client. A KindTxnCheck body is any number of them.
+// AppendTxnCheck appends c's binary form: offset 8, position 8, at 8, times 4, group, client. A KindTxnCheck body is any number of them.
 func AppendTxnCheck(dst []byte, c *TxnCheck) []byte {
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Offset))
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.AtMillis))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(c.Times))
+	dst = append32(appendInts(dst, c.Offset, c.Position, c.AtMillis), c.Times)
 	return appendString(appendString(dst, c.Group), c.Client)
 }
 
@@ -92,7 +91,7 @@ func DecodeTxnChecks(b []byte, f func(*TxnCheck) error) error {
 		if len(b) < txnCheckSize {
 			return fmt.Errorf("%w: check of a transaction of %d bytes", ErrFormat, len(b))
 		}
-		c := TxnCheck{Offset: int64At(b, 0), AtMillis: int64At(b, 8), Times: int32(binary.LittleEndian.Uint32(b[16:]))}
+		c := TxnCheck{Offset: int64At(b, 0), Position: int64At(b, 8), AtMillis: int64At(b, 16), Times: int32At(b, 24)}
 		b = b[txnCheckSize:]
 		for _, s := range []*string{&c.Group, &c.Client} {
 			var err error

@@ -20,7 +20,7 @@ func TestTransactionsComeBack(t *testing.T) {
 				Decision: TxnDecision(rapid.IntRange(1, 3).Draw(t, "decision")), How: TxnHow(rapid.IntRange(1, 4).Draw(t, "how")), Client: rapid.String().Draw(t, "client"),
 			}
 			ends, endBody = append(ends, e), AppendTxnEnd(endBody, &e)
-			c := TxnCheck{Offset: e.Offset, AtMillis: e.AtMillis, Times: rapid.Int32().Draw(t, "times"), Group: rapid.String().Draw(t, "group"), Client: e.Client}
+			c := TxnCheck{Offset: e.Offset, Position: e.Position, AtMillis: e.AtMillis, Times: rapid.Int32().Draw(t, "times"), Group: rapid.String().Draw(t, "group"), Client: e.Client}
 			checks, checkBody = append(checks, c), AppendTxnCheck(checkBody, &c)
 		}
 		n := 0

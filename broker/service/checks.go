@@ -95,7 +95,7 @@ func (s *Service) askAbout(halves []txn.Half) {
 	}
 	for i := range halves {
 		h := &halves[i]
-		c := entry.TxnCheck{Offset: h.Offset, Times: h.Checks + 1, Group: h.Group}
+		c := entry.TxnCheck{Offset: h.Offset, Position: h.Position, Times: h.Checks + 1, Group: h.Group}
 		var ask func(*Check)
 		if asker != nil {
 			c.Client, ask, _ = asker.Producer(h.Group)
