@@ -63,6 +63,9 @@ func (s *Store) searched(q *trail.Query) *filter {
 // parking is the list of parking topics in SQL: the tables are ordered by topic.
 var parking = "('" + trail.ScheduleTopic + "', '" + trail.WheelTopic + "')"
 
+// hiding is the list of topics whose copies a step may name by their place.
+var hiding = "('" + trail.ScheduleTopic + "', '" + trail.WheelTopic + "', '" + trail.HalfTopic + "')"
+
 // waitsFor matches what is parked for the topic of the query.
 var waitsFor = "(topic IN " + parking + " AND real_topic = {topic:String})"
 
@@ -73,6 +76,9 @@ func inTopic(f *filter, q *trail.Query) {
 		return
 	}
 	term := "topic = {topic:String} OR " + waitsFor
+	if q.State == trail.StateHalf {
+		term = "real_topic = {topic:String}" // the topics are the state's
+	}
 	if q.State == trail.StateRetried || q.State == trail.StateDead {
 		term += " OR origin_topic = {topic:String}"
 	}
@@ -94,6 +100,8 @@ func (s *Store) inState(f *filter, state string) {
 		f.add(parked + " AND " + cancelled)
 	case trail.StateRetried:
 		f.add("(startsWith(topic, '" + trail.RetryPrefix + "') OR (" + parked + " AND " + retry + " AND due > now64(6, 'UTC')))")
+	case trail.StateHalf:
+		f.add("topic IN ('" + trail.HalfTopic + "', '" + trail.DiscardTopic + "') AND timing IN ('" + trail.TimingHalf + "', '" + trail.TimingDiscarded + "')")
 	case trail.StateDead:
 		f.add("startsWith(topic, '" + trail.DeadPrefix + "')")
 	}

@@ -137,7 +137,7 @@ func around(messages []trail.Message, f *filter) {
 	var any []string
 	for i := range messages {
 		m := &messages[i]
-		if m.Parked() {
+		if m.Hidden() {
 			continue // nobody is handed what waits
 		}
 		n := fmt.Sprint(i)
@@ -167,7 +167,7 @@ func (s *Store) settlementsOf(ctx context.Context, messages []trail.Message) ([]
 func (s *Store) steps(ctx context.Context, id string, copies []trail.Message) ([]trail.Step, error) {
 	names, args := []string{"{id:String}"}, []any{arg("id", id)}
 	for i := range copies {
-		if m := &copies[i]; m.Parked() {
+		if m := &copies[i]; m.Hidden() {
 			name := fmt.Sprint("place", i)
 			names, args = append(names, "{"+name+":String}"), append(args, arg(name, placeID(m.Broker, m.Position)))
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/tracing/trail"
 )
 
@@ -134,7 +135,9 @@ func functions(o *Options) template.FuncMap {
 		"owner":         owner,
 		"destination":   destination,
 		"stored":        stored,
+		"committed":     committed,
 		"parking":       func() string { return parking },
+		"hiding":        func() string { return hiding },
 		"attributes":    attributes,
 		"noEvents": func() string {
 			return "CAST([], 'Array(DateTime64(9))') AS `Events.Timestamp`,\n    CAST([], 'Array(LowCardinality(String))') AS `Events.Name`,\n" +
@@ -176,18 +179,27 @@ func span(id, group, attempt, step string) string {
 		uint64(trail.SpanKey0), uint64(trail.SpanKey1), id, group, attempt, step)
 }
 
-// owner is the group that a retry or dead-letter topic belongs to; "" for others.
-func owner(topic string) string {
-	return fmt.Sprintf("multiIf(startsWith(%s, '%%RETRY%%'), substring(%s, 8), startsWith(%s, '%%DLQ%%'), substring(%s, 6), '')", topic, topic, topic, topic)
+// owner is the group whose retry or dead letter a copy is, wherever it waits for that; "" for others.
+func owner(table string) string {
+	to := destination(table)
+	return fmt.Sprintf("multiIf(%[1]spop_group != '', %[1]spop_group, startsWith(%[2]s, '%%RETRY%%'), substring(%[2]s, 8), startsWith(%[2]s, '%%DLQ%%'), substring(%[2]s, 6), '')", table, to)
 }
 
 // destination is the topic that a copy is in, or waits for.
 func destination(table string) string {
-	return fmt.Sprintf("if(%[1]stiming IN ('parked', 'rolled'), %[1]sreal_topic, %[1]stopic)", table)
+	return fmt.Sprintf("if(%[1]stiming IN ('parked', 'rolled', 'half', 'discarded'), %[1]sreal_topic, %[1]stopic)", table)
 }
 
-// stored is the step by which a copy came to where it is: a message that was parked and fired has two copies there.
-func stored(table string) string { return "if(" + table + "timing = 'fired', 'fire', 'store')" }
+// stored is the step by which a copy came to where it is: a message that was parked and fired has two copies there, and so has one that was
+// committed.
+func stored(table string) string {
+	return "if(" + table + "timing IN ('half', 'discarded'), toString(" + table + "timing), if(" + table + "timing = 'fired', 'fire', 'store'))"
+}
+
+// committed says that a copy was made of a half message.
+func committed(table string) string {
+	return fmt.Sprintf("(bitAnd(%[1]ssys_flag, %[2]d) = %[3]d AND %[4]s = '')", table, message.FlagTxMask, message.FlagTxCommit, owner(table))
+}
 
 // attributes is a map without empty values, in the exporter's type.
 func attributes(pairs string) string {

@@ -17,7 +17,7 @@ var messageColumns = strings.Join([]string{
 	"id", "offset_id", "topic", "tag", "keys", "type", "queue_id", "queue_offset", "position", "log_index", "term", "stored_bytes", "body_bytes",
 	"sys_flag", "reconsume_times", "producer_group", "producer_client", "producer_addr", "language", "version", "protocol", "broker", "node",
 	micros("born"), micros("received"), micros("appended"), micros("synced"), micros("acked"), "origin_id", "toString(trace_in)", "toString(parent_in)", "trace_flags", micros("committed"), "slowest",
-	"timing", "real_topic", "real_queue", micros("due"), "origin_topic", "resent_from", "resent_by",
+	"timing", "real_topic", "real_queue", micros("due"), "origin_topic", "resent_from", "resent_by", "pop_group",
 }, ", ")
 
 func scanMessage(rows driver.Rows) (m trail.Message, err error) {
@@ -25,7 +25,7 @@ func scanMessage(rows driver.Rows) (m trail.Message, err error) {
 	err = rows.Scan(&m.ID, &m.OffsetID, &m.Topic, &m.Tag, &m.Keys, &m.Type, &m.QueueID, &m.QueueOffset, &m.Position, &m.Index, &m.Term,
 		&m.StoredBytes, &m.BodyBytes, &m.SysFlag, &m.ReconsumeTimes, &m.ProducerGroup, &m.ProducerClient, &m.ProducerAddr, &m.Language,
 		&m.Version, &m.Protocol, &m.Broker, &m.Node, &m.BornMicros, &m.ReceivedMicros, &m.AppendedMicros, &m.SyncedMicros, &m.AckedMicros,
-		&m.OriginID, &trace, &parent, &m.TraceFlags, &m.CommittedMicros, &m.Slowest, &m.Timing, &m.RealTopic, &m.RealQueueID, &m.DueMicros, &m.OriginTopic, &m.ResentFrom, &m.ResentBy)
+		&m.OriginID, &trace, &parent, &m.TraceFlags, &m.CommittedMicros, &m.Slowest, &m.Timing, &m.RealTopic, &m.RealQueueID, &m.DueMicros, &m.OriginTopic, &m.ResentFrom, &m.ResentBy, &m.PopGroup)
 	m.TraceIn, m.ParentIn = hexUnlessZero(trace), hexUnlessZero(parent)
 	return m, err
 }

@@ -84,7 +84,7 @@ type messages struct {
 	queueID, offset, position, index, term, stored, body, sys, again *numbers
 	born, received, appended, synced, acked                          *numbers
 	traceIn, parentIn, flags, committed, slowest                     *numbers
-	timing, realTopic, originTopic, resentBy                         words
+	timing, realTopic, originTopic, resentBy, popGroup               words
 	resentFrom                                                       texts
 	realQueue, due                                                   *numbers
 }
@@ -107,7 +107,7 @@ func newMessages() *messages {
 		field{"parent_in", m.parentIn}, field{"trace_flags", m.flags}, field{"trace_carrier", &m.carrier}, field{"trace_raw", &m.raw},
 		field{"store_key", &m.storeKey}, field{"committed", m.committed}, field{"slowest", m.slowest},
 		field{"timing", &m.timing}, field{"real_topic", &m.realTopic}, field{"real_queue", m.realQueue}, field{"due", m.due}, field{"origin_topic", &m.originTopic},
-		field{"resent_from", &m.resentFrom}, field{"resent_by", &m.resentBy})
+		field{"resent_from", &m.resentFrom}, field{"resent_by", &m.resentBy}, field{"pop_group", &m.popGroup})
 	return m
 }
 
@@ -159,6 +159,7 @@ func (t *messages) add(m *trail.StoredMessage) {
 	t.originTopic.put(m.OriginTopic)
 	t.resentFrom.put(m.ResentFrom)
 	t.resentBy.put(m.ResentBy)
+	t.popGroup.put(m.PopGroup)
 }
 
 // A range is stored in pieces, one per bucket of offsets that it touches.

@@ -64,6 +64,9 @@ type Deriver struct {
 	bornHost  netip.AddrPort
 	bornText  string
 	settled   trail.StoredSettlement
+	acks      entry.PopAcks
+	change    entry.PopChange
+	revival   entry.PopRevive
 	delivered trail.StoredDelivery
 	step      trail.StoredStep
 	happened  trail.Happening
@@ -170,6 +173,12 @@ func (d *Deriver) command(k entry.Kind, body []byte) error {
 		return entry.DecodeOffsets(body, d.reset)
 	case entry.KindTimerFire, entry.KindTimerCancel:
 		return d.timer(k, body)
+	case entry.KindTxnEnd:
+		return entry.DecodeTxnEnds(body, d.ended)
+	case entry.KindTxnCheck:
+		return entry.DecodeTxnChecks(body, d.checked)
+	case entry.KindPopAck, entry.KindPopChange, entry.KindPopRevive, entry.KindSentBack:
+		return d.consumed(k, body)
 	case entry.KindTopicDelete:
 		delete(d.topics, string(body))
 		d.lastTopic = nil

@@ -15,9 +15,12 @@
 //
 // Goroutines: none; a Deriver belongs to one goroutine.
 //
+// A half message stands in the half topic with a real topic; what is committed carries the commit's flag. Ends and checks name the half message's place.
+//
 // A copy is parked when it stands in a parking topic with a real topic and a due time; it is fired when it stands in one entry with the
 // command that fires its due time, and nobody sent it. A cancel names the place of a parked copy.
 //
-// Files: deriver.go (records and notes), messages.go (message rows), timing.go (the timer's commands and copies), commits.go (settlements), clienttrace.go (parser of
+// Files: deriver.go (records and notes), messages.go (message rows), timing.go (the timer's commands and copies), transactions.go (ends and checks), commits.go (settlements of ranges), consumed.go (those
+// of single messages), clienttrace.go (parser of
 // reports, fuzzed), reports.go (reports to steps), inflate.go, state.go (Save, Restore).
 package derive

@@ -84,7 +84,7 @@ func (d *Deriver) properties(v message.View) {
 	m := &d.row.Message
 	m.ID, m.Tag, m.OriginID, m.Type = "", "", "", TypeNormal
 	m.Timing, m.RealTopic, m.RealQueueID, m.DueMicros, m.OriginTopic, d.rolled = "", "", 0, 0, "", false
-	m.ResentFrom, m.ResentBy = "", ""
+	m.ResentFrom, m.ResentBy, m.PopGroup = "", "", ""
 	d.keys, d.carried = d.keys[:0], trail.Carried{}
 	if m.SysFlag&message.FlagTxMask != 0 {
 		m.Type = TypeTransaction
@@ -117,6 +117,8 @@ func (d *Deriver) properties(v message.View) {
 			m.ResentBy = view(value)
 		case message.PropRetryTopic:
 			m.OriginTopic = view(value)
+		case propOriginGroup:
+			m.PopGroup = view(value)
 		case message.PropProducerGroup:
 			if m.ProducerGroup == "" {
 				m.ProducerGroup = view(value)

@@ -29,6 +29,7 @@ type wait struct {
 	place  placeKey
 	origin string // topic that the spans are named by
 	begin  int64  // µs
+	stored int64  // µs
 	due    int64  // µs
 	node   string
 }

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	brokermessage "github.com/contrailmq/contrail/broker/message"
 	store "github.com/contrailmq/contrail/tracing/clickhouse"
 	"github.com/contrailmq/contrail/tracing/engine/enginetest"
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -145,12 +146,38 @@ func story(b trail.Sink) {
 	c.Outcome = "reset"
 	b.Settlement(&c)
 	scheduled(b)
+	transacted(b)
 	p := trail.StoredStep{RecordedMicros: at, Step: trail.Step{ID: "ID1", Name: "process", Group: "billing", AtMicros: at + 2000, DurationMicros: 400, Attempt: 1, Status: "Error", Error: "TIME_OUT", Source: "client", Detail: "R"}}
 	b.Step(&p)
 	p.Name, p.Status, p.Error, p.Group, p.Detail = "send", "Ok", "", "shop", ""
 	b.Step(&p)
 	p.Name, p.DurationMicros = "process", -1
 	b.Step(&p)
+}
+
+// transacted is the lives of three half messages: one is asked about and committed, one rolled back, one given up.
+func transacted(b trail.Sink) {
+	copied := func(id, topic string, position, micros int64, change func(*trail.Message)) {
+		m := trail.StoredMessage{StoreKey: "7F00000100002A9F", Message: trail.Message{
+			ID: id, Topic: topic, QueueOffset: position, Position: position, Broker: "broker-a", Node: "node-1", AppendedMicros: at + micros, AckedMicros: at + micros + 50, Type: "transaction",
+		}}
+		change(&m.Message)
+		b.Message(&m)
+	}
+	half := func(m *trail.Message) { m.Timing, m.RealTopic = trail.TimingHalf, "orders" }
+	step := func(name string, place, micros int64, attempt uint16) {
+		b.Step(&trail.StoredStep{RecordedMicros: at + micros, Step: trail.Step{Name: name, AtMicros: at + micros, Attempt: attempt, Status: "Ok", Detail: "producer", Broker: "broker-a", Place: place}})
+	}
+	copied("IDT", trail.HalfTopic, 1000, 0, half)
+	copied("IDU", trail.HalfTopic, 1001, 0, half)
+	copied("IDV", trail.HalfTopic, 1002, 0, half)
+	step(trail.StepCheck, 1000, 2_000, 1)
+	step(trail.StepCheck, 1000, 3_000, 2)
+	step(trail.StepCommit, 1000, 4_000, 0)
+	copied("IDT", "orders", 1003, 4_000, func(m *trail.Message) { m.SysFlag = brokermessage.FlagTxCommit })
+	step(trail.StepRollback, 1001, 4_000, 0)
+	step(trail.StepDiscard, 1002, 4_000, 0)
+	copied("IDV", trail.DiscardTopic, 1004, 4_000, func(m *trail.Message) { half(m); m.Timing = trail.TimingDiscarded })
 }
 
 // scheduled is the life of a message that is scheduled, fired, handed out, sent back, fired again and dead.

@@ -139,6 +139,9 @@ func (s *Sink) stored(m *trail.StoredMessage) {
 		s.memory.rolled(waitKey{k.id, m.Owner(), k.attempt}, placeKey{m.Broker, m.Position})
 		return
 	}
+	if m.Timing == trail.TimingDiscarded {
+		return // the step says so
+	}
 	c := s.copyOf(k, m)
 	s.memory.add(k)
 	begin, end := m.ReceivedMicros, m.AckedMicros
@@ -234,10 +237,10 @@ func (s *Sink) Settlement(c *trail.StoredSettlement) {
 	}
 }
 
-// Step makes the span of what a client reported, or of a cancel.
+// Step makes the span of what a client reported, or of what the broker did with a copy that waits.
 func (s *Sink) Step(r *trail.StoredStep) {
-	if r.Name == trail.StepCancel && r.Place > 0 {
-		s.cancelled(r)
+	if r.Place > 0 {
+		s.ofPlace(r)
 		return
 	}
 	if r.AtMicros == 0 || (r.Name == trail.StepProcess && r.DurationMicros < 0) {
@@ -271,12 +274,7 @@ func (s *Sink) Step(r *trail.StoredStep) {
 		attributes = append(attributes, attribute.String("messaging.consumer.group.name", strings.Clone(r.Group)))
 	}
 	st := s.stub(k, spanID(k.id, r.Group, r.Attempt, step), parent, r.Name, kind, r.AtMicros, r.AtMicros+max(0, r.DurationMicros), "", attributes...)
-	switch r.Status {
-	case "Ok":
-		st.Status.Code = codes.Ok
-	case "Error":
-		st.Status = sdk.Status{Code: codes.Error, Description: r.Error}
-	}
+	st.Status = statusOf(r)
 	s.send(st)
 }
 

@@ -1,9 +1,12 @@
 package otlp
 
 import (
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -45,11 +48,17 @@ func (s *Sink) copyOf(k *known, m *trail.StoredMessage) copied {
 		c.step = stepDead
 	case c.owner != "":
 		c.step = stepRetry
+	case m.Timing == trail.TimingHalf:
+		c.step, c.kind, c.operation = trail.StepHalf, trace.SpanKindServer, "send"
+		k.store = spanID(k.id, "", k.attempt, trail.StepHalf)
 	default:
 		c.kind, c.operation = trace.SpanKindServer, "send"
 	}
-	if m.Timing == trail.TimingParked {
-		k.wait = &wait{key, placeKey{m.Broker, m.Position}, c.name, m.AppendedMicros, m.DueMicros, m.Node}
+	if m.Committed() && m.Timing != trail.TimingFired {
+		c.parent = spanID(k.id, "", k.attempt, trail.StepCommit)
+	}
+	if m.Timing == trail.TimingParked || m.Timing == trail.TimingHalf {
+		k.wait = &wait{key, placeKey{m.Broker, m.Position}, c.name, m.AppendedMicros, m.AppendedMicros, m.DueMicros, m.Node}
 		if m.ReceivedMicros > 0 {
 			k.wait.begin = m.ReceivedMicros
 		}
@@ -71,12 +80,45 @@ func (s *Sink) waited(k *known, end int64) {
 	s.send(st)
 }
 
-// cancelled makes the spans of a wait that was cancelled and of the cancel.
-func (s *Sink) cancelled(r *trail.StoredStep) {
+// ofPlace makes the spans of what became of a copy that waits. Of messages that are not sampled, or were forgotten, there are none: a place does
+// not say which.
+func (s *Sink) ofPlace(r *trail.StoredStep) {
 	k := s.memory.places[placeKey{r.Broker, r.Place}]
-	if k == nil {
-		return // of a message that is not sampled, or was forgotten: a place does not say which
+	switch {
+	case k == nil:
+	case r.Name == trail.StepCancel:
+		s.cancelled(k, r)
+	default:
+		s.decided(k, r)
 	}
+}
+
+// decided makes the span of a transaction's end, or of a question about it.
+func (s *Sink) decided(k *known, r *trail.StoredStep) {
+	step, kind := r.Name, trace.SpanKindServer
+	age := attribute.Int64("rocketmq.transaction.age_ms", max(0, r.AtMicros-k.wait.stored)/1000)
+	more := []attribute.KeyValue{age, attribute.String("messaging.client.id", strings.Clone(r.Client)), attribute.String("rocketmq.transaction.decided_by", r.Detail), attribute.String("error.type", r.Error)}
+	if r.Name == trail.StepCheck {
+		number := strconv.Itoa(int(r.Attempt))
+		step, kind, more = step+"#"+number, trace.SpanKindClient, append(more, attribute.String("rocketmq.transaction.check", number))
+	}
+	st := s.stub(k, spanID(k.id, "", k.attempt, step), k.store, r.Name, kind, r.AtMicros, r.AtMicros, "", more...)
+	st.Status = statusOf(r)
+	s.send(st)
+}
+
+func statusOf(r *trail.StoredStep) sdk.Status {
+	switch r.Status {
+	case "Ok":
+		return sdk.Status{Code: codes.Ok}
+	case "Error":
+		return sdk.Status{Code: codes.Error, Description: r.Error}
+	}
+	return sdk.Status{}
+}
+
+// cancelled makes the spans of a wait that was cancelled and of the cancel.
+func (s *Sink) cancelled(k *known, r *trail.StoredStep) {
 	s.waited(k, min(r.AtMicros, k.wait.due))
 	s.send(s.stub(k, spanID(k.id, k.wait.key.owner, k.attempt, trail.StepCancel), spanID(k.id, k.wait.key.owner, k.attempt, trail.StepSchedule), stepRecall,
 		trace.SpanKindServer, r.AtMicros, r.AtMicros, "", attribute.String("messaging.client.id", strings.Clone(r.Client)),

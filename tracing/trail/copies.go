@@ -1,18 +1,31 @@
 package trail
 
-import "strings"
+import (
+	"strings"
 
-// Timings of a stored copy.
+	"github.com/contrailmq/contrail/broker/message"
+)
+
+// Timings of a stored copy: what it waits for, or came of.
 const (
 	TimingParked = "parked" // it waits in a parking topic until it is due
 	TimingRolled = "rolled" // as parked: the broker stored it again in its parking topic before retention would have removed the copy before
 	TimingFired  = "fired"  // the broker stored it again in its real topic, because it was due
+
+	TimingHalf      = "half"      // it waits in the half topic for what its producer decides
+	TimingDiscarded = "discarded" // a half message that nobody decided, moved to the topic of such
 )
 
 // Parking topics: of delay levels, and of every other due time.
 const (
 	ScheduleTopic = "SCHEDULE_TOPIC_XXXX"
 	WheelTopic    = "rmq_sys_wheel_timer"
+)
+
+// Topics of transactions.
+const (
+	HalfTopic    = "RMQ_SYS_TRANS_HALF_TOPIC"
+	DiscardTopic = "TRANS_CHECK_MAX_TIME_TOPIC"
 )
 
 // Parks says whether messages of a topic wait there until they are due.
@@ -27,9 +40,19 @@ const (
 // Parked says that a copy waits, or waited, in a parking topic.
 func (m *Message) Parked() bool { return m.Timing == TimingParked || m.Timing == TimingRolled }
 
+// Hidden says that a copy stands in a topic of the broker's, and no group is handed it there.
+func (m *Message) Hidden() bool {
+	return m.Parked() || m.Timing == TimingHalf || m.Timing == TimingDiscarded
+}
+
+// Committed says that a copy was made of a half message by its commit; retries and dead letters of such a one keep the mark.
+func (m *Message) Committed() bool {
+	return m.SysFlag&message.FlagTxMask == message.FlagTxCommit && m.Owner() == ""
+}
+
 // Destination is the topic that a copy is in, or waits for.
 func (m *Message) Destination() string {
-	if m.Parked() {
+	if m.Hidden() {
 		return m.RealTopic
 	}
 	return m.Topic
@@ -46,6 +69,9 @@ func (m *Message) UserTopic() string {
 
 // Owner is the group whose retry or dead letter a copy is; "" for others.
 func (m *Message) Owner() string {
+	if m.PopGroup != "" {
+		return m.PopGroup
+	}
 	to := m.Destination()
 	if g, ok := strings.CutPrefix(to, RetryPrefix); ok {
 		return g

@@ -31,6 +31,12 @@ const (
 	StepSchedule = "schedule" // from parked until due
 	StepFire     = "fire"     // stored again when it was due
 	StepCancel   = "cancel"   // of a parked copy
+
+	StepHalf     = "half" // stored, not yet decided
+	StepCommit   = "commit"
+	StepRollback = "rollback"
+	StepDiscard  = "discard" // nobody decided
+	StepCheck    = "check"   // a producer of the group is asked
 )
 
 // DerivedTraceID is the trace id of a message that brought no context: ClickHouse's sipHash128Reference of its identity.

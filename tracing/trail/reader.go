@@ -30,10 +30,11 @@ const (
 	StateCancelled = "cancelled" // it was scheduled, and was cancelled
 	StateRetried   = "retried"   // a retry copy: in a group's retry topic, or waiting for it
 	StateDead      = "dead"      // a dead letter
+	StateHalf      = "half"      // a half message: open, decided or given up; those in its topic that were committed are in no such state
 )
 
 // States are all of them.
-var States = []string{StateScheduled, StateFired, StateCancelled, StateRetried, StateDead}
+var States = []string{StateScheduled, StateFired, StateCancelled, StateRetried, StateDead, StateHalf}
 
 // Matches answers a Query, newest first.
 type Matches struct {

@@ -35,8 +35,8 @@ type Message struct {
 	CommittedMicros int64  `json:"committedMicros"`
 	Slowest         uint64 `json:"slowest"`
 
-	// Timing is what a copy has to do with the timer: parked, rolled, fired, or "". One that is parked or rolled waits for RealTopic and RealQueueID; all have
-	// the due time, DueMicros, of ms; 0 none.
+	// Timing is what a copy waits for, or came of: parked, rolled, fired, half, discarded, or "". One that waits does so for RealTopic and RealQueueID; those of the
+	// timer have the due time, DueMicros, of ms; 0 none.
 	Timing      string `json:"timing"`
 	RealTopic   string `json:"realTopic"`
 	RealQueueID int32  `json:"realQueueId"`
@@ -44,6 +44,7 @@ type Message struct {
 	// CancelledMicros is when a copy that waited was cancelled, 0: it was not. Readers fill it; it is in no row of the message.
 	CancelledMicros int64  `json:"cancelledMicros"`
 	OriginTopic     string `json:"originTopic"` // of a retry or a dead letter: the topic that its group consumed; "" for others
+	PopGroup        string `json:"popGroup"`    // of a retry that pop made: the group; its topic's name (%RETRY%group_topic) does not say where that ends
 
 	ResentFrom string `json:"resentFrom"` // of a dead letter that was given to its group again: the letter's offset message id
 	ResentBy   string `json:"resentBy"`   // who asked for that
@@ -87,7 +88,7 @@ type Settlement struct {
 	From     int64  `json:"from"` // first offset newly settled; -1 unknown
 	To       int64  `json:"to"`   // one behind the last
 	Group    string `json:"group"`
-	Outcome  string `json:"outcome"` // acknowledged, reset, …
+	Outcome  string `json:"outcome"` // acknowledged, reset, sent-back, …
 	Client   string `json:"client"`
 	Node     string `json:"node"`
 	AtMicros int64  `json:"atMicros"`
