@@ -1,6 +1,10 @@
 package verdict
 
-import "github.com/contrailmq/contrail/tracing/trail"
+import (
+	"slices"
+
+	"github.com/contrailmq/contrail/tracing/trail"
+)
 
 // copies are those of one message that matter to one group: where it was sent, and the group's own retries and dead letter.
 type copies struct {
@@ -38,11 +42,16 @@ func copiesFor(m *trail.Message, life *trail.Life, group string) copies {
 	return c
 }
 
-// takeBase keeps the first copy that was sent or, when it waited, what came of it.
+// takeBase keeps the first copy that was sent or, when it waited or was a half message, what came of it.
 func (c *copies) takeBase(k *trail.Message) {
-	if c.base == nil || c.base.Parked() && sameWait(c.base, k) {
+	if c.base == nil || c.base.Hidden() && sameWait(c.base, k) {
 		c.base = k
 	}
+}
+
+// hold says whether any of the copies is in a settlement's range.
+func (c *copies) hold(s *trail.Settlement) bool {
+	return slices.ContainsFunc(c.all, func(k *trail.Message) bool { return holds(k, s.Broker, s.Topic, s.QueueID, s.From, s.To) })
 }
 
 // current is the copy that decides, in the form in which it is where it is going to.
@@ -55,7 +64,7 @@ func (c *copies) current() trail.Message {
 		k = c.dead
 	}
 	m := *k
-	if m.Parked() {
+	if m.Hidden() {
 		m.Topic, m.QueueID, m.QueueOffset = m.RealTopic, m.RealQueueID, -1
 	}
 	return m
@@ -98,6 +107,7 @@ func (f *facts) foreign() bool {
 
 // tellCopies tells how the message came to where it is.
 func (f *facts) tellCopies(v *Verdict) {
+	f.tellCommit(v)
 	if a := f.copies.again; a != nil {
 		by := a.ResentBy
 		if by == "" {

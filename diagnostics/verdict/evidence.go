@@ -37,6 +37,25 @@ func (f *facts) tellDeliveries(v *Verdict) {
 	}
 }
 
+// Outcomes that say a message was not consumed.
+var undoneTexts = map[string]string{
+	"sent-back":         "{client} could not consume it, and sent it back",
+	"lease-expired":     "the time in which it was to be acknowledged was over",
+	"invisible-changed": "{client} asked for another time until it comes again",
+}
+
+func (f *facts) tellUndone(v *Verdict) {
+	for i, s := range f.undone {
+		if i >= deliveriesTold {
+			v.add(fact("more-undone", 0, "and {count} more times it was not consumed", "count", itoa(int64(len(f.undone)-deliveriesTold))))
+			return
+		}
+		if text := undoneTexts[s.Outcome]; text != "" {
+			v.add(fact(s.Outcome, s.AtMicros, text, "client", s.Client))
+		}
+	}
+}
+
 func (f *facts) tellOffset(v *Verdict) {
 	if f.queue == nil {
 		return

@@ -7,6 +7,9 @@ const (
 	RoleSent      = "sent"
 	RoleScheduled = "scheduled" // it waits, or waited, until it was due
 	RoleFired     = "fired"     // stored in its topic when it was due
+	RoleHalf      = "half"      // it waits, or waited, for its producer's decision
+	RoleCommitted = "committed" // stored in its topic when its transaction was committed
+	RoleDiscarded = "discarded" // moved away, because nobody decided its transaction
 	RoleRetry     = "retry"
 	RoleDead      = "dead"
 	RoleResent    = "resent" // a dead letter that was given to its group again
@@ -14,6 +17,11 @@ const (
 
 // States of a copy that waits, or waited.
 const (
+	CopyUndecided  = "undecided"
+	CopyCommitted  = "committed"
+	CopyRolledBack = "rolled-back"
+	CopyDiscarded  = "discarded"
+
 	CopyWaits     = "waits"
 	CopyOverdue   = "overdue" // it is due, and its firing is not in the trail (yet)
 	CopyFired     = "fired"
@@ -49,8 +57,11 @@ func Lineage(life *trail.Life, nowMillis int64) []Copy {
 			Position: m.Position, Broker: m.Broker, Role: roleOf(m), Group: m.Owner(), Attempt: int(m.ReconsumeTimes) + 1, Topic: m.Topic, QueueID: m.QueueID,
 			QueueOffset: m.QueueOffset, AtMicros: m.AppendedMicros, DueMicros: m.DueMicros, LateMicros: m.LateMicros(), From: madeOf(life.Messages[:i], m), By: m.ResentBy,
 		}
-		if m.Parked() {
+		switch {
+		case m.Parked():
 			c.To, c.State = m.RealTopic, waitState(life, i, nowMillis)
+		case m.Timing == trail.TimingHalf:
+			c.To, c.State = m.RealTopic, halfState(life)
 		}
 		copies = append(copies, c)
 	}
@@ -69,6 +80,12 @@ func roleOf(m *trail.Message) string {
 		return RoleScheduled
 	case m.Timing == trail.TimingFired:
 		return RoleFired
+	case m.Timing == trail.TimingHalf:
+		return RoleHalf
+	case m.Timing == trail.TimingDiscarded:
+		return RoleDiscarded
+	case m.Committed():
+		return RoleCommitted
 	}
 	return RoleSent
 }
@@ -89,6 +106,10 @@ func madeOf(before []trail.Message, m *trail.Message) int64 {
 			}
 		case m.Owner() != "":
 			if b.ReconsumeTimes < m.ReconsumeTimes && (b.Owner() == m.Owner() || b.Owner() == "") {
+				made = b.Position
+			}
+		case m.Committed() || m.Timing == trail.TimingDiscarded:
+			if b.Timing == trail.TimingHalf {
 				made = b.Position
 			}
 		}
@@ -120,10 +141,20 @@ func waitState(life *trail.Life, i int, nowMillis int64) string {
 	return CopyWaits
 }
 
+var halfStates = map[string]string{trail.StepCommit: CopyCommitted, trail.StepRollback: CopyRolledBack, trail.StepDiscard: CopyDiscarded}
+
+// halfState is what became of the half message.
+func halfState(life *trail.Life) string {
+	if end := endOf(life); end != nil {
+		return halfStates[end.Name]
+	}
+	return CopyUndecided
+}
+
 // cancelOf is the cancel of a waiting copy; nil: none.
 func cancelOf(life *trail.Life, m *trail.Message) *trail.Step {
 	for i := range life.Steps {
-		if s := &life.Steps[i]; s.Name == trail.StepCancel && s.Place == m.Position && s.Broker == m.Broker {
+		if s := &life.Steps[i]; s.Name == trail.StepCancel && isOf(s, m) {
 			return s
 		}
 	}

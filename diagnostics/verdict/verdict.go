@@ -13,22 +13,25 @@ type State string
 
 // States, in the order in which a person should see them.
 const (
-	Dead          State = "dead"      // among the group's dead letters
-	Delivered     State = "delivered" // handed out, not acknowledged
-	Waiting       State = "waiting"   // in the queue, Ahead messages before it
-	Offline       State = "offline"   // waiting, and nobody of the group is online
-	Retrying      State = "retrying"  // its next attempt waits for its time
-	Expired       State = "expired"   // retention removed it before the group got it
-	Unknown       State = "unknown"   // the evidence does not say
-	Skipped       State = "skipped"   // an offset reset went over it
-	Scheduled     State = "scheduled" // it waits until it is due
-	Cancelled     State = "cancelled" // it was scheduled, and was cancelled
-	FilteredOut   State = "filtered"  // the group's subscription does not match
-	Consumed      State = "consumed"  // acknowledged
+	Dead          State = "dead"        // among the group's dead letters
+	Delivered     State = "delivered"   // handed out, not acknowledged
+	Waiting       State = "waiting"     // in the queue, Ahead messages before it
+	Offline       State = "offline"     // waiting, and nobody of the group is online
+	Retrying      State = "retrying"    // its next attempt waits for its time
+	Expired       State = "expired"     // retention removed it before the group got it
+	Unknown       State = "unknown"     // the evidence does not say
+	Skipped       State = "skipped"     // an offset reset went over it
+	Scheduled     State = "scheduled"   // it waits until it is due
+	Cancelled     State = "cancelled"   // it was scheduled, and was cancelled
+	Undecided     State = "undecided"   // a half message: its transaction is open
+	RolledBack    State = "rolled-back" // its transaction was
+	Discarded     State = "discarded"   // nobody decided its transaction
+	FilteredOut   State = "filtered"    // the group's subscription does not match
+	Consumed      State = "consumed"    // acknowledged
 	NotSubscribed State = "not-subscribed"
 )
 
-var order = []State{Dead, Delivered, Offline, Waiting, Retrying, Expired, Unknown, Skipped, Scheduled, Cancelled, FilteredOut, Consumed, NotSubscribed}
+var order = []State{Dead, Delivered, Offline, Waiting, Retrying, Expired, Unknown, Skipped, Discarded, Undecided, Scheduled, RolledBack, Cancelled, FilteredOut, Consumed, NotSubscribed}
 
 // Evidence is one fact. Values are the parts of Text.
 type Evidence struct {
@@ -94,7 +97,8 @@ type facts struct {
 	earlier    []trail.Delivery // that handed out copies before it
 	filtered   *trail.Delivery  // that went over it
 	settled    *trail.Settlement
-	failed     *trail.Step // a client's own word that processing failed
+	undone     []*trail.Settlement // that say it was not consumed: sent back, expired, given another time
+	failed     *trail.Step         // a client's own word that processing failed
 	holes      int
 }
 
@@ -116,9 +120,7 @@ func gather(m *trail.Message, life *trail.Life, g *inspect.Group, now int64) fac
 		f.delivery(&life.Deliveries[i])
 	}
 	for i := range life.Settlements {
-		if s := &life.Settlements[i]; s.Group == g.Name && holds(&f.m, s.Broker, s.Topic, s.QueueID, s.From, s.To) {
-			f.settled = s
-		}
+		f.settlement(&life.Settlements[i])
 	}
 	for i := range life.Steps {
 		if s := &life.Steps[i]; s.Group == g.Name && s.Status == "Error" {
@@ -126,6 +128,24 @@ func gather(m *trail.Message, life *trail.Life, g *inspect.Group, now int64) fac
 		}
 	}
 	return f
+}
+
+// Outcomes of settlements that settle.
+const (
+	acknowledged = "acknowledged"
+	reset        = "reset"
+)
+
+func (f *facts) settlement(s *trail.Settlement) {
+	switch {
+	case s.Group != f.g.Name:
+	case s.Outcome != acknowledged && s.Outcome != reset:
+		if f.copies.hold(s) {
+			f.undone = append(f.undone, s)
+		}
+	case holds(&f.m, s.Broker, s.Topic, s.QueueID, s.From, s.To):
+		f.settled = s
+	}
 }
 
 // holds says whether a range of a queue has a copy in it. Rows of older versions do not say their broker group.
@@ -182,25 +202,26 @@ func (f *facts) decide() Verdict {
 	v := Verdict{Group: f.g.Name, Attempts: len(f.earlier) + len(f.deliveries)}
 	v.Where = Place{f.m.Broker, f.m.Topic, f.m.QueueID, f.m.QueueOffset, f.m.Position}
 	f.tellDeliveries(&v)
+	f.tellUndone(&v)
 	f.tellCopies(&v)
-	if f.died(&v) || f.waits(&v) {
+	if f.died(&v) || f.undecided(&v) || f.waits(&v) {
 		return v
 	}
 	switch {
-	case f.settled != nil && f.settled.Outcome == "reset":
+	case f.settled != nil && f.settled.Outcome == reset:
 		v.State, v.SinceMicros = Skipped, f.settled.AtMicros
-		v.add(f.settledEvidence("reset"))
+		v.add(f.settledEvidence(reset))
 	case f.filtered != nil && len(f.deliveries) == 0:
 		v.State, v.SinceMicros = FilteredOut, f.filtered.SentMicros
 		v.add(f.filteredEvidence())
 	case f.settled != nil && f.notTaken():
 		v.State, v.SinceMicros = FilteredOut, f.settled.AtMicros
 		v.add(f.expressionEvidence())
-		v.add(f.settledEvidence("acknowledged"))
+		v.add(f.settledEvidence(acknowledged))
 	case f.settled != nil:
 		v.State, v.SinceMicros, v.Client = Consumed, f.settled.AtMicros, f.settled.Client
 		v.TookMicros = max(0, f.settled.AtMicros-f.readyMicros())
-		v.add(f.settledEvidence("acknowledged"))
+		v.add(f.settledEvidence(acknowledged))
 	default:
 		f.unsettled(&v)
 	}
