@@ -44,6 +44,8 @@ type Transaction struct {
 	Stored    int64  `json:"storedAt"`
 	Checks    int32  `json:"checks"`
 	LastCheck int64  `json:"lastCheckAt,omitempty"`
+	NextCheck int64  `json:"nextCheckAt"` // ms, when a producer of the group is asked
+	GiveUp    bool   `json:"givenUpThen"` // nobody is asked any more: it is parked at that time
 	Bytes     int32  `json:"bytes"`
 }
 

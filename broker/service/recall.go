@@ -58,3 +58,24 @@ func cancelOf(topic string, a *asked, now int64) (r recall, refused *Error) {
 	}
 	return r, refused
 }
+
+// Outcomes of a cancel.
+const (
+	RecallCancelled = "cancelled"
+	RecallTooLate   = "too-late"
+	RecallAlready   = "already" // it was cancelled before
+	RecallUnknown   = "unknown" // no such message is scheduled
+)
+
+// RecallOutcome tells cancel's refusals apart by their texts, which is all that the wire has of them; "": it is none of these.
+func RecallOutcome(text string) string {
+	switch {
+	case strings.HasSuffix(text, " and is delivered"):
+		return RecallTooLate
+	case strings.HasSuffix(text, " is cancelled already"):
+		return RecallAlready
+	case strings.Contains(text, "] is scheduled for "):
+		return RecallUnknown
+	}
+	return ""
+}

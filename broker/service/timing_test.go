@@ -121,7 +121,7 @@ func TestScheduledMessagesAreCancelled(t *testing.T) {
 	if v := next(t, s, c, "orders", 0); string(v.Body()) != "stays" {
 		t.Errorf("the cancelled message %q came", v.Body())
 	}
-	if _, err := s.Recall(ctx, c, "orders", handles["stays"]); err == nil || !strings.Contains(err.Text, "is delivered") {
+	if _, err := s.Recall(ctx, c, "orders", handles["stays"]); err == nil || RecallOutcome(err.Text) != RecallTooLate {
 		t.Errorf("recall of a delivered message: %v", err)
 	}
 	if n := s.Shard().Timers().Counts(); n.Scheduled != 4 || n.Cancelled != 3 || n.Fired != 1 || n.Pending() != 0 {

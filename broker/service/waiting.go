@@ -46,6 +46,7 @@ func (s *Service) Transactions(group string, limit int) inspect.TransactionList 
 		t := inspect.Transaction{
 			Broker: s.opts.Broker, Group: h.Group, Offset: h.Offset, Position: h.Position, Stored: h.StoredMillis, Checks: h.Checks, LastCheck: h.LastCheckMillis,
 		}
+		t.NextCheck, t.GiveUp = s.opts.Transactions.Next(&h)
 		if v, err := s.stored(h.Position, int(h.Size)); err == nil {
 			run := v.Properties()
 			t.Topic, t.UniqKey, t.Keys = text(run, message.PropRealTopic), text(run, message.PropUniqKey), text(run, message.PropKeys)

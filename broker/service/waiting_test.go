@@ -30,11 +30,22 @@ func TestWhatWaitsIsListed(t *testing.T) {
 	if key, err := s.Recall(context.Background(), c, m.Topic, m.Handle); err != nil || key != "IDsoon" {
 		t.Errorf("cancelled %q: %v", key, err)
 	}
+	for name, x := range map[string]struct{ handle, outcome string }{
+		"again":   {m.Handle, RecallAlready},
+		"nothing": {RecallHandle("orders", "broker-a", m.Due, "IDnone"), RecallUnknown},
+		"foreign": {RecallHandle("other", "broker-a", m.Due, "IDsoon"), ""},
+	} {
+		if _, err := s.Recall(context.Background(), c, m.Topic, x.handle); err == nil || RecallOutcome(err.Text) != x.outcome {
+			t.Errorf("%s: %v is %q", name, err, RecallOutcome(err.Text))
+		}
+	}
 	if list, _ := s.Scheduled(0); list.Pending != 1 || list.Cancelled != 1 || len(list.Messages) != 0 {
 		t.Errorf("%+v", list)
 	}
 	if l := s.Transactions("", 10); l.Open != 2 || len(l.Halves) != 2 || l.Halves[0].UniqKey != "IDa" || l.Halves[0].Topic != "orders" || l.Halves[1].Group != "other" {
 		t.Errorf("%+v", l)
+	} else if h := l.Halves[0]; h.GiveUp || h.NextCheck != h.Stored+s.opts.Transactions.TimeoutMillis {
+		t.Errorf("a half of %d is looked at next at %d", h.Stored, h.NextCheck)
 	}
 	if l := s.Transactions("other", 10); len(l.Halves) != 1 {
 		t.Errorf("%+v", l)

@@ -65,12 +65,20 @@ func (s *Settings) over(now int64, h *Half) bool {
 }
 
 // at is when a half message is due.
-func (s *Settings) at(h *slot) int64 {
-	at := h.stored + max(s.TimeoutMillis, h.immunity)
-	if h.checks > 0 {
-		at = h.checked + s.IntervalMillis
+func (s *Settings) at(h *slot) int64 { return s.after(h.stored, h.immunity, h.checked, h.checks) }
+
+func (s *Settings) after(stored, immunity, checked int64, checks int32) int64 {
+	at := stored + max(s.TimeoutMillis, immunity)
+	if checks > 0 {
+		at = checked + s.IntervalMillis
 	}
-	return max(min(at, h.stored+s.MaxAgeMillis), 1) // 0 is the wake of nothing
+	return max(min(at, stored+s.MaxAgeMillis), 1) // 0 is the wake of nothing
+}
+
+// Next is when an open half message is due, ms, and whether it is given up then instead of being asked about.
+func (s *Settings) Next(h *Half) (at int64, giveUp bool) {
+	at = s.after(h.StoredMillis, h.ImmunityMillis, h.LastCheckMillis, h.Checks)
+	return at, s.over(at, h)
 }
 
 // Forget drops what only a leader needs.
