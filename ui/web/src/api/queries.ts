@@ -41,7 +41,7 @@ export function useLife(id: string, on = true) {
   })
 }
 
-const ended = ['consumed', 'filtered', 'skipped', 'expired', 'not-subscribed', 'cancelled', 'dead']
+const ended = ['consumed', 'filtered', 'skipped', 'expired', 'not-subscribed', 'cancelled', 'rolled-back', 'discarded', 'dead']
 const settled = (m: MessageLife) => m.life.answer === 'found' && m.verdicts.length > 0 && m.verdicts.every((v) => ended.includes(v.state)) && m.stepsRecorded >= m.stepsExpected
 
 export function useBody(id: string, position: number | undefined, on: boolean) {

@@ -79,7 +79,7 @@ function Hatches() {
 function LaneName({ box, width, t }: { box: LaneBox; width: number; t: Dictionary }) {
   const { lane } = box
   const name = lane.kind === 'group' ? lane.name : t.life.lanes[lane.kind]
-  const sign = lane.verdict && { dead: '✕', retrying: '↻', scheduled: '◷', cancelled: '⊘', consumed: '✓', offline: '✕', expired: '✕', waiting: '◔', delivered: '↻', filtered: '○', skipped: '↷' }[lane.verdict.state as string]
+  const sign = lane.verdict && { dead: '✕', retrying: '↻', scheduled: '◷', cancelled: '⊘', undecided: '½', 'rolled-back': '⊘', discarded: '✕', consumed: '✓', offline: '✕', expired: '✕', waiting: '◔', delivered: '↻', filtered: '○', skipped: '↷' }[lane.verdict.state as string]
   const tone = lane.verdict && ({ dead: 'bad', retrying: 'warn', consumed: 'ok', offline: 'bad', expired: 'bad', waiting: 'warn', delivered: 'warn', skipped: 'warn' }[lane.verdict.state as string] ?? 'none')
   const shown = textWidth(name) > names - 44 ? middle(name, 11, 5) : name
   return (

@@ -2,16 +2,22 @@
 import type { Message } from '../api/types'
 
 export const parked = (m: Message) => m.timing === 'parked' || m.timing === 'rolled'
+export const half = (m: Message) => m.timing === 'half'
+export const discarded = (m: Message) => m.timing === 'discarded'
 export const fired = (m: Message) => m.timing === 'fired'
 
+/** A copy stands in a topic of the broker's own; no group is handed it there. */
+export const hidden = (m: Message) => parked(m) || half(m) || discarded(m)
+
 /** The topic that a copy is in, or waits for. */
-export const destination = (m: Message) => (parked(m) ? m.realTopic : m.topic)
+export const destination = (m: Message) => (hidden(m) ? m.realTopic : m.topic)
 
 /** The topic that people know the message by. */
 export const userTopic = (m: Message) => m.originTopic || destination(m)
 
 /** The group whose retry or dead letter a copy is. */
 export function ownerOf(m: Message): string {
+  if (m.popGroup) return m.popGroup
   const to = destination(m)
   return to.startsWith('%RETRY%') ? to.slice(7) : to.startsWith('%DLQ%') ? to.slice(5) : ''
 }

@@ -1,12 +1,12 @@
 // From a message's life to lanes of items. Pure: no words, no pixels. Times in µs.
 import type { Delivery, Leadership, Message, MessageLife, Settlement, Step, Verdict } from '../../api/types'
-import { dead, destination, fired, lateMicros, ownerOf, parked, successor } from '../copies'
+import { dead, destination, discarded, fired, half, hidden, lateMicros, ownerOf, successor } from '../copies'
 
 export type Source = 'broker' | 'client' | 'inferred' | 'producer'
 export type Tone = 'send' | 'own' | 'work' | 'ok' | 'warn' | 'bad' | 'none'
 export type Shape = 'bar' | 'thin' | 'hatch' | 'outline' | 'diamond'
 export type What =
-  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'resent' | 'sentBack' | 'passed' | 'led' | 'nobody'
+  | 'send' | 'sendInferred' | 'receive' | 'sync' | 'replicated' | 'answer' | 'ready' | 'retry' | 'held' | 'unanswered' | 'process' | 'delivered' | 'filtered' | 'ack' | 'reset' | 'waiting' | 'notRecorded' | 'settled' | 'scheduled' | 'fired' | 'cancelled' | 'dead' | 'resent' | 'sentBack' | 'passed' | 'led' | 'nobody' | 'half' | 'check' | 'commit' | 'rollback' | 'discard' | 'leaseExpired' | 'invisibleChanged'
 
 export type Item = {
   id: string
@@ -53,7 +53,7 @@ export function build(m: MessageLife): Model {
   const lanes: Lane[] = []
   if (copies.length) {
     lanes.push({ id: 'producer', kind: 'producer', name: '', rows: 1, items: sends(copies[0], m.life.steps) })
-    lanes.push({ id: 'broker', kind: 'broker', name: '', rows: 1, items: [...copies.flatMap(stored), ...copies.filter((c) => !ownerOf(c)).flatMap((c) => waits(c, copies, m, nowMicros)), ...cancels(m, copies)] })
+    lanes.push({ id: 'broker', kind: 'broker', name: '', rows: 1, items: [...copies.flatMap(stored), ...copies.filter((c) => !ownerOf(c)).flatMap((c) => waits(c, copies, m, nowMicros)), ...cancels(m, copies), ...copies.filter(half).flatMap((c) => transaction(c, m, nowMicros))] })
     for (const v of shown) lanes.push(groupLane(v, copies, m, nowMicros))
   }
   const all = lanes.flatMap((l) => l.items)
@@ -74,7 +74,7 @@ export function build(m: MessageLife): Model {
   }
 }
 
-const place = (m: Message) => (parked(m) ? String(m.realQueueId) : `${m.queueId} : ${m.queueOffset}`)
+const place = (m: Message) => (hidden(m) ? String(m.realQueueId) : `${m.queueId} : ${m.queueOffset}`)
 const end = (m: Message) => m.ackedMicros || m.syncedMicros || m.appendedMicros
 
 function sends(m: Message, steps: Step[]): Item[] {
@@ -93,7 +93,7 @@ function sends(m: Message, steps: Step[]): Item[] {
 }
 
 function stored(m: Message, n: number): Item[] {
-  const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: ownerOf(m) ? destination(m) : undefined, raw: m }
+  const base = { lane: 'broker', row: 0, tone: 'own' as Tone, shape: 'thin' as Shape, source: 'broker' as Source, where: place(m), arg: ownerOf(m) ? destination(m) : discarded(m) ? m.topic : undefined, raw: m }
   if (fired(m) || m.timing === 'rolled') return firedItems(m, n, base)
   if (!m.receivedMicros) {
     return [{ ...base, id: `receive${n}`, what: 'notRecorded', shape: 'outline', tone: 'none', from: m.appendedMicros, to: m.ackedMicros || m.syncedMicros || m.appendedMicros }]
@@ -140,6 +140,22 @@ function cancels(m: MessageLife, copies: Message[]): Item[] {
   }))
 }
 
+const ends = ['commit', 'rollback', 'discard'] as const
+const tones: Record<string, Tone> = { commit: 'ok', rollback: 'warn', discard: 'bad' }
+
+/** A half message waits until its transaction ends, or now; its producer group may be asked meanwhile. */
+function transaction(m: Message, life: MessageLife, now: number): Item[] {
+  const base = { lane: 'broker', row: 0, source: 'broker' as Source, where: place(m) }
+  const told = life.life.steps.filter((s) => s.broker === m.broker && s.place === m.position)
+  const over = told.find((s) => ends.includes(s.name as (typeof ends)[number]))
+  const items = told.map((s, n): Item => ({
+    ...base, id: `txn${m.position}.${n}`, what: s.name as What, arg: s.detail, shape: 'diamond', tone: s.name === 'check' ? (s.client ? 'own' : 'warn') : tones[s.name], from: s.atMicros, to: s.atMicros,
+    client: s.client || undefined, attempt: s.name === 'check' ? s.attempt : undefined, error: s.error || undefined, raw: s,
+  }))
+  const until = over?.atMicros ?? now
+  return [{ ...base, id: `half${m.position}`, what: 'half', shape: 'hatch', tone: 'own', from: end(m), to: Math.max(until, end(m) + 1), open: !over, raw: m }, ...items]
+}
+
 /** Who led the broker group within the life, and below that when nobody did. The last one that is known to have ended has no successor. */
 function led(list: Leadership[], from: number, to: number): Item[] {
   const base = { lane: 'leaders', source: 'broker' as Source }
@@ -167,6 +183,9 @@ function given(group: string, copies: Message[], deliveries: Delivery[]): Given[
   return out.sort((a, b) => a.delivery.sentMicros - b.delivery.sentMicros)
 }
 
+/** Outcomes that say a message was not consumed; what was sent back shows as its next copy. */
+const undone: Record<string, What> = { 'sent-back': 'sentBack', 'lease-expired': 'leaseExpired', 'invisible-changed': 'invisibleChanged' }
+
 const holds = (s: Settlement, group: string, c: Message) => s.group === group && s.topic === c.topic && s.queueId === c.queueId && s.from <= c.queueOffset && c.queueOffset < s.to
 
 function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): Lane {
@@ -188,7 +207,7 @@ function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): 
     items.push(...made.items.map((i) => ({ ...i, row })))
     ready = Math.min(made.end, until)
   })
-  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, own, m, used), ...own.filter(ownerOf).flatMap((c) => [...waits(c, own, m, now), ...ends(c, v.group)]))
+  items.push(...passedOver(v, all.filter((g) => g.skipped)), ...loose(v, own, m, used), ...own.filter(ownerOf).flatMap((c) => [...waits(c, own, m, now), ...fate(c, v.group)]))
   const at = own.find((c) => c.position === v.where.position) ?? own[0]
   if ((v.state === 'waiting' || v.state === 'offline') && at && !handed.some((g) => g.copy === at)) {
     items.push({ id: `${v.group}/waiting`, lane: v.group, what: 'waiting', shape: 'hatch', tone: v.state === 'offline' ? 'warn' : 'work', from: end(at), to: Math.max(now, end(at) + 1), open: true, row: 0, source: 'broker', where: place(at), raw: v })
@@ -197,7 +216,7 @@ function groupLane(v: Verdict, copies: Message[], m: MessageLife, now: number): 
 }
 
 /** It became a dead letter, or one was given to the group again. */
-function ends(m: Message, group: string): Item[] {
+function fate(m: Message, group: string): Item[] {
   const base = { lane: group, shape: 'diamond' as Shape, from: m.appendedMicros, to: m.appendedMicros, row: 0, source: 'broker' as Source, where: place(m), raw: m }
   if (dead(m)) return [{ ...base, id: `dead${m.position}`, what: 'dead', tone: 'bad', attempt: m.reconsumeTimes }]
   return m.resentFrom ? [{ ...base, id: `resent${m.position}`, what: 'resent', tone: 'work', client: m.resentBy || undefined }] : []
@@ -214,11 +233,13 @@ const sentBack = (g: Given, own: Message[]) => own.find((c) => ownerOf(c) === g.
 function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife, now: number, used: Set<object>, back?: Message): { items: Item[]; end: number } {
   const { delivery: d, copy } = g
   const base = { lane: v.group, row: 0, client: d.client, attempt: d.attempt || n + 1, where: place(copy) }
-  const settlement = m.life.settlements.find((s) => !used.has(s) && holds(s, v.group, copy) && s.atMicros >= d.sentMicros && s.atMicros < until)
-  const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && s.name !== 'cancel' && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
+  const said = m.life.settlements.filter((s) => !used.has(s) && holds(s, v.group, copy) && s.atMicros >= d.sentMicros && s.atMicros < until)
+  const settlement = said.find((s) => !undone[s.outcome])
+  const failed = said.filter((s) => undone[s.outcome])
+  const work = m.life.steps.filter((s) => s.group === v.group && s.name !== 'send' && !s.place && !used.has(s) && s.atMicros >= d.sentMicros - waitWorthShowing && s.atMicros < until && (!s.client || s.client === d.client))
   const worked = Math.max(0, ...work.map((s) => s.atMicros + s.durationMicros))
-  const open = !settlement && !worked && until === Infinity && v.state === 'delivered'
-  const known = back?.appendedMicros ?? settlement?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
+  const open = !settlement && !failed.length && !worked && until === Infinity && v.state === 'delivered'
+  const known = back?.appendedMicros ?? settlement?.atMicros ?? failed[0]?.atMicros ?? (worked || (open ? now : until === Infinity ? d.sentMicros : until))
   const stop = Math.max(known, d.sentMicros)
   const items: Item[] = []
   if (stop > d.sentMicros) items.push({ ...base, id: `${v.group}/held${n}`, what: open ? 'unanswered' : 'held', shape: 'outline', tone: 'work', from: d.sentMicros, to: stop, open, source: 'inferred', raw: d })
@@ -232,12 +253,16 @@ function attempt(v: Verdict, g: Given, n: number, until: number, m: MessageLife,
     const ack = settled(settlement, v.group, `${v.group}/ack${n}`, place(copy))
     items.push(back ? { ...ack, what: 'passed', tone: 'none' } : ack)
   }
+  failed.forEach((s, k) => {
+    used.add(s)
+    if (!back || s.outcome !== 'sent-back') items.push({ ...settled(s, v.group, `${v.group}/undone${n}.${k}`, place(copy)), attempt: base.attempt })
+  })
   if (back && !dead(back)) items.push({ ...base, id: `${v.group}/back${n}`, what: 'sentBack', shape: 'diamond', tone: 'warn', from: back.appendedMicros, to: back.appendedMicros, source: 'broker', raw: back })
   return { items, end: stop }
 }
 
 function settled(s: Settlement, lane: string, id: string, where: string): Item {
-  const what: What = s.outcome === 'acknowledged' ? 'ack' : s.outcome === 'reset' ? 'reset' : 'settled'
+  const what: What = s.outcome === 'acknowledged' ? 'ack' : s.outcome === 'reset' ? 'reset' : (undone[s.outcome] ?? 'settled')
   return { id, lane, what, arg: s.outcome, shape: 'diamond', tone: what === 'ack' ? 'ok' : 'warn', from: s.atMicros, to: s.atMicros, row: 0, source: 'broker', client: s.client, where, raw: s }
 }
 
@@ -258,7 +283,7 @@ function loose(v: Verdict, copies: Message[], m: MessageLife, used: Set<object>)
     }
   }
   for (const s of m.life.steps) {
-    if (used.has(s) || s.group !== v.group || s.name === 'send' || s.name === 'cancel') continue
+    if (used.has(s) || s.group !== v.group || s.name === 'send' || s.place) continue
     used.add(s)
     items.push({ id: `${v.group}/step${items.length}`, lane: v.group, what: 'process', shape: s.durationMicros ? 'bar' : 'diamond', tone: s.status === 'Error' ? 'bad' : 'work', from: s.atMicros, to: s.atMicros + s.durationMicros, row: 0, source: s.source === 'client' ? 'client' : 'broker', client: s.client, attempt: s.attempt || undefined, error: s.error || undefined, raw: s })
   }

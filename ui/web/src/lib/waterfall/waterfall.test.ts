@@ -66,6 +66,28 @@ describe('model', () => {
     expect(model.skew).toBe(5_000_000)
     expect(model.from).toBe(first.receivedMicros)
   })
+  describe('a transaction', () => {
+    const m = lifeOf(1)
+    const sent = m.life.messages[0]
+    const half = { ...sent, topic: 'RMQ_SYS_TRANS_HALF_TOPIC', timing: 'half', realTopic: sent.topic, realQueueId: 3, position: 10 } as Message
+    const step = (name: string, at: number, client: string, detail = '') => ({ id: sent.id, name, topic: '', group: '', client, addr: '', atMicros: half.appendedMicros + at, durationMicros: 0, attempt: 1, status: 'Ok', error: '', source: 'broker', detail, position: 0, broker: half.broker, place: 10 })
+    const life = (steps: ReturnType<typeof step>[]) => ({ ...m, life: { ...m.life, messages: [half], steps, deliveries: [], settlements: [] }, verdicts: [] }) as MessageLife
+    it('waits until it is decided, and tells who was asked and who decided', () => {
+      const items = build(life([step('check', 6e6, 'shop-1'), step('commit', 8e6, 'shop-1', 'check')])).lanes[1].items
+      expect(items.find((i) => i.what === 'half')).toMatchObject({ open: false, shape: 'hatch', to: half.appendedMicros + 8e6, where: '3' })
+      expect(items.filter((i) => i.shape === 'diamond').map((i) => what(i, en))).toEqual(['producer asked', 'committed in answer to a check'])
+    })
+    it('that is open waits until now', () => {
+      expect(build(life([])).lanes[1].items.find((i) => i.what === 'half')).toMatchObject({ open: true, to: m.now * 1000 })
+    })
+  })
+  it('a lease that expired ends an attempt, and is no acknowledgement', () => {
+    const m = find((l) => l.verdicts.some((v) => v.group === 'billing' && v.state === 'consumed' && v.attempts === 1) && l.life.messages.length === 1)
+    const settlements = m.life.settlements.map((s) => (s.group === 'billing' ? { ...s, outcome: 'lease-expired' } : s))
+    const items = build({ ...m, life: { ...m.life, settlements } }).lanes.find((l) => l.id === 'billing')!.items
+    expect(items.find((i) => i.what === 'leaseExpired')).toMatchObject({ shape: 'diamond', tone: 'warn' })
+    expect(items.some((i) => i.what === 'ack')).toBe(false)
+  })
   it('nothing known gives an empty picture', () => {
     const m = lifeOf(1)
     expect(build({ ...m, stored: null, life: { ...m.life, messages: [] } }).lanes).toEqual([])

@@ -12,6 +12,9 @@ const tones: Record<string, { tone: Tone; sign: string }> = {
   retrying: { tone: 'warn', sign: '↻' },
   scheduled: { tone: '', sign: '◷' },
   cancelled: { tone: 'none', sign: '⊘' },
+  undecided: { tone: 'warn', sign: '½' },
+  'rolled-back': { tone: 'none', sign: '⊘' },
+  discarded: { tone: 'bad', sign: '✕' },
   delivered: { tone: 'warn', sign: '↻' },
   offline: { tone: 'bad', sign: '✕' },
   waiting: { tone: 'warn', sign: '◔' },
@@ -43,6 +46,12 @@ export function sentence(v: Verdict, t: Dictionary, zone: Zone, now: number): st
       return v.dueMicros > now * 1000 ? s.scheduled(duration(v.dueMicros - now * 1000), at(v.dueMicros)) : s.overdue(at(v.dueMicros))
     case 'cancelled':
       return v.client ? s.cancelledBy(v.client, since('s')) : s.cancelled(since('s'))
+    case 'undecided':
+      return s.undecided(age(Math.max(0, now - v.sinceMicros / 1000)))
+    case 'rolled-back':
+      return s.rolledBack(v.client, since('s'))
+    case 'discarded':
+      return s.discarded(since('s'))
     case 'retrying':
       return s.retrying(v.retry, v.maxRetries, at(v.dueMicros), v.dueMicros > now * 1000 ? duration(v.dueMicros - now * 1000) : '')
     case 'dead':

@@ -6,7 +6,7 @@ import { useUrl } from '../../app/url'
 import { useT } from '../../i18n'
 
 export const filterNames = ['topic', 'tag', 'key', 'producerGroup', 'client', 'group', 'state'] as const
-const states = ['scheduled', 'fired', 'cancelled', 'retried', 'dead'] as const
+const states = ['scheduled', 'fired', 'cancelled', 'retried', 'dead', 'half'] as const
 export type FilterName = (typeof filterNames)[number]
 
 export function Filters({ lead }: { lead?: FilterName }) {
