@@ -41,7 +41,9 @@ type config struct {
 
 	Console struct {
 		Listen string `yaml:"listen"`
-		// AllowChanges lets the page's API change the cluster and topics; by default only where it listens on loopback.
+		// Actions is false for a console that is read-only.
+		Actions bool `yaml:"actions"`
+		// AllowChanges lets the page's API change the cluster, topics, groups and messages; by default only where it listens on loopback.
 		AllowChanges *bool    `yaml:"allowChanges"`
 		Hosts        []string `yaml:"hosts"` // names under which browsers reach it besides addresses and localhost
 	} `yaml:"console"`
@@ -104,6 +106,7 @@ func defaultConfig() config {
 	c.Cluster, c.Broker, c.Node, c.Dir = "DefaultCluster", "broker-a", "node-1", "data"
 	c.Roles = []string{roleNamesrv, roleBroker, roleConsole}
 	c.NameServer.Listen, c.Remoting.Listen, c.Console.Listen = ":9876", ":10911", "127.0.0.1:8080"
+	c.Console.Actions = true
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true
 	c.Timers.MaxDelay = duration(service.MaxDelayDefault)

@@ -40,8 +40,9 @@ func (n *node) startConsole() error {
 	if err != nil {
 		return fmt.Errorf("console.listen: %w", err)
 	}
+	tools := admin{n.home().store.String()}
 	console, err := server.New(server.Options{
-		Broker: b, Cluster: consoleAdmin{n, admin{n.home().store.String()}}, NoChanges: n.noChanges(l.Addr()), Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
+		Broker: b, Cluster: consoleAdmin{n, tools}, Operator: consoleOperator{b, tools}, NoChanges: n.noChanges(l.Addr()), Trail: reader, Static: page, Metrics: m.Handler(), Hosts: n.conf.Console.Hosts, Log: n.log, Version: version,
 		Served: telemetry.Served,
 	})
 	if err != nil {
@@ -69,6 +70,8 @@ func onLoopback(addr net.Addr) bool {
 // noChanges says why the console changes nothing; "": it does.
 func (n *node) noChanges(addr net.Addr) string {
 	switch allow := n.conf.Console.AllowChanges; {
+	case !n.conf.Console.Actions:
+		return "console.actions is false: it is read-only"
 	case allow != nil && !*allow:
 		return "console.allowChanges is false"
 	case allow == nil && !onLoopback(addr):

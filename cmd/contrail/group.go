@@ -70,7 +70,7 @@ func (r *reset) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plan, with, err := r.plan(groups, fields)
+	plan, with, err := r.planReset(groups, fields)
 	if err != nil {
 		return err
 	}
@@ -109,14 +109,18 @@ func (r *reset) fields() ([]rpc.Field, error) {
 		}
 		millis = max(0, t.UnixMilli())
 	}
-	return []rpc.Field{
-		{Name: "group", Value: r.group}, {Name: "topic", Value: r.topic}, {Name: "isForce", Value: "true"}, {Name: "timestamp", Value: strconv.FormatInt(millis, 10)},
-		{Name: "queueId", Value: strconv.Itoa(int(r.queue))}, {Name: "offset", Value: strconv.FormatInt(r.offset, 10)},
-	}, nil
+	return resetFields(r.group, r.topic, r.queue, millis, r.offset), nil
 }
 
-// plan asks all broker groups what would be done; with is those that have the topic and the group.
-func (r *reset) plan(groups []inspect.BrokerGroup, fields []rpc.Field) (plan []moved, with []inspect.BrokerGroup, err error) {
+func resetFields(group, topic string, queue int32, millis, offset int64) []rpc.Field {
+	return []rpc.Field{
+		{Name: "group", Value: group}, {Name: "topic", Value: topic}, {Name: "isForce", Value: "true"}, {Name: "timestamp", Value: strconv.FormatInt(millis, 10)},
+		{Name: "queueId", Value: strconv.Itoa(int(queue))}, {Name: "offset", Value: strconv.FormatInt(offset, 10)},
+	}
+}
+
+// planReset asks all broker groups what would be done; with is those that have the topic and the group.
+func (a *admin) planReset(groups []inspect.BrokerGroup, fields []rpc.Field) (plan []moved, with []inspect.BrokerGroup, err error) {
 	var missing error
 	for i := range groups {
 		b, err := askGroup(&groups[i], wire.ResetOffset, nil, append(fields, rpc.Field{Name: "_ctrlPlan", Value: "true"})...)

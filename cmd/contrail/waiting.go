@@ -127,24 +127,28 @@ func (w *waiting) listScheduled(out io.Writer) error {
 	})
 }
 
-// cancelScheduled asks the broker group that the handle names.
 func (w *waiting) cancelScheduled(out io.Writer, topic, handle string) error {
 	groups, err := w.chosen()
-	if err != nil {
-		return err
+	if err == nil {
+		err = cancelScheduled(groups, topic, handle)
 	}
+	if err == nil {
+		fmt.Fprintln(out, "cancelled")
+	}
+	return err
+}
+
+// cancelScheduled asks the broker group that the handle names.
+func cancelScheduled(groups []inspect.BrokerGroup, topic, handle string) error {
 	name, err := service.RecallBroker(handle)
 	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(groups, func(g inspect.BrokerGroup) bool { return g.Name == name })
 	if i < 0 {
-		return fmt.Errorf("the handle is of broker group %q, which is not among %v", name, groupNames(groups))
+		return &refused{service.CodeInvalidParameter, fmt.Sprintf("the handle is of broker group %.127q, which is not among %v", name, groupNames(groups))}
 	}
 	_, err = askGroup(&groups[i], wire.RecallMessage, nil, rpc.Field{Name: "topic", Value: topic}, rpc.Field{Name: "recallHandle", Value: handle})
-	if err == nil {
-		fmt.Fprintln(out, "cancelled")
-	}
 	return err
 }
 
@@ -196,11 +200,15 @@ func (w *waiting) decide(out io.Writer, decision string, offset, position int64)
 	if len(groups) != 1 {
 		return fmt.Errorf("--groups must name the half message's broker group; there are %v", groupNames(groups))
 	}
-	_, err = askGroup(&groups[0], wire.DecideTransaction, nil, rpc.Field{Name: "decision", Value: decision},
-		rpc.Field{Name: "halfOffset", Value: strconv.FormatInt(offset, 10)}, rpc.Field{Name: "position", Value: strconv.FormatInt(position, 10)})
-	if err == nil {
+	if err = decide(&groups[0], decision, offset, position); err == nil {
 		fmt.Fprintf(out, "half message %d: %s\n", offset, decision)
 	}
+	return err
+}
+
+func decide(g *inspect.BrokerGroup, decision string, offset, position int64) error {
+	_, err := askGroup(g, wire.DecideTransaction, nil, rpc.Field{Name: "decision", Value: decision},
+		rpc.Field{Name: "halfOffset", Value: strconv.FormatInt(offset, 10)}, rpc.Field{Name: "position", Value: strconv.FormatInt(position, 10)})
 	return err
 }
 
@@ -269,18 +277,22 @@ func (w *waiting) resend(out io.Writer, group string, offsets []string, r resend
 		if err != nil || n < 0 {
 			return fmt.Errorf("offset %q is no number from 0 on (resent before it: %d)", o, len(done))
 		}
-		b, err := askGroup(&groups[0], wire.ResendDeadLetter, nil, rpc.Field{Name: "consumerGroup", Value: group}, number("offset", uint64(n)),
-			rpc.Field{Name: "again", Value: strconv.FormatBool(r.again)}, rpc.Field{Name: "by", Value: r.by})
-		var one inspect.Resent
-		if err == nil {
-			err = json.Unmarshal(b, &one)
-		}
+		one, err := resendLetter(&groups[0], group, n, r)
 		if err != nil {
 			return errors.Join(w.showResent(out, done), fmt.Errorf("offset %d: %w", n, err))
 		}
 		done = append(done, one)
 	}
 	return w.showResent(out, done)
+}
+
+func resendLetter(g *inspect.BrokerGroup, group string, offset int64, r resend) (one inspect.Resent, err error) {
+	b, err := askGroup(g, wire.ResendDeadLetter, nil, rpc.Field{Name: "consumerGroup", Value: group}, number("offset", uint64(offset)),
+		rpc.Field{Name: "again", Value: strconv.FormatBool(r.again)}, rpc.Field{Name: "by", Value: r.by})
+	if err == nil {
+		err = json.Unmarshal(b, &one)
+	}
+	return one, err
 }
 
 func (w *waiting) showResent(out io.Writer, done []inspect.Resent) error {

@@ -43,10 +43,17 @@ var operations = []operation{
 	{"/messages/{id}/body", "messageBody", "Body and properties for display", Body{}, "", []string{"position"}},
 	{"/messages/{id}/raw", "messageRaw", "The stored body as an attachment", "", "application/octet-stream", []string{"position"}},
 	{"/scheduled", "scheduled", "What is scheduled, next due first; the histogram is of due times", trail.Matches{}, "", []string{"topic", "id", "key", "tag", "limit"}},
+	{"/scheduled/next", "scheduledNext", "The scheduled messages that are due next, as the broker has them", inspect.ScheduledList{}, "", []string{"limit"}},
+	{"/transactions", "transactions", "Half messages that nobody decided, oldest first, as the broker has them", inspect.TransactionList{}, "", []string{"producerGroup", "topic", "key", "id", "limit"}},
+	{"/dead-letters/{group}", "deadLetters", "A group's dead letters as the broker has them, newest first; from and to are µs; state is open or resent", DeadLetters{}, "", append(letterParams, "limit", "before")},
+	{"/dead-letters/{group}/export", "exportDeadLetters", "The same as a file; format is csv or jsonl; bodies=1 adds them", "", "application/octet-stream", append(letterParams, "format", "bodies")},
+	{"/actions", "actions", "Whether this console changes anything, and why not", Actions{}, "", nil},
 	{"/happenings", "happenings", "What happened to the broker and its clients", Happenings{}, "", append(timeRange, "limit")},
 	{"/rates", "rates", "Counts and latencies per step of time", Rates{}, "", append(timeRange, "step", "topic", "group")},
 	{"/live", "live", "Server-sent events, one tick a second", Tick{}, "text/event-stream", nil},
 }
+
+var letterParams = []string{"topic", "tag", "key", "id", "state", "from", "to"}
 
 var searchParams = []string{"topic", "id", "key", "tag", "producerGroup", "client", "group", "state", "from", "to", "limit", "before"}
 
@@ -71,11 +78,11 @@ func Build() ([]byte, error) {
 // change is one POST of the API.
 type change struct {
 	path, id, summary string
-	body              any
+	body, answer      any
 }
 
 func (c change) object(s schemas) object {
-	o := operation{path: c.path, id: c.id, summary: c.summary, answer: Changed{}}.object(s)
+	o := operation{path: c.path, id: c.id, summary: c.summary, answer: c.answer}.object(s)
 	o["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": s.of(reflect.TypeOf(c.body))}}}
 	return o
 }

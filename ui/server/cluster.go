@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -26,7 +26,7 @@ type Cluster interface {
 	ChangeQueues(topic string, q api.QueuesChange) ([]string, error)
 }
 
-const changeBytesMax = 16 << 10 // of a change's body
+const changeBytesMax = 256 << 10 // of a change's body: a thousand queues to be reset
 
 func (s *Server) cluster(c echo.Context) error {
 	if s.o.Cluster == nil {
@@ -37,27 +37,21 @@ func (s *Server) cluster(c echo.Context) error {
 
 // changes are the endpoints that change something.
 func (s *Server) changes(v1 *echo.Group) {
-	for path, h := range map[string]echo.HandlerFunc{
+	all := map[string]echo.HandlerFunc{
 		"/cluster/groups": s.addGroup, "/cluster/groups/:group/leader": s.moveLeader, "/cluster/groups/:group/members": s.changeMembers,
 		"/cluster/nodes/:node/drain": s.drain, "/cluster/nodes/:node/undrain": s.undrain, "/topics/:topic/queues": s.changeQueues,
-	} {
+	}
+	maps.Copy(all, s.acts())
+	for path, h := range all {
+		s.posts = append(s.posts, "/api/v1"+path)
 		v1.POST(path, s.told(h))
 	}
 }
 
-// changesAt reports whether a path is one of those: elsewhere only reading is offered.
-func changesAt(path string) bool {
-	return strings.HasPrefix(path, "/api/v1/cluster/") || strings.HasPrefix(path, "/api/v1/topics/") && strings.HasSuffix(path, "/queues")
-}
-
 // changeBody reads what a change asks for. A page of another origin cannot send this media type without asking first, which nobody allows.
 func (s *Server) changeBody(c echo.Context, into any) error {
-	if s.o.Cluster == nil || s.o.NoChanges != "" {
-		why := s.o.NoChanges
-		if why == "" {
-			why = "it has no broker to change"
-		}
-		return &problem{Status: http.StatusForbidden, Title: "this console changes nothing", Detail: why, Next: "use the command line, or set console.allowChanges"}
+	if why := s.noChanges(); why != "" {
+		return changesNothing(why)
 	}
 	media, _, err := mime.ParseMediaType(c.Request().Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
@@ -69,6 +63,22 @@ func (s *Server) changeBody(c echo.Context, into any) error {
 		return &problem{Status: http.StatusBadRequest, Title: "the body cannot be read", Detail: fmt.Sprintf("%s; at most %d bytes are possible", clip(err.Error()), changeBytesMax), Next: "correct the body"}
 	}
 	return nil
+}
+
+func changesNothing(why string) error {
+	return &problem{Status: http.StatusForbidden, Title: "this console changes nothing", Detail: why, Next: "use the command line, or see console.actions and console.allowChanges"}
+}
+
+// clusterBody is changeBody for what changes the cluster.
+func (s *Server) clusterBody(c echo.Context, into any) error {
+	if s.o.Cluster == nil && s.o.NoChanges == "" {
+		return changesNothing("it has no broker to change")
+	}
+	err := s.changeBody(c, into)
+	if err == nil {
+		s.o.Log.Info("console: a change of the cluster is asked for", "id", idOf(c.Request()), "path", clip(c.Request().URL.Path), "by", by(c))
+	}
+	return err
 }
 
 // changed answers a change.
@@ -91,7 +101,7 @@ const responseInvalid = 29 // ResponseCode.INVALID_PARAMETER
 
 func (s *Server) addGroup(c echo.Context) error {
 	var b api.GroupAdd
-	if err := s.changeBody(c, &b); err != nil {
+	if err := s.clusterBody(c, &b); err != nil {
 		return err
 	}
 	return s.changed(c, []string{b.Name}, s.o.Cluster.Change(inspect.ClusterChange{Kind: inspect.AddGroup, Group: b.Name, Nodes: b.Nodes, Addrs: b.Addresses}))
@@ -99,7 +109,7 @@ func (s *Server) addGroup(c echo.Context) error {
 
 func (s *Server) moveLeader(c echo.Context) error {
 	var b api.LeaderMove
-	if err := s.changeBody(c, &b); err != nil {
+	if err := s.clusterBody(c, &b); err != nil {
 		return err
 	}
 	group, err := pathParam(c, "group")
@@ -111,7 +121,7 @@ func (s *Server) moveLeader(c echo.Context) error {
 
 func (s *Server) changeMembers(c echo.Context) error {
 	var b api.MembersChange
-	if err := s.changeBody(c, &b); err != nil {
+	if err := s.clusterBody(c, &b); err != nil {
 		return err
 	}
 	group, err := pathParam(c, "group")
@@ -123,14 +133,14 @@ func (s *Server) changeMembers(c echo.Context) error {
 
 func (s *Server) drain(c echo.Context) error {
 	var b api.Drain
-	if err := s.changeBody(c, &b); err != nil {
+	if err := s.clusterBody(c, &b); err != nil {
 		return err
 	}
 	return s.ofNode(c, inspect.ClusterChange{Kind: inspect.DrainOf, By: b.ReplaceBy})
 }
 
 func (s *Server) undrain(c echo.Context) error {
-	if err := s.changeBody(c, &struct{}{}); err != nil {
+	if err := s.clusterBody(c, &struct{}{}); err != nil {
 		return err
 	}
 	return s.ofNode(c, inspect.ClusterChange{Kind: inspect.Undrain})
@@ -149,7 +159,7 @@ func (s *Server) ofNode(c echo.Context, change inspect.ClusterChange) error {
 
 func (s *Server) changeQueues(c echo.Context) error {
 	var b api.QueuesChange
-	if err := s.changeBody(c, &b); err != nil {
+	if err := s.clusterBody(c, &b); err != nil {
 		return err
 	}
 	topic, err := pathParam(c, "topic")

@@ -85,7 +85,7 @@ func TestChangesAreRefused(t *testing.T) {
 		"reachable":    {post(open, "/cluster/nodes/2/drain", `{}`), 403, "0.0.0.0:8080"},
 		"unknown":      {post(c, "/cluster/nodes/2/drain", `{"by":1}`), 400, `unknown field \"by\"`},
 		"node":         {post(c, "/cluster/nodes/two/drain", `{}`), 400, `\"two\"`},
-		"long":         {post(c, "/cluster/nodes/2/drain", `{"replaceBy": `+strings.Repeat(" ", changeBytesMax)+`1}`), 400, "16384"},
+		"long":         {post(c, "/cluster/nodes/2/drain", `{"replaceBy": `+strings.Repeat(" ", changeBytesMax)+`1}`), 400, "262144"},
 		"queues":       {post(c, "/topics/orders/queues", `{}`), 400, "from 1 on"},
 		"elsewhere":    {post(c, "/topics", `{}`), 405, ""},
 	} {

@@ -63,7 +63,7 @@ func headers(h http.Header, id string) {
 
 // admit refuses what no handler needs to see.
 func (s *Server) admit(r *http.Request) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && (r.Method != http.MethodPost || !changesAt(r.URL.Path)) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && (r.Method != http.MethodPost || !s.posted(r.URL.Path)) {
 		return &problem{Status: http.StatusMethodNotAllowed, Title: "only reading is offered", Detail: fmt.Sprintf("method %s; GET and HEAD are possible", clip(r.Method)), Next: "use GET"}
 	}
 	if n := len(r.URL.RawQuery); n > queryBytesMax {

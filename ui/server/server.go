@@ -35,12 +35,13 @@ type Broker interface {
 
 // Options configure a Server.
 type Options struct {
-	Broker  Broker
-	Cluster Cluster      // nil: nothing can be changed
-	Trail   trail.Reader // nil: no trail is kept
-	Static  fs.FS        // the built page; nil: the API alone
-	Metrics http.Handler // nil: no /metrics
-	Hosts   []string     // names by which browsers may call this, besides addresses, localhost and the machine's own; "*": any
+	Broker   Broker
+	Cluster  Cluster      // nil: the cluster cannot be changed
+	Operator Operator     // nil: nothing can be done with messages and groups
+	Trail    trail.Reader // nil: no trail is kept
+	Static   fs.FS        // the built page; nil: the API alone
+	Metrics  http.Handler // nil: no /metrics
+	Hosts    []string     // names by which browsers may call this, besides addresses, localhost and the machine's own; "*": any
 	// NoChanges says why nothing may be changed through this console; "": it may.
 	NoChanges string
 	Log       *slog.Logger
@@ -56,6 +57,7 @@ type Server struct {
 	hosts   map[string]bool
 	handler http.Handler
 	static  *static
+	posts   []string // paths of what can be changed, as templates
 	live    *live
 	asking  chan struct{} // requests to the trail under way
 	serving chan struct{} // requests under way
@@ -121,7 +123,8 @@ func (s *Server) routes() http.Handler {
 		"/overview": s.overview, "/node": s.node, "/trail": s.trailStatus, "/topics": s.topics, "/topics/:topic": s.topic,
 		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/cluster": s.cluster, "/messages": s.messages, "/messages/stream": s.messagesStream,
 		"/messages/:id": s.message, "/messages/:id/body": s.messageBody, "/messages/:id/raw": s.messageRaw,
-		"/scheduled": s.scheduled, "/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
+		"/scheduled": s.scheduled, "/scheduled/next": s.scheduledNext, "/transactions": s.transactions, "/dead-letters/:group": s.deadLetters,
+		"/dead-letters/:group/export": s.exportLetters, "/actions": s.actions, "/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,
 	} {
 		h = s.told(h)
 		v1.GET(path, h)

@@ -95,13 +95,14 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := newConsole(t, func(o *Options) { o.Trail = nil })
-	full := newConsole(t, nil)
+	full := newConsole(t, newActing(&fakeOperator{letters: lettersOf(2, "broker-a"), halves: []inspect.Transaction{{Topic: "orders"}}, due: []inspect.Scheduled{{Topic: "orders"}}}))
 	v := full.broker.store(1000, 0, 0, []byte(`{"a":1}`), "UNIQ_KEY", "ID1", "KEYS", "k1 k2")
 	full.trail.life = trail.Life{Answer: trail.Found, Messages: []trail.Message{fromLog(v, full.broker.node)}}
 	full.trail.search = func(trail.Query) (trail.Matches, error) {
 		return trail.Matches{Answer: trail.Found, Messages: full.trail.life.Messages}, nil
 	}
 	empty.broker.store(1000, 0, 0, nil, "UNIQ_KEY", "ID1")
+	formats := map[string]string{"/api/v1/dead-letters/{group}/export": "?format=jsonl"}
 	replace := strings.NewReplacer("{topic}", "orders", "{group}", "billing", "{id}", "ID1")
 	for path, operations := range doc.Paths {
 		if operations["get"] == nil {
@@ -114,7 +115,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 				continue // TestLiveTicks
 			}
 			for name, console := range map[string]*console{"empty": empty, "full": full} {
-				w := console.get(t, replace.Replace(path))
+				w := console.get(t, replace.Replace(path)+formats[path])
 				if w.Code != http.StatusOK && !(name == "empty" && w.Code == http.StatusServiceUnavailable) {
 					t.Errorf("%s %s: %d %s", name, path, w.Code, w.Body)
 					continue
