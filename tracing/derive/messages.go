@@ -117,7 +117,7 @@ func (d *Deriver) properties(v message.View) {
 			m.ResentBy = view(value)
 		case message.PropRetryTopic:
 			m.OriginTopic = view(value)
-		case propOriginGroup:
+		case trail.PropOriginGroup:
 			m.PopGroup = view(value)
 		case message.PropProducerGroup:
 			if m.ProducerGroup == "" {

@@ -2,7 +2,6 @@ package derive
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/tracing/trail"
@@ -38,7 +37,7 @@ func (d *Deriver) timer(k entry.Kind, body []byte) error {
 // what is parked, and what comes in one entry with the command that fires it, is called so.
 func (d *Deriver) timing(o entry.Origin) {
 	m := &d.row.Message
-	d.popped(m)
+	m.TakePopGroup()
 	if m.OriginTopic != "" && m.Owner() == "" && !trail.Parks(m.Topic) {
 		m.OriginTopic = "" // somebody consumed a retry and sent it on with its properties
 	}
@@ -51,10 +50,8 @@ func (d *Deriver) timing(o entry.Origin) {
 		if d.rolled && o.ProducerRef == 0 {
 			m.Timing = trail.TimingRolled
 		}
-	case m.Topic == trail.HalfTopic && m.RealTopic != "":
-		m.Timing, m.DueMicros = trail.TimingHalf, 0
-	case m.Topic == trail.DiscardTopic && m.RealTopic != "":
-		m.Timing, m.DueMicros = trail.TimingDiscarded, 0
+	case m.TransactionTiming() != "":
+		m.Timing, m.DueMicros = m.TransactionTiming(), 0
 	case d.fires(m, o):
 		m.Timing = trail.TimingFired
 	default:
@@ -62,28 +59,6 @@ func (d *Deriver) timing(o entry.Origin) {
 	}
 	if m.OriginTopic != "" && m.Type == TypeDelay {
 		m.Type = TypeNormal // a retry waits by a delay level
-	}
-}
-
-// propOriginGroup is the group that popped what is retried, RocketMQ's name.
-const propOriginGroup = "ORIGIN_GROUP"
-
-// popped keeps the group of a copy that stands in a pop retry topic, %RETRY%group_topic, and what the group consumed.
-func (d *Deriver) popped(m *trail.Message) {
-	if m.PopGroup == "" {
-		return
-	}
-	origin, ok := strings.CutPrefix(m.Topic, trail.RetryPrefix)
-	if ok {
-		origin, ok = strings.CutPrefix(origin, m.PopGroup)
-	}
-	if ok {
-		origin, ok = strings.CutPrefix(origin, "_")
-	}
-	if !ok {
-		m.PopGroup = "" // a plain retry, or somebody sent it on with its properties
-	} else if m.OriginTopic == "" {
-		m.OriginTopic = origin
 	}
 }
 

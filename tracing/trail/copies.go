@@ -82,6 +82,41 @@ func (m *Message) Owner() string {
 	return ""
 }
 
+// PropOriginGroup is the group that popped what is retried, RocketMQ's name.
+const PropOriginGroup = "ORIGIN_GROUP"
+
+// TakePopGroup keeps PopGroup, as the property said it, for a copy that stands in a pop retry topic, %RETRY%group_topic, and what the group
+// consumed. Others may have the property: what was a retry and was sent on.
+func (m *Message) TakePopGroup() {
+	if m.PopGroup == "" {
+		return
+	}
+	rest, ok := strings.CutPrefix(m.Topic, RetryPrefix)
+	if ok {
+		rest, ok = strings.CutPrefix(rest, m.PopGroup)
+	}
+	if ok {
+		rest, ok = strings.CutPrefix(rest, "_")
+	}
+	if !ok {
+		m.PopGroup = ""
+	} else if m.OriginTopic == "" {
+		m.OriginTopic = rest
+	}
+}
+
+// TransactionTiming is the timing of a copy in a topic of transactions; "" for others.
+func (m *Message) TransactionTiming() string {
+	switch {
+	case m.RealTopic == "":
+	case m.Topic == HalfTopic:
+		return TimingHalf
+	case m.Topic == DiscardTopic:
+		return TimingDiscarded
+	}
+	return ""
+}
+
 // Dead says that a copy is a dead letter.
 func (m *Message) Dead() bool { return strings.HasPrefix(m.Topic, DeadPrefix) }
 

@@ -169,7 +169,10 @@ func timing(m *trail.Message) {
 	if m.ReconsumeTimes > 0 || m.Owner() == "" || m.Dead() {
 		m.ResentFrom, m.ResentBy = "", ""
 	}
+	m.TakePopGroup()
 	switch {
+	case m.TransactionTiming() != "":
+		m.Timing, m.DueMicros = m.TransactionTiming(), 0
 	case trail.Parks(m.Topic) && m.RealTopic != "" && m.DueMicros > 0:
 		m.Timing = trail.TimingParked
 	case m.Topic == m.RealTopic && m.DueMicros > 0 && m.DueMicros <= m.AppendedMicros:
@@ -209,6 +212,8 @@ func property(m *trail.Message, name, value string) {
 		m.ResentFrom = value
 	case message.PropResentBy:
 		m.ResentBy = value
+	case trail.PropOriginGroup:
+		m.PopGroup = value
 	case message.PropTranMsg:
 		m.Type = "transaction"
 	case message.PropDelay, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis:
