@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Property names that clients and the broker give a meaning to (org.apache.rocketmq.common.message.MessageConst).
 const (
@@ -85,6 +88,21 @@ func AppendProperty(run []byte, name, value string) []byte {
 	run = append(run, NameEnd)
 	run = append(run, value...)
 	return append(run, ValueEnd)
+}
+
+// Without is a property run without some names.
+func Without(run []byte, names ...string) []byte {
+	kept, rest := run[:0:0], run
+	for {
+		name, value, next, ok := NextProperty(rest)
+		if !ok {
+			return kept
+		}
+		rest = next
+		if !slices.ContainsFunc(names, func(n string) bool { return n == string(name) }) {
+			kept = AppendProperty(kept, string(name), string(value))
+		}
+	}
 }
 
 // PropertyMap decodes a run. It allocates: for tools and pages only.

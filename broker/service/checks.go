@@ -105,23 +105,13 @@ func (s *Service) askAbout(halves []txn.Half) {
 			s.opts.Log.Warn("a half message cannot be read; its producer is asked later", "half", h.Offset, "group", h.Group, "err", err)
 			continue
 		}
-		b := &shard.Batch{Deed: s.checkDeed(c), Done: func(b *shard.Batch) {
+		b := &shard.Batch{Deed: s.shard.CheckDeed(c), Done: func(b *shard.Batch) {
 			if b.Err == nil && ask != nil {
 				ask(question)
 			}
 		}}
 		s.shard.Submit(b)
 	}
-}
-
-func (s *Service) checkDeed(c entry.TxnCheck) *shard.Deed {
-	d := &shard.Deed{Keys: []uint64{halfKey(c.Offset)}}
-	d.Holds = func(now int64) error {
-		c.AtMillis = now / 1000
-		d.Commands = []shard.Command{{Kind: entry.KindTxnCheck, Body: entry.AppendTxnCheck(nil, &c)}}
-		return s.shard.Txn().CanCheck(&c)
-	}
-	return d
 }
 
 // question is a half message as its producer knows it.

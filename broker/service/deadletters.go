@@ -150,8 +150,8 @@ func (s *Service) resendBatch(group string, v message.View, by string) *shard.Ba
 	if t == nil {
 		return nil
 	}
-	run := without(v.Properties(), append(s.moreNames[:len(s.moreNames):len(s.moreNames)], brokersOwn...)...)
-	run = without(run, message.PropDelay, message.PropWait, message.PropResentFrom, message.PropResentBy)
+	run := message.Without(v.Properties(), append(s.moreNames[:len(s.moreNames):len(s.moreNames)], brokersOwn...)...)
+	run = message.Without(run, message.PropDelay, message.PropWait, message.PropResentFrom, message.PropResentBy)
 	run = message.AppendProperty(run, message.PropResentFrom, letterID(v))
 	run = message.AppendProperty(run, message.PropResentBy, by)
 	d := message.DraftOf(v)

@@ -246,7 +246,7 @@ func (p *Parcel) putOne(d *message.Draft, q *queue.Queue, who *shard.Producer, r
 	}
 	item := shard.Item{Queue: q, Producer: who, ReceivedMicros: received}
 	if ask.foreign && !p.inner {
-		d.Properties = without(d.Properties, brokersOwn...)
+		d.Properties = message.Without(d.Properties, brokersOwn...)
 	}
 	switch {
 	case ask.transaction && batch:
@@ -290,10 +290,10 @@ func (p *Parcel) time(d *message.Draft, it *shard.Item, ask *asked, batch bool) 
 		return Refuse(CodeMessageIllegal, "the message is illegal: a message of a batch cannot be delayed")
 	}
 	if w.topic == timer.ScheduleTopic && (ask.delaySec != nil || ask.delayMillis != nil || ask.deliverMillis != nil) { // a level wins over them
-		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
+		d.Properties = message.Without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
 	}
 	if p.inner && ask.foreign {
-		d.Properties = without(d.Properties, brokersOwn...)
+		d.Properties = message.Without(d.Properties, brokersOwn...)
 	}
 	p.more, err = p.s.park(d, it, w, p.more)
 	return err

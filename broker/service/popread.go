@@ -297,7 +297,7 @@ func (s *Service) appendRetried(dst []byte, p *pop, t *take, v message.View) []b
 	}
 	at := len(dst)
 	d := message.DraftOf(v)
-	d.Topic, d.Properties = []byte(p.req.Topic), without(v.Properties(), message.PropPopCheckpoint)
+	d.Topic, d.Properties = []byte(p.req.Topic), message.Without(v.Properties(), message.PropPopCheckpoint)
 	d.More = message.AppendProperty(nil, message.PropPopCheckpoint, h.String())
 	dst = message.Append(dst, &d)
 	message.Place(dst[at:], v.QueueID(), v.QueueOffset(), v.Position(), v.StoreTime())

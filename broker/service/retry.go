@@ -135,8 +135,8 @@ func (s *Service) backProperties(v message.View, level int32, dead bool) []byte 
 	case level == 0:
 		level = firstRetryLevel + v.ReconsumeTimes()
 	}
-	run = without(run, s.moreNames...)
-	run = without(run, message.PropRetryTopic, message.PropOriginMsgID, message.PropDelay, message.PropWait)
+	run = message.Without(run, s.moreNames...)
+	run = message.Without(run, message.PropRetryTopic, message.PropOriginMsgID, message.PropDelay, message.PropWait)
 	run = message.AppendProperty(run, message.PropRetryTopic, string(origin))
 	run = message.AppendProperty(run, message.PropOriginMsgID, string(first))
 	run = message.AppendProperty(run, message.PropWait, "false")
@@ -165,7 +165,7 @@ func (s *Service) retried(h *SendHeader) *Error {
 		return nil
 	}
 	h.Topic, h.QueueID, h.Inner = []byte(DeadPrefix+name), -1, true
-	h.Properties = message.AppendProperty(without(h.Properties, message.PropDelay), message.PropDelay, "0")
+	h.Properties = message.AppendProperty(message.Without(h.Properties, message.PropDelay), message.PropDelay, "0")
 	return nil
 }
 

@@ -223,12 +223,12 @@ func (r *revival) read(offset int64) (message.View, error) {
 
 // revivedProperties are those of a copy in the retry topic: the message's own, and of which message it is a copy.
 func (s *Service) revivedProperties(v message.View, l *delivery.Lease) []byte {
-	run := without(v.Properties(), s.moreNames...)
-	run = without(run, message.PropPopCheckpoint)
+	run := message.Without(v.Properties(), s.moreNames...)
+	run = message.Without(run, message.PropPopCheckpoint)
 	if v.ReconsumeTimes() == 0 || message.Property(run, propFirstPop) == nil {
-		run = message.AppendProperty(without(run, propFirstPop), propFirstPop, strconv.FormatInt(l.PopMillis, 10))
+		run = message.AppendProperty(message.Without(run, propFirstPop), propFirstPop, strconv.FormatInt(l.PopMillis, 10))
 	}
-	run = message.AppendProperty(without(run, propOriginGroup), propOriginGroup, l.Group)
+	run = message.AppendProperty(message.Without(run, propOriginGroup), propOriginGroup, l.Group)
 	if message.Property(run, message.PropOriginMsgID) == nil {
 		run = message.AppendProperty(run, message.PropOriginMsgID, string(message.AppendOffsetID(nil, v.StoreHost(), v.Position())))
 	}
@@ -237,7 +237,7 @@ func (s *Service) revivedProperties(v message.View, l *delivery.Lease) []byte {
 
 // deadProperties are those of a dead letter. A message that came from the retry topic has its own topic's name.
 func (s *Service) deadProperties(v message.View, origin string) []byte {
-	run := without(s.backProperties(v, 0, true), message.PropRetryTopic, message.PropPopCheckpoint)
+	run := message.Without(s.backProperties(v, 0, true), message.PropRetryTopic, message.PropPopCheckpoint)
 	return message.AppendProperty(run, message.PropRetryTopic, origin)
 }
 

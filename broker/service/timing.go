@@ -186,30 +186,6 @@ func propertiesFit(d *message.Draft) *Error {
 	return nil
 }
 
-// without is a property run without some names.
-func without(run []byte, names ...string) []byte {
-	kept, rest := run[:0:0], run
-	for {
-		name, value, next, ok := message.NextProperty(rest)
-		if !ok {
-			return kept
-		}
-		rest = next
-		if !contains(names, name) {
-			kept = message.AppendProperty(kept, string(name), string(value))
-		}
-	}
-}
-
-func contains(names []string, name []byte) bool {
-	for _, n := range names {
-		if n == string(name) {
-			return true
-		}
-	}
-	return false
-}
-
 // RecallHandle is what a producer gives to cancel a scheduled message (org.apache.rocketmq.common.producer.RecallMessageHandle).
 func RecallHandle(topic, broker string, due int64, uniqKey string) string {
 	return base64.URLEncoding.EncodeToString([]byte(strings.Join([]string{"v1", topic, broker, strconv.FormatInt(due, 10), uniqKey}, " ")))

@@ -36,9 +36,6 @@ type EndTxn struct {
 	FromCheck bool
 }
 
-// errDecided ends a deed that another one made before.
-var errDecided = errors.New("it was decided the same before")
-
 // EndTransaction commits or rolls back (org.apache.rocketmq.broker.processor.EndTransactionProcessor): the first decision wins, the same
 // again is no error. done is called once, perhaps at once, by any goroutine, and must not block.
 func (s *Service) EndTransaction(e *EndTxn, done func(*Error)) {
@@ -65,19 +62,23 @@ func (s *Service) EndTransaction(e *EndTxn, done func(*Error)) {
 func (s *Service) endTxn(w *txn.Wish, c *Client, done func(*Error)) {
 	timeout := s.opts.Transactions.TimeoutMillis
 	h, again, err := s.shard.Txn().CanEnd(nowMicros()/1000, timeout, w)
-	if again || err != nil {
-		done(s.refuseTxn(err))
+	if again {
+		done(nil)
 		return
 	}
 	b := &shard.Batch{Done: func(b *shard.Batch) { done(s.refuseTxn(b.Err)) }}
-	var who *shard.Producer
-	if end := (entry.TxnEnd{Offset: w.Offset, Position: w.Position, Decision: w.Decision, How: w.How}); c != nil {
-		who = s.producer(c, []byte(h.Group))
-		end.Client = who.ClientID
-		b.Deed = s.endDeed(w, end, timeout)
-	} else {
-		b.Deed = s.endDeed(w, end, timeout)
+	if err != nil {
+		b.Deed = s.shard.RefuseEnd(w, timeout)
+		s.shard.Submit(b)
+		return
 	}
+	var who *shard.Producer
+	client := ""
+	if c != nil {
+		who = s.producer(c, []byte(h.Group))
+		client = who.ClientID
+	}
+	b.Deed = s.shard.EndDeed(w, client, timeout)
 	if w.Decision != entry.TxnRollback {
 		if refused := s.decided(b, &h, w.Decision, who); refused != nil {
 			done(refused)
@@ -87,53 +88,32 @@ func (s *Service) endTxn(w *txn.Wish, c *Client, done func(*Error)) {
 	s.shard.Submit(b)
 }
 
-func (s *Service) endDeed(w *txn.Wish, end entry.TxnEnd, timeout int64) *shard.Deed {
-	d := &shard.Deed{Keys: []uint64{halfKey(w.Offset)}}
-	d.Holds = func(now int64) error {
-		_, again, err := s.shard.Txn().CanEnd(now/1000, timeout, w)
-		if err == nil && again {
-			err = errDecided
-		}
-		end.AtMillis = now / 1000
-		d.Commands = []shard.Command{{Kind: entry.KindTxnEnd, Body: entry.AppendTxnEnd(nil, &end)}}
-		return err
-	}
-	return d
-}
-
-type halfOffset int64
-
-func halfKey(offset int64) uint64 { return shard.KeyOf(halfOffset(offset)) }
-
 // decided appends what becomes of a half message: the message itself in its real topic, or one in the topic of those that nobody decided.
 func (s *Service) decided(b *shard.Batch, h *txn.Half, d entry.TxnDecision, who *shard.Producer) *Error {
 	v, err := s.stored(h.Position, int(h.Size))
 	if err != nil {
 		return s.unreadable(err)
 	}
-	draft := message.DraftOf(v)
-	draft.SysFlag, draft.PreparedOffset = v.SysFlag()&^message.FlagTxMask, h.Offset
+	draft, err := txn.Ended(v, d)
+	if err != nil {
+		return Refuse(CodeSystemError, "%v", err)
+	}
 	it := shard.Item{Producer: who, ReceivedMicros: nowMicros()}
-	if d == entry.TxnParked {
-		draft.Topic, draft.QueueID, it.Queue = []byte(txn.ParkTopic), 0, s.shard.Index().Lookup(txn.ParkTopic).Queue(0)
-	} else if refused := s.committed(&draft, &it); refused != nil {
-		return refused
+	t := s.shard.Index().Lookup(string(draft.Topic))
+	if t == nil {
+		return topicMissing(string(draft.Topic))
+	}
+	if it.Queue = t.Queue(draft.QueueID); d == entry.TxnCommit {
+		if refused := s.delayed(&draft, &it); refused != nil {
+			return refused
+		}
 	}
 	b.Put(it, &draft)
 	return nil
 }
 
-// committed makes a half message's draft the message that its producer sent; one with a delay waits from now on.
-func (s *Service) committed(d *message.Draft, it *shard.Item) *Error {
-	topic := message.Property(d.Properties, message.PropRealTopic)
-	id, refused := number(message.PropRealQueueID, message.Property(d.Properties, message.PropRealQueueID))
-	t := s.shard.Index().Lookup(string(topic))
-	if t == nil || refused != nil {
-		return topicMissing(string(topic))
-	}
-	d.Topic, d.QueueID, it.Queue = topic, int32(id), t.Queue(int32(id))
-	d.SysFlag |= message.FlagTxCommit
-	d.Properties = without(d.Properties, message.PropTranMsg, message.PropRealTopic, message.PropRealQueueID)
+// delayed has a committed message wait for its time, which counts from now, if it has one.
+func (s *Service) delayed(d *message.Draft, it *shard.Item) *Error {
 	ask, refused := s.readProperties(d.Properties, 0)
 	if refused != nil || !ask.timed() || ask.cancel != nil {
 		return refused
@@ -143,7 +123,7 @@ func (s *Service) committed(d *message.Draft, it *shard.Item) *Error {
 		return refused
 	}
 	if ask.level != nil && w.topic == timer.ScheduleTopic {
-		d.Properties = without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
+		d.Properties = message.Without(d.Properties, message.PropTimerDelaySec, message.PropTimerDelayMillis, message.PropTimerDeliverMillis)
 	}
 	_, refused = s.park(d, it, w, nil)
 	return refused
@@ -153,7 +133,7 @@ func (s *Service) committed(d *message.Draft, it *shard.Item) *Error {
 func (s *Service) refuseTxn(err error) *Error {
 	var r *txn.Refusal
 	switch {
-	case errors.Is(err, errDecided):
+	case errors.Is(err, txn.ErrDecided):
 		return nil
 	case errors.As(err, &r):
 		return Refuse(r.Code, "%s", r.Text)

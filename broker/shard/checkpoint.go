@@ -236,11 +236,9 @@ func (s *Shard) restore(c *checkpoint) error {
 	for _, t := range c.Topics {
 		s.index.Topic(t.Name, t.CreatedPos)
 	}
-	err := s.timers.Restore(c.Timers)
-	if s.opts.Planted.ForgetCancelled {
-		s.timers.ForgetCancelled()
-	}
-	return errors.Join(err, s.txn.Restore(c.Txn), s.deliveries.Restore(c.Deliveries))
+	err := errors.Join(s.timers.Restore(c.Timers), s.txn.Restore(c.Txn), s.deliveries.Restore(c.Deliveries))
+	s.forget(s.opts.Planted.Forget)
+	return err
 }
 
 // restoreEnds gives queues whose messages are all gone their ends.

@@ -103,8 +103,23 @@ func (d *Deed) bytes() (n int64) {
 	return n
 }
 
+// refuse answers a deed that does not hold, when it is certain that this member leads: one that was cut off does not know what was decided
+// meanwhile, and must not say that something is not there.
+func (s *Shard) refuse(b *Batch, why error) {
+	if s.opts.Planted.RefuseStale {
+		s.answer(b, why)
+		return
+	}
+	s.readers = append(s.readers, func(err error) {
+		if err == nil {
+			err = why
+		}
+		s.answer(b, err)
+	})
+}
+
 // cutDeeds gives an entry the deeds that hold, in their order, up to about EntryBytes; one that waits for another lets those behind it
-// pass. What does not hold any more is answered. bytes are those of messages.
+// pass. What does not hold any more is refused. bytes are those of messages.
 func (s *Shard) cutDeeds(p *proposal) (bytes int) {
 	kept, n, room := s.deeds.waiting[:0], 0, int64(EntryBytes)
 	s.deeds.look = false
@@ -117,10 +132,11 @@ func (s *Shard) cutDeeds(p *proposal) (bytes int) {
 			s.deeds.look = s.deeds.look || full
 			continue
 		}
-		if err := b.Deed.Holds(p.formed); err != nil {
-			s.answer(b, err)
+		if err := b.Deed.Holds(p.formed); err != nil && !b.Deed.begins(s.opts.Planted.Unasked) {
+			s.refuse(b, err)
 			continue
 		}
+		s.opts.Planted.strip(b)
 		s.deeds.claim(b.Deed.Keys)
 		p.batches, p.keys = append(p.batches, b), append(p.keys, b.Deed.Keys...)
 		n, bytes = n+len(b.Deed.Commands), bytes+len(b.Buf)

@@ -129,3 +129,25 @@ func TestDeedsWithManyKeysDoNotStarve(t *testing.T) {
 	}
 	t.Error("it still waits")
 }
+
+// A leader that was cut off does not know what was decided meanwhile: it must not say that a deed does not hold. It did, and who ended a
+// transaction that it did not know yet was told that there is none (the simulator, seed 1).
+func TestWhoMayHaveBeenReplacedRefusesNothing(t *testing.T) {
+	n := newTrio(t, 1, 2, 3)
+	l := n.led()
+	for _, id := range n.ids() {
+		if id != l {
+			delete(n.members, id)
+		}
+	}
+	c := &counting{n: n, ended: map[*Batch]error{}}
+	b := c.add(n.members[l], "g", 1, 0)
+	n.run(2)
+	if err, ended := c.ended[b]; ended {
+		t.Fatalf("it is refused by who is alone: %v", err)
+	}
+	n.run(40)
+	if err := c.ended[b]; !errors.Is(err, ErrNotLeader) {
+		t.Fatalf("when it knows that it does not lead: %v", err)
+	}
+}

@@ -130,7 +130,7 @@ func (s *Shard) send(p *proposal) error {
 	p.term, p.index = s.leaderTerm, s.nextIndex()
 	s.nextPos += seglog.RecordSize(len(p.payload))
 	s.inflight = append(s.inflight, p)
-	s.opts.Planted.answerCancels(p.batches)
+	s.opts.Planted.answerFormed(p.batches)
 	return nil
 }
 

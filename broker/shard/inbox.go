@@ -96,7 +96,7 @@ type inbox struct {
 	commands []command
 	messages []*pb.Message
 	asides   []aside
-	readers  []chan error
+	readers  []func(error)
 	damage   error // that somebody found in the log
 	undone   int   // deeds that are not answered
 	heard    int   // bytes of messages and asides

@@ -24,21 +24,52 @@ type Planted struct {
 	FireFormed       bool // what is due is fired without regard to what is formed and not applied
 	FireAgain        bool // a fire is formed although the cursor is not where it was found
 	FireEarly        bool // what is due by the newest entry's time is fired, whatever the leader's clock says
-	AnswerCancel     bool // a cancel is answered before it is applied
-	ForgetCancelled  bool // what was cancelled is forgotten at a restart
 	KeepDue          bool // due times of what is parked are not raised
 	TrustParked      bool // parked messages are stored again as they are read, damaged or not
+	RefuseStale      bool // a deed that does not hold is refused by who may have been replaced
 	DropRolled       bool // a message that is rolled is void and not parked again
 	Log              seglog.Planted
+
+	// Mistakes with deeds whose first command is of a kind, and with what was said by commands of a kind.
+	AnswerFormed entry.Kind // they are answered before they are applied
+	Unasked      entry.Kind // they come into the log although they do not hold
+	Bare         entry.Kind // their messages are stored without the commands
+	Alone        entry.Kind // their commands are stored without the messages
+	Forget       entry.Kind // what was said is forgotten at a restart
 }
 
-// answerCancels answers the cancels of an entry that is on its way.
-func (p *Planted) answerCancels(batches []*Batch) {
+// begins says that a deed's first command is of a kind.
+func (d *Deed) begins(k entry.Kind) bool {
+	return k != 0 && d != nil && len(d.Commands) > 0 && d.Commands[0].Kind == k
+}
+
+// answerFormed answers deeds of an entry that is on its way.
+func (p *Planted) answerFormed(batches []*Batch) {
 	for _, b := range batches {
-		if p.AnswerCancel && b.Deed != nil && len(b.Deed.Commands) > 0 && b.Deed.Commands[0].Kind == entry.KindTimerCancel {
+		if b.Deed.begins(p.AnswerFormed) {
 			b.Done(b)
 			b.Done = func(*Batch) {}
 		}
+	}
+}
+
+// strip takes from a deed that holds what a mistake leaves out.
+func (p *Planted) strip(b *Batch) {
+	if b.Deed.begins(p.Bare) {
+		b.Deed.Commands = nil
+	}
+	if b.Deed.begins(p.Alone) {
+		b.Items = nil
+	}
+}
+
+// forget forgets what commands of a kind said.
+func (s *Shard) forget(k entry.Kind) {
+	switch k {
+	case entry.KindTimerCancel:
+		s.timers.ForgetCancelled()
+	case entry.KindTxnEnd:
+		s.txn.ForgetDecided()
 	}
 }
 

@@ -9,7 +9,7 @@ const readPatience = 3
 // committed after this one began.
 type reading struct {
 	number  uint64
-	waiting []chan error
+	waiting []func(error)
 	ticks   int
 	known   bool // index is
 	index   uint64
@@ -31,7 +31,7 @@ func (s *Shard) Barrier(ctx context.Context) error {
 		in.mu.Unlock()
 		return ErrBusy
 	}
-	in.readers = append(in.readers, done)
+	in.readers = append(in.readers, func(err error) { done <- err })
 	in.mu.Unlock()
 	in.kick()
 	select {
@@ -81,16 +81,18 @@ func (s *Shard) askToRead() {
 }
 
 func (s *Shard) endReading(err error) {
-	for _, done := range s.reading.waiting {
-		done <- err
-	}
+	waiting := s.reading.waiting
 	s.reading.waiting, s.reading.known = nil, false
+	for _, done := range waiting {
+		done(err)
+	}
 }
 
 func (s *Shard) refuseReaders(err error) {
 	s.endReading(err)
-	for _, done := range s.readers {
-		done <- err
-	}
+	readers := s.readers
 	s.readers = nil
+	for _, done := range readers {
+		done(err)
+	}
 }

@@ -133,7 +133,7 @@ type Shard struct {
 	scrubbed      uint64    // segment; the scrubber's
 	changes       []command // of members
 	changing      *change
-	readers       []chan error // that wait for a read barrier
+	readers       []func(error) // that wait for a read barrier
 	reading       reading
 	damage        error
 	appliedTerm   uint64

@@ -98,7 +98,7 @@ func (s Stepper) ChangeMembers(body []byte) (done <-chan error) { return s.Comma
 // Barrier is Shard.Barrier without waiting.
 func (s Stepper) Barrier() (done <-chan error) {
 	c := make(chan error, 1)
-	s.inbox.readers = append(s.inbox.readers, c)
+	s.inbox.readers = append(s.inbox.readers, func(err error) { c <- err })
 	return c
 }
 

@@ -45,17 +45,7 @@ func halves(t *testing.T, fs vfs.FS, n int) Stepper {
 
 // ending is a deed that ends a transaction, as a service would submit it.
 func ending(s *Shard, w txn.Wish, done func(error)) *Batch {
-	b := &Batch{Deed: &Deed{Keys: []uint64{uint64(w.Offset)}}, Done: func(b *Batch) { done(b.Err) }}
-	b.Deed.Holds = func(now int64) error {
-		_, again, err := s.Txn().CanEnd(now/1000, 6000, &w)
-		if err == nil && !again {
-			b.Deed.Commands = []Command{{entry.KindTxnEnd, entry.AppendTxnEnd(nil, &entry.TxnEnd{
-				Offset: w.Offset, Position: w.Position, AtMillis: now / 1000, Decision: w.Decision, How: w.How, Client: "c",
-			})}}
-		}
-		return err
-	}
-	return b
+	return &Batch{Deed: s.EndDeed(&w, "c", 6000), Done: func(b *Batch) { done(b.Err) }}
 }
 
 // What is open, was checked and was decided is the same after a restart, whichever segments were sealed.
@@ -100,7 +90,7 @@ func TestTheFirstDecisionWins(t *testing.T) {
 	}
 	n.run(10)
 	var refusal *txn.Refusal
-	if len(ends) != 3 || ends[0] != nil || !errors.As(ends[1], &refusal) || ends[2] != nil {
+	if len(ends) != 3 || ends[0] != nil || !errors.As(ends[1], &refusal) || !errors.Is(ends[2], txn.ErrDecided) {
 		t.Fatalf("%v", ends)
 	}
 	for id, other := range n.members {

@@ -130,7 +130,7 @@ func (t *try) make(ids []string) {
 	for _, id := range ids {
 		t.c.w.truth.sent[id]++
 		q, from := rng.Int32N(e.WriteQueues), len(b.Buf)
-		t.at = append(t.at, place{e.CreatedPos, q})
+		t.at = append(t.at, place{topic, e.CreatedPos, q})
 		body := id + " " + strings.Repeat("x", rng.IntN(2000))
 		props := message.AppendProperty(nil, message.PropUniqKey, id)
 		b.Buf = message.Append(b.Buf, &message.Draft{
@@ -200,6 +200,9 @@ func (t *try) acked(b *shard.Batch) {
 // lost makes everything uncertain that a member had not answered when it died.
 func (w *world) lost(m *member) {
 	w.lostTimed(m)
+	for _, x := range w.machines {
+		x.lost(m)
+	}
 	for _, c := range w.clients {
 		var gone []*try
 		for t := range c.flying {

@@ -49,7 +49,16 @@ const (
 	Unrolled  // segments that hold too much
 	Cancelled // messages, as answered
 	TooLate   // cancels
-	covers    // how many there are
+
+	Halves     // stored, as answered
+	HalfChecks // that a producer was asked
+	Committed  // transactions
+	RolledBack
+	GivenUp
+	EndsDone // as answered
+	EndsRefused
+
+	covers // how many there are
 )
 
 var coverNames = [covers]string{
@@ -57,6 +66,7 @@ var coverNames = [covers]string{
 	"flips", "repairs", "repaired", "truncations", "retention", "full-disks", "disk-errors", "joined", "promoted", "removed", "wiped", "turned-away",
 	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over", "locked",
 	"scheduled", "raised", "fired", "rolled", "unrolled", "cancelled", "too-late",
+	"halves", "half-checks", "committed", "rolled-back", "given-up", "ends-done", "ends-refused",
 }
 
 // Coverage counts what runs did.

@@ -42,6 +42,8 @@ func (w *world) faults() []func(*member) {
 		}
 	case FocusParked:
 		return []func(*member){w.flipParked, w.flipParked, w.flipParked, w.transfer, w.lull, w.clockStep}
+	case FocusTxns:
+		return []func(*member){w.kill, w.kill, w.powerLoss, w.killAll, w.isolate, w.pause, w.stale, w.storm, w.storm, w.transfer, w.lossy, w.slowDisk, w.clockStep, w.lull}
 	case FocusDecay:
 		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
 	case FocusMembers:
@@ -69,6 +71,7 @@ const (
 	FocusLocks
 	FocusTimers
 	FocusParked
+	FocusTxns
 )
 
 func (w *world) restart(m *member, after int64) {

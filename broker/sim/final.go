@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"bytes"
 	"reflect"
 	"strconv"
 
 	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/queue"
 )
 
 const (
@@ -37,6 +39,9 @@ func (w *world) finish() {
 	w.checkGone()
 	w.checkRegisters()
 	w.checkTimed()
+	for _, m := range w.machines {
+		m.final()
+	}
 	for _, m := range w.members {
 		if m.up && !m.wiped && !m.leaving {
 			w.checkMember(m)
@@ -99,6 +104,11 @@ func (w *world) equal() bool {
 	if w.timed != nil && (!w.timed.quiet() || !w.nothingDue(l)) {
 		return false
 	}
+	for _, m := range w.machines {
+		if !m.rests(l) {
+			return false
+		}
+	}
 	for _, m := range w.members {
 		if m.gone || m.wiped || m.leaving {
 			continue
@@ -125,26 +135,44 @@ func (w *world) checkAcked() {
 // checkMember: the member's index leads to exactly the messages of the truth, and its state is the others'.
 func (w *world) checkMember(m *member) {
 	w.checkPending(m)
-	if t := m.shard.Index().Lookup(topic); t != nil {
+	for name, created := range w.truth.made {
+		t := m.shard.Index().Lookup(name)
+		if t == nil {
+			continue
+		}
 		for _, q := range t.Queues() {
 			from, end, _ := q.Bounds()
-			if want := int64(len(w.truth.queues[place{w.truth.created, q.ID}])); end != want {
-				w.violate("%s: queue %d ends at %d, the truth at %d", m, q.ID, end, want)
+			p := place{name, created, q.ID}
+			if want := int64(len(w.truth.queues[p])); end != want {
+				w.violate("%s: %s ends at %d, the truth at %d", m, p, end, want)
 			}
 			for off := from; off < end && w.result.Violation == ""; {
-				off = w.checkRows(m, q.ID, off)
+				off = w.checkRows(m, q, p, off)
 			}
 		}
 	}
 	for _, other := range w.members {
-		if other.up && !other.wiped && !other.leaving && m.failed() == nil && other.failed() == nil && !reflect.DeepEqual(other.shard.Offsets().Save(), m.shard.Offsets().Save()) {
-			w.violate("%s and %s have different offsets", m, other)
+		if other != m && other.up && !other.wiped && !other.leaving && m.failed() == nil && other.failed() == nil {
+			w.checkSame(m, other)
 		}
 	}
 }
 
-func (w *world) checkRows(m *member, queue int32, off int64) int64 {
-	rows, err := m.shard.Index().Lookup(topic).Queue(queue).Rows(nil, off, 64)
+// checkSame: what two members keep is the same, byte for byte where it is saved so.
+func (w *world) checkSame(a, b *member) {
+	switch {
+	case !reflect.DeepEqual(a.shard.Offsets().Save(), b.shard.Offsets().Save()):
+		w.violate("%s and %s have different offsets", a, b)
+	case !bytes.Equal(a.shard.Txn().Save(), b.shard.Txn().Save()):
+		w.violate("%s and %s have different transactions", a, b)
+	case !bytes.Equal(a.shard.Deliveries().Save(), b.shard.Deliveries().Save()):
+		w.violate("%s and %s have different deliveries", a, b)
+	}
+}
+
+func (w *world) checkRows(m *member, q *queue.Queue, p place, off int64) int64 {
+	queue := q.ID
+	rows, err := q.Rows(nil, off, 64)
 	if err != nil || len(rows) == 0 {
 		w.violate("%s: queue %d at %d: %d rows, %v", m, queue, off, len(rows), err)
 		return off
@@ -158,9 +186,9 @@ func (w *world) checkRows(m *member, queue int32, off int64) int64 {
 			return off + 1
 		}
 		v, err := message.Parse(raw)
-		if err != nil || v.QueueOffset() != off || v.QueueID() != queue || idOf(v) != w.truth.queues[place{w.truth.created, queue}][off] {
+		if err != nil || v.QueueOffset() != off || v.QueueID() != queue || idOf(v) != w.truth.queues[p][off] {
 			if !m.damaged {
-				w.violate("%s: queue %d at %d: %q stands there, the truth says %s (%v)", m, queue, off, idOf(v), w.truth.queues[place{w.truth.created, queue}][off], err)
+				w.violate("%s: queue %d at %d: %q stands there, the truth says %s (%v)", m, queue, off, idOf(v), w.truth.queues[p][off], err)
 			}
 		}
 		off++

@@ -11,6 +11,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/vfs"
@@ -42,6 +43,7 @@ type member struct {
 	syncing  bool // an end of its sync is scheduled
 	sealing  bool
 	checking bool // what a snapshot brought
+	compared bool // it was compared with all that the log says, in this life
 	firing   bool
 	rolling  bool
 	outbox   []*pb.Message
@@ -137,7 +139,7 @@ func (m *member) start() {
 		return
 	}
 	m.life++
-	m.syncing, m.sealing, m.checking, m.firing, m.rolling, m.paused = false, false, false, false, false, false
+	m.syncing, m.sealing, m.checking, m.firing, m.rolling, m.paused, m.compared = false, false, false, false, false, false, false
 	m.outbox, m.asides, m.waiting = nil, nil, nil
 	promised := m.promises()
 	s, err := shard.OpenStepped(m.options())
@@ -157,6 +159,9 @@ func (m *member) start() {
 			m.shard.Scrub()
 		}
 	})
+	if len(m.w.machines) > 0 {
+		m.every(tendEvery, m.tend)
+	}
 	m.turn()
 }
 
@@ -374,4 +379,13 @@ func (m *member) String() string { return fmt.Sprintf("member %d", m.id+1) }
 // entries reads what the member shows from an entry on, as consumers and the trail do.
 func (m *member) entries(from uint64, f func(entry.Record) error) (uint64, error) {
 	return m.shard.Read(from, 4<<20, f)
+}
+
+// message reads a message at a position.
+func (m *member) message(pos int64, size int32) (message.View, error) {
+	raw, err := m.shard.Message(nil, pos, int(size))
+	if err != nil {
+		return nil, err
+	}
+	return message.Parse(raw)
 }

@@ -54,7 +54,7 @@ func (w *world) notedSaid(o *entry.Offset, r entry.Record) error {
 	if noted := notedTerm(o.Client); noted != r.Term {
 		return fmt.Errorf("entry %d of term %d holds commit %d, which was noted in term %d", r.Index, r.Term, o.Offset, noted)
 	}
-	if end := int64(len(t.queues[place{t.created, o.QueueID}])); o.Offset > end {
+	if end := int64(len(t.queues[place{o.Topic, t.created(o.Topic), o.QueueID}])); o.Offset > end {
 		return fmt.Errorf("entry %d commits offset %d, the queue ends at %d", r.Index, o.Offset, end)
 	}
 	t.noted[offset.Commit{Offset: o.Offset, AtMicros: o.AtMicros, Client: o.Client}] = r.Index

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/shard"
 )
@@ -22,6 +23,8 @@ func raftMistake(p consensus.Planted) Config { return Config{Planted: shard.Plan
 func logMistake(p seglog.Planted) Config { return Config{Planted: shard.Planted{Log: p}} }
 
 func timersMistake(p shard.Planted) Config { return focused(FocusTimers, mistake(p)) }
+
+func txnsMistake(p shard.Planted) Config { return focused(FocusTxns, mistake(p)) }
 
 func focused(f Focus, c Config) Config {
 	c.Focus = f
@@ -56,11 +59,19 @@ var mistakes = []planted{
 	{"messages fired past one that is on its way", 30, timersMistake(shard.Planted{FireFormed: true})},
 	{"a fire whose cursor is not checked", 100, timersMistake(shard.Planted{FireAgain: true})},
 	{"messages fired before the leader's clock says so", 10, timersMistake(shard.Planted{FireEarly: true})},
-	{"a cancel answered before it is applied", 10, timersMistake(shard.Planted{AnswerCancel: true})},
-	{"cancelled messages forgotten at a restart", 20, timersMistake(shard.Planted{ForgetCancelled: true})},
+	{"a cancel answered before it is applied", 10, timersMistake(shard.Planted{AnswerFormed: entry.KindTimerCancel})},
+	{"cancelled messages forgotten at a restart", 20, timersMistake(shard.Planted{Forget: entry.KindTimerCancel})},
 	{"a due time of the past kept", 10, timersMistake(shard.Planted{KeepDue: true})},
 	{"parked messages stored again unchecked", 10, focused(FocusParked, mistake(shard.Planted{TrustParked: true}))},
 	{"a rolled message not parked again", 70, timersMistake(shard.Planted{DropRolled: true})},
+	{"a transaction ended without asking whether it is open", 10, txnsMistake(shard.Planted{Unasked: entry.KindTxnEnd})},
+	{"a committed message stored without the end", 10, txnsMistake(shard.Planted{Bare: entry.KindTxnEnd})},
+	{"an end stored without the committed message", 10, txnsMistake(shard.Planted{Alone: entry.KindTxnEnd})},
+	{"an end answered before it is applied", 10, txnsMistake(shard.Planted{AnswerFormed: entry.KindTxnEnd})},
+	{"decisions forgotten at a restart", 10, txnsMistake(shard.Planted{Forget: entry.KindTxnEnd})},
+	{"a check made before it is counted", 10, txnsMistake(shard.Planted{AnswerFormed: entry.KindTxnCheck})},
+	{"a check counted that was made for another one", 10, txnsMistake(shard.Planted{Unasked: entry.KindTxnCheck})},
+	{"an end refused by who may have been replaced", 10, txnsMistake(shard.Planted{RefuseStale: true})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

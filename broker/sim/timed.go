@@ -1,14 +1,11 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 
-	"github.com/contrailmq/contrail/broker/catalog"
-	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/timer"
@@ -103,20 +100,10 @@ func (c *scheduler) step() {
 	if m == nil || len(c.flying) >= inFlight {
 		return
 	}
-	if m.parks(timer.WheelTopic, 1) && m.parks(timer.ScheduleTopic, levels) {
+	if m.has(timer.WheelTopic, 1) && m.has(timer.ScheduleTopic, levels) {
 		c.submit(m)
 	}
 	m.turn()
-}
-
-// parks says that a parking topic is there, or asks for it.
-func (m *member) parks(name string, queues int32) bool {
-	_, ok := m.shard.Catalog().Topic(name)
-	if !ok {
-		body, _ := json.Marshal(catalog.NewTopic(name, queues))
-		m.shard.Command(entry.KindTopicPut, body)
-	}
-	return ok
 }
 
 func (c *scheduler) submit(m *member) {

@@ -105,7 +105,7 @@ func (c *cancelling) look() bool {
 func (c *cancelling) answered(err error) {
 	w := c.t.w
 	says := cancelAnswer{c.a, err}
-	if uint64(len(w.truth.entries)) >= c.m.shard.Committed() { // else what it says may not have been looked at yet
+	if w.current(c.m) { // else what it says may not have been looked at yet
 		c.t.judgeCancel(says)
 	}
 	c.t.answers = append(c.t.answers, says)

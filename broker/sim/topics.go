@@ -14,6 +14,7 @@ import (
 
 // place is a queue of one of the topics that bore the name.
 type place struct {
+	topic   string
 	created int64 // position of the entry that made the topic
 	queue   int32
 }
@@ -67,14 +68,32 @@ func (m *member) putTopic(n int32) {
 	m.shard.Command(entry.KindTopicPut, body)
 }
 
-// topicSaid takes a command on the topic into the truth.
-func (t *truth) topicSaid(k entry.Kind, pos int64) {
-	switch {
-	case k == entry.KindTopicDelete:
-		t.created = noTopic
-	case t.created == noTopic:
-		t.created = pos
+// topicSaid takes a command on a topic into the truth.
+func (w *world) topicSaid(k entry.Kind, body []byte, pos int64) error {
+	if k == entry.KindTopicDelete {
+		w.covered(Deleted)
+		delete(w.truth.made, string(body))
+		return nil
 	}
+	var e catalog.Topic
+	if err := json.Unmarshal(body, &e); err != nil {
+		return err
+	}
+	if e.Name == topic {
+		w.covered(Changed)
+	}
+	if _, there := w.truth.made[e.Name]; !there {
+		w.truth.made[e.Name] = pos
+	}
+	return nil
+}
+
+// created is the position that made the topic of a name that is there now, or noTopic.
+func (t *truth) created(name string) int64 {
+	if pos, ok := t.made[name]; ok {
+		return pos
+	}
+	return noTopic
 }
 
 // goneMessage is a message of which somebody was told that its topic had been deleted.
@@ -86,14 +105,14 @@ type goneMessage struct {
 // checkGone: whoever was told so sent to a topic that was deleted.
 func (w *world) checkGone() {
 	for _, g := range w.truth.gone {
-		if g.created == w.truth.created {
+		if g.created == w.truth.created(topic) {
 			w.violate("message %s: its topic is said to be gone, nobody deleted it", g.id)
 		}
 	}
 }
 
 func (p place) String() string {
-	return fmt.Sprintf("queue %d of the topic made at %d", p.queue, p.created)
+	return fmt.Sprintf("queue %d of topic %s made at %d", p.queue, p.topic, p.created)
 }
 
 // find is a queue of the topic that is there now, or nil.

@@ -12,12 +12,13 @@ import (
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
+	"github.com/contrailmq/contrail/broker/vfs"
 )
 
 // truth is the log as the first member that applied an entry showed it, and what follows from it.
 type truth struct {
-	entries []truthEntry // entry i+1
-	created int64        // the topic that is there now, or noTopic
+	entries []truthEntry     // entry i+1
+	made    map[string]int64 // topics that are there now: the position that made each
 	queues  map[place][]string
 	sent    map[string]int // message → tries
 	stored  map[string]int // message → copies
@@ -50,7 +51,7 @@ type offsetKey struct {
 var hashSeed = maphash.MakeSeed() // compared within one process only
 
 func (t *truth) init() {
-	t.created = noTopic
+	t.made = map[string]int64{}
 	t.queues, t.sent, t.stored = map[place][]string{}, map[string]int{}, map[string]int{}
 	t.commits, t.refused, t.certain = map[int64]uint64{}, map[int64]bool{}, map[offsetKey]uint64{}
 	t.noted = map[offset.Commit]uint64{}
@@ -64,6 +65,7 @@ func (w *world) observe(m *member) {
 	if s := m.shard.Status(); s.Leads {
 		w.led(m, s.Term)
 	}
+	w.checkWorks(m)
 	m.disks.watched = true
 	defer func() { m.disks.watched = false }()
 	for m.read < m.shard.Committed() || w.conf.Planted.ReadPastCommit {
@@ -84,12 +86,21 @@ func (w *world) observe(m *member) {
 		m.read = next - 1
 	}
 	w.checkTimer(m)
+	w.compareMachines(m)
 }
 
 // mayRefuse says whether a member may fail to show something: its disk failed or decayed. It must not show anything wrong.
 func (m *member) mayRefuse(err error) bool {
 	var damage *seglog.CorruptError
 	return errors.Is(err, errDisk) || m.damaged && errors.As(err, &damage) || m.shard.Failed() != nil
+}
+
+// checkWorks: only its disk keeps a member from applying what is in the log.
+func (w *world) checkWorks(m *member) {
+	var damage *seglog.CorruptError
+	if err := m.failed(); err != nil && !errors.Is(err, errDisk) && !errors.Is(err, vfs.ErrNoSpace) && !(m.damaged && errors.As(err, &damage)) {
+		w.violate("%s stops: %v", m, err)
+	}
 }
 
 func (w *world) led(m *member, term uint64) {
@@ -139,28 +150,31 @@ func (w *world) add(r entry.Record) error {
 	err = b.Messages(func(_ int, v message.View, _ entry.Origin) error {
 		return w.addMessage(idOf(v), v)
 	})
+	for _, m := range w.machines {
+		if err == nil {
+			err = m.finish(r)
+		}
+	}
 	if err == nil && w.timed != nil {
-		err = w.timed.log.end(r, w.truth.created != noTopic)
+		err = w.timed.log.end(r, w.truth.created(topic) != noTopic)
 	}
 	return err
 }
 
 func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
 	if w.timed != nil {
-		if k == entry.KindTopicPut && !bytes.Contains(body, []byte(`"`+topic+`"`)) {
-			return nil
-		}
 		if err := w.timed.log.command(k, body, r); err != nil {
 			return err
 		}
 	}
+	for _, m := range w.machines {
+		if err := m.command(k, body, r); err != nil {
+			return fmt.Errorf("entry %d: %w", r.Index, err)
+		}
+	}
 	switch k {
-	case entry.KindTopicPut:
-		w.covered(Changed)
-		w.truth.topicSaid(k, r.Pos)
-	case entry.KindTopicDelete:
-		w.covered(Deleted)
-		w.truth.topicSaid(k, r.Pos)
+	case entry.KindTopicPut, entry.KindTopicDelete:
+		return w.topicSaid(k, body, r.Pos)
 	case entry.KindOffsets:
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error {
 			if o.Group == notedGroup {
@@ -184,27 +198,39 @@ func (w *world) registerSaid(o *entry.Offset, r entry.Record) error {
 }
 
 func (w *world) addMessage(id string, v message.View) error {
-	t, timed := &w.truth, w.timed != nil && strings.HasPrefix(id, timedName)
-	if timed && timer.Parks(string(v.Topic())) {
-		return w.timed.log.park(id, v)
-	}
-	if timed {
-		if err := w.timed.log.comes(id, v); err != nil {
-			return err
-		}
-	} else if err := t.store(id); err != nil {
+	if err := w.explain(id, v); err != nil {
 		return err
 	}
-	if t.created == noTopic {
-		return fmt.Errorf("message %s is stored in a topic that is not there", id)
+	t := &w.truth
+	name := string(v.Topic())
+	p := place{name, t.created(name), v.QueueID()}
+	if p.created == noTopic {
+		return fmt.Errorf("message %s is stored in topic %s, which is not there", id, name)
 	}
-	p := place{t.created, v.QueueID()}
 	if want := int64(len(t.queues[p])); v.QueueOffset() != want {
 		return fmt.Errorf("%s: message %s has offset %d, expected %d", p, id, v.QueueOffset(), want)
 	}
 	t.queues[p] = append(t.queues[p], id)
-	t.all = append(t.all, Stored{id, p.queue, v.QueueOffset(), v.Position()})
+	if name == topic {
+		t.all = append(t.all, Stored{id, p.queue, v.QueueOffset(), v.Position()})
+	}
 	return nil
+}
+
+// explain asks who knows why a message is stored.
+func (w *world) explain(id string, v message.View) error {
+	if w.timed != nil && strings.HasPrefix(id, timedName) {
+		if timer.Parks(string(v.Topic())) {
+			return w.timed.log.park(id, v)
+		}
+		return w.timed.log.comes(id, v)
+	}
+	for _, m := range w.machines {
+		if known, err := m.message(id, v); known || err != nil {
+			return err
+		}
+	}
+	return w.truth.store(id)
 }
 
 // store counts a message that comes as it was sent.

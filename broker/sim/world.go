@@ -68,6 +68,8 @@ type world struct {
 	judge   judge
 	timed   *timed
 
+	machines []machine
+
 	reorganizes bool // members are replaced in this run
 	replacing   *replacement
 	quietUntil  int64 // producers send nothing until then
@@ -204,6 +206,7 @@ func Run(c Config) (result Result) {
 func (w *world) begin() {
 	w.truth.init()
 	w.net.init(w)
+	w.addMachines()
 	for i := range voters {
 		m := newMember(w, i)
 		w.members = append(w.members, m)

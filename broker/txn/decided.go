@@ -50,3 +50,10 @@ func (r *ring) each(f func(*Decided)) {
 		f(&r.all[(r.first+i)%len(r.all)])
 	}
 }
+
+// ForgetDecided is a mistake that the simulator plants; nothing else calls it.
+func (t *Table) ForgetDecided() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.decided = newRing()
+}

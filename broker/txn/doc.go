@@ -11,6 +11,7 @@
 //
 // Goroutines: none; safe for concurrent use. One goroutine applies.
 //
-// Files: table.go (apply), decided.go (the last decisions), decide.go (what may be applied), agenda.go (what is due), list.go (halves by
+// Files: table.go (apply), decided.go (the last decisions), decide.go (what may be applied), ended.go (what becomes of a half
+// message), agenda.go (what is due), list.go (halves by
 // offset, of all and of each group), save.go.
 package txn
