@@ -9,7 +9,7 @@
 // offsets of which the group's retry topic holds a copy (code 36) and which the group has not committed past.
 //
 // Invariants: a record of the log is applied exactly or is an error: the leader asks CanLease, CanAck, CanChange, StillOver and
-// IsSentBack on a state with everything earlier applied that touches the same queue. Each offset below next is in flight in one lease, or
+// CanSendBack on a state with everything earlier applied that touches the same queue. Each offset below next is in flight in one lease, or
 // settled. Save depends on nothing but what was applied. A queue with nothing in flight and nothing sent back is not kept: the
 // group's consumer offset says all.
 //

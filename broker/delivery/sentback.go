@@ -1,10 +1,12 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
 )
 
 // Limits of what was sent back.
@@ -12,6 +14,37 @@ const (
 	SentBackQueueMax = 1 << 16 // offsets of one group in one queue
 	SentBackMax      = 1 << 20 // in all
 )
+
+// ErrSentBack is what was sent back before: success without any effect.
+var ErrSentBack = errors.New("it was sent back before")
+
+// BackOf is the record of a message that a consumer of a group sends back; maxTimes and level are Route's.
+func BackOf(v message.View, group string, maxTimes, level int32) entry.SentBack {
+	return entry.SentBack{
+		Group: group, Topic: string(v.Topic()), QueueID: v.QueueID(), Offset: v.QueueOffset(), To: Route(v.ReconsumeTimes(), maxTimes, level),
+	}
+}
+
+// CanSendBack says whether a message may be sent back: ErrSentBack, or nil.
+func (t *Table) CanSendBack(r *entry.SentBack) error {
+	if t.IsSentBack(Key{r.Group, r.Topic, r.QueueID}, r.Offset) {
+		return ErrSentBack
+	}
+	return nil
+}
+
+// ForgetSentBack is a mistake that the simulator plants; nothing else calls it.
+func (t *Table) ForgetSentBack() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n, q := range t.queues {
+		if q != nil {
+			q.sent = nil
+			t.settle(q, int32(n))
+		}
+	}
+	t.sent.Store(0)
+}
 
 // SendBack applies that a message was sent back. low is the group's consumer offset as applied, 0 if it has none: what lies before it is
 // not remembered, nor is what comes when the set is full. Then a message may be delivered twice, never lost. An error means that the log

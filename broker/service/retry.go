@@ -10,7 +10,6 @@ import (
 	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
-	"github.com/contrailmq/contrail/broker/shard"
 )
 
 // Back is what a consumer says of a message that it could not consume (code 36, ConsumerSendMsgBackRequestHeader).
@@ -40,14 +39,14 @@ func (s *Service) SendBack(c *Client, b *Back, done func(*Error)) {
 	}
 	p := s.Parcel(c)
 	back.record.Client = c.Identity().ClientID
-	p.batch.Deed = s.backDeed(back)
+	p.batch.Deed = s.shard.SendBackDeed(&back.record)
 	p.add(&back.header, back.body, Token{}, nil)
 	p.Submit(func(p *Parcel) {
 		r, err := p.Results[0], p.batch.Err
 		p.batch.Deed = nil
 		p.Release()
 		switch {
-		case errors.Is(err, errSentBack), r.Code == CodeSuccess:
+		case errors.Is(err, delivery.ErrSentBack), r.Code == CodeSuccess:
 			done(nil)
 		case err != nil:
 			done(s.refuse(err))
@@ -57,36 +56,11 @@ func (s *Service) SendBack(c *Client, b *Back, done func(*Error)) {
 	})
 }
 
-// errSentBack ends a deed that another one did before.
-var errSentBack = errors.New("it was sent back before")
-
 // sentBack is a copy to make, and what is recorded of it.
 type sentBack struct {
 	header SendHeader
 	body   []byte
 	record entry.SentBack
-}
-
-func (b *sentBack) key() delivery.Key {
-	return delivery.Key{Group: b.record.Group, Topic: b.record.Topic, QueueID: b.record.QueueID}
-}
-
-type backKey struct {
-	delivery.Key
-	offset int64
-}
-
-func (s *Service) backDeed(b *sentBack) *shard.Deed {
-	d := &shard.Deed{Keys: []uint64{shard.KeyOf(backKey{b.key(), b.record.Offset})}}
-	d.Holds = func(now int64) error {
-		if s.shard.Deliveries().IsSentBack(b.key(), b.record.Offset) {
-			return errSentBack
-		}
-		b.record.AtMillis = now / 1000
-		d.Commands = []shard.Command{{Kind: entry.KindSentBack, Body: entry.AppendSentBack(nil, &b.record)}}
-		return nil
-	}
-	return d
 }
 
 // backOf is the message to store; nil: none.
@@ -106,16 +80,16 @@ func (s *Service) backOf(b *Back) (*sentBack, *Error) {
 	if limit < 0 {
 		limit = g.RetryMaxTimes
 	}
-	to := delivery.Route(v.ReconsumeTimes(), limit, b.DelayLevel)
+	record := delivery.BackOf(v, b.Group, limit, b.DelayLevel)
+	dead := record.To == entry.ToDeadLetter
 	h := SendHeader{
 		ProducerGroup: []byte(b.Group), QueueID: -1, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(),
 		ReconsumeTimes: v.ReconsumeTimes() + 1, ReceivedMicros: b.ReceivedMicros, Inner: true,
 	}
-	h.Topic, h.Properties = []byte(RetryPrefix+b.Group), s.backProperties(v, b.DelayLevel, to == entry.ToDeadLetter)
-	if to == entry.ToDeadLetter {
+	h.Topic, h.Properties = []byte(RetryPrefix+b.Group), s.backProperties(v, b.DelayLevel, dead)
+	if dead {
 		h.Topic = []byte(DeadPrefix + b.Group)
 	}
-	record := entry.SentBack{Group: b.Group, Topic: string(v.Topic()), QueueID: v.QueueID(), Offset: v.QueueOffset(), To: to}
 	return &sentBack{h, v.Body(), record}, nil
 }
 

@@ -67,6 +67,22 @@ func (s *Shard) sendBack(r *entry.SentBack) error {
 	return s.deliveries.SendBack(r, c.Offset)
 }
 
+// SendBackDeed records that a message was sent back; the copy belongs into its batch. It is refused with delivery.ErrSentBack.
+func (s *Shard) SendBackDeed(r *entry.SentBack) *Deed {
+	d := &Deed{Keys: []uint64{KeyOf(sentBackKey{delivery.Key{Group: r.Group, Topic: r.Topic, QueueID: r.QueueID}, r.Offset})}}
+	d.Holds = func(now int64) error {
+		r.AtMillis = now / 1000
+		d.Commands = []Command{{entry.KindSentBack, entry.AppendSentBack(nil, r)}}
+		return s.deliveries.CanSendBack(r)
+	}
+	return d
+}
+
+type sentBackKey struct {
+	delivery.Key
+	offset int64
+}
+
 // commit applies a group's offset.
 func (s *Shard) commit(k entry.Kind, o *entry.Offset) {
 	s.offsets.Apply(o)

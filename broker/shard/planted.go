@@ -70,6 +70,8 @@ func (s *Shard) forget(k entry.Kind) {
 		s.timers.ForgetCancelled()
 	case entry.KindTxnEnd:
 		s.txn.ForgetDecided()
+	case entry.KindSentBack:
+		s.deliveries.ForgetSentBack()
 	}
 }
 

@@ -24,7 +24,9 @@ var host = netip.MustParseAddrPort("10.1.2.3:10911")
 type client struct {
 	w        *world
 	name     string
-	next     int // message or value
+	topic    string // a producer's
+	pause    int64  // the longest between two steps
+	next     int    // message or value
 	flying   map[*try]bool
 	again    []string        // messages whose outcome was not known
 	floor    map[place]int64 // by queue: the newest acknowledged offset
@@ -69,15 +71,15 @@ func (w *world) anyLeader() *member {
 	return all[w.rng.IntN(len(all))]
 }
 
-func (w *world) addProducer(i int) {
-	c := &client{w: w, name: fmt.Sprintf("p%d", i), flying: map[*try]bool{}, floor: map[place]int64{}}
-	c.producer.Producer = entry.Producer{Ref: uint32(i + 1), Group: c.name, Addr: "1.2.3.4:5"}
+func (w *world) addProducer(i int, name, topic string, pause int64) {
+	c := &client{w: w, name: fmt.Sprintf("%s%d", name, i), topic: topic, pause: pause, flying: map[*try]bool{}, floor: map[place]int64{}}
+	c.producer.Producer = entry.Producer{Ref: uint32(len(w.clients) + 1), Group: c.name, Addr: "1.2.3.4:5"}
 	w.clients = append(w.clients, c)
 	c.loop(c.produce)
 }
 
 func (c *client) loop(do func()) {
-	c.w.after(c.w.between(milli, 100*milli), func() {
+	c.w.after(c.w.between(milli, max(c.pause, 100*milli)), func() {
 		if !c.w.stopped {
 			do()
 			c.loop(do)
@@ -90,8 +92,7 @@ func (c *client) produce() {
 	if m == nil || len(c.flying) >= inFlight || c.w.now < c.w.quietUntil && !c.w.calm {
 		return
 	}
-	if _, ok := m.shard.Catalog().Topic(topic); !ok {
-		m.putTopic(queues)
+	if !m.has(c.topic, queues) {
 		m.turn()
 		return
 	}
@@ -125,16 +126,16 @@ func (t *try) make(ids []string) {
 	rng := t.c.w.rng
 	t.ids = ids
 	b := &shard.Batch{Done: t.done}
-	e, _ := t.m.shard.Catalog().Topic(topic)
-	index := t.m.shard.Index().Topic(topic, e.CreatedPos)
+	e, _ := t.m.shard.Catalog().Topic(t.c.topic)
+	index := t.m.shard.Index().Topic(e.Name, e.CreatedPos)
 	for _, id := range ids {
 		t.c.w.truth.sent[id]++
 		q, from := rng.Int32N(e.WriteQueues), len(b.Buf)
-		t.at = append(t.at, place{topic, e.CreatedPos, q})
+		t.at = append(t.at, place{e.Name, e.CreatedPos, q})
 		body := id + " " + strings.Repeat("x", rng.IntN(2000))
 		props := message.AppendProperty(nil, message.PropUniqKey, id)
 		b.Buf = message.Append(b.Buf, &message.Draft{
-			Topic: []byte(topic), Body: []byte(body), Properties: props, QueueID: q, BornHost: host, StoreHost: host,
+			Topic: []byte(e.Name), Body: []byte(body), Properties: props, QueueID: q, BornHost: host, StoreHost: host,
 		})
 		b.Items = append(b.Items, shard.Item{From: from, To: len(b.Buf), Queue: index.Queue(q), Producer: &t.c.producer})
 	}

@@ -58,6 +58,13 @@ const (
 	EndsDone // as answered
 	EndsRefused
 
+	SentBack      // messages
+	SentBackDone  // as answered
+	SentBackAgain // likewise: before
+	SentPassed    // messages that were passed over because they were sent back
+	SentItself    // copies by consumers
+	DeadLetters
+
 	covers // how many there are
 )
 
@@ -67,6 +74,7 @@ var coverNames = [covers]string{
 	"topics-deleted", "topics-changed", "gone", "reads", "writes", "noted", "judged", "handed-over", "locked",
 	"scheduled", "raised", "fired", "rolled", "unrolled", "cancelled", "too-late",
 	"halves", "half-checks", "committed", "rolled-back", "given-up", "ends-done", "ends-refused",
+	"sent-back", "sent-back-done", "sent-back-again", "sent-back-passed", "sent-itself", "dead-letters",
 }
 
 // Coverage counts what runs did.

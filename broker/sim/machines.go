@@ -40,6 +40,7 @@ func (w *world) addMachines() {
 		return
 	}
 	w.addTxns()
+	w.addBacks()
 }
 
 func (m *member) tend() {
@@ -57,10 +58,13 @@ func (w *world) compareMachines(m *member) {
 	if len(w.machines) == 0 || m.read != uint64(len(w.truth.entries)) || m.read != m.shard.Committed() || m.failed() != nil {
 		return
 	}
-	for _, x := range w.machines {
-		x.compare(m, !m.compared)
+	if m.compared == m.read {
+		return
 	}
-	m.compared = true
+	for _, x := range w.machines {
+		x.compare(m, m.compared == 0)
+	}
+	m.compared = m.read
 }
 
 // flying counts what a member was asked and has not answered.
@@ -79,6 +83,7 @@ func (m *member) has(name string, queues int32) bool {
 	_, ok := m.shard.Catalog().Topic(name)
 	if !ok {
 		body, _ := json.Marshal(catalog.NewTopic(name, queues))
+		m.w.say("%s is asked for topic %s with %d queues", m, name, queues)
 		m.shard.Command(entry.KindTopicPut, body)
 	}
 	return ok

@@ -42,8 +42,8 @@ type member struct {
 	slowSeal bool // sidecars and checkpoints take long
 	syncing  bool // an end of its sync is scheduled
 	sealing  bool
-	checking bool // what a snapshot brought
-	compared bool // it was compared with all that the log says, in this life
+	checking bool   // what a snapshot brought
+	compared uint64 // newest entry as of which its state was compared with the log; 0: none in this life
 	firing   bool
 	rolling  bool
 	outbox   []*pb.Message
@@ -139,7 +139,7 @@ func (m *member) start() {
 		return
 	}
 	m.life++
-	m.syncing, m.sealing, m.checking, m.firing, m.rolling, m.paused, m.compared = false, false, false, false, false, false, false
+	m.syncing, m.sealing, m.checking, m.firing, m.rolling, m.paused, m.compared = false, false, false, false, false, false, 0
 	m.outbox, m.asides, m.waiting = nil, nil, nil
 	promised := m.promises()
 	s, err := shard.OpenStepped(m.options())

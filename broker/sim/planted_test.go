@@ -26,6 +26,8 @@ func timersMistake(p shard.Planted) Config { return focused(FocusTimers, mistake
 
 func txnsMistake(p shard.Planted) Config { return focused(FocusTxns, mistake(p)) }
 
+func backsMistake(p shard.Planted) Config { return focused(FocusBacks, mistake(p)) }
+
 func focused(f Focus, c Config) Config {
 	c.Focus = f
 	return c
@@ -72,6 +74,11 @@ var mistakes = []planted{
 	{"a check made before it is counted", 10, txnsMistake(shard.Planted{AnswerFormed: entry.KindTxnCheck})},
 	{"a check counted that was made for another one", 10, txnsMistake(shard.Planted{Unasked: entry.KindTxnCheck})},
 	{"an end refused by who may have been replaced", 10, txnsMistake(shard.Planted{RefuseStale: true})},
+	{"a message sent back again", 10, backsMistake(shard.Planted{Unasked: entry.KindSentBack})},
+	{"a copy stored without the record that it was sent back", 10, backsMistake(shard.Planted{Bare: entry.KindSentBack})},
+	{"a record that a message was sent back without its copy", 10, backsMistake(shard.Planted{Alone: entry.KindSentBack})},
+	{"sent back as answered, before it is applied", 10, backsMistake(shard.Planted{AnswerFormed: entry.KindSentBack})},
+	{"what was sent back forgotten at a restart", 10, backsMistake(shard.Planted{Forget: entry.KindSentBack})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

@@ -177,10 +177,13 @@ func (w *world) addCommand(k entry.Kind, body []byte, r entry.Record) error {
 		return w.topicSaid(k, body, r.Pos)
 	case entry.KindOffsets:
 		return entry.DecodeOffsets(body, func(o *entry.Offset) error {
-			if o.Group == notedGroup {
+			switch {
+			case o.Group == notedGroup:
 				return w.notedSaid(o, r)
+			case o.Topic == registerTopic:
+				return w.registerSaid(o, r)
 			}
-			return w.registerSaid(o, r)
+			return nil
 		})
 	}
 	return nil

@@ -219,10 +219,13 @@ func (w *world) begin() {
 		w.administer()
 	}
 	for i := range producers {
-		w.addProducer(i)
+		w.addProducer(i, "p", topic, 0)
 	}
 	for i := range readers {
 		w.addCommitter(i)
+	}
+	if w.has(FocusBacks, 2, 4) {
+		w.addProducer(0, backName, backTopic, 400*milli)
 	}
 	w.addLockers()
 	w.addTimed()
