@@ -1,7 +1,11 @@
 package remoting
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/contrailmq/contrail/broker/inspect"
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/rpc"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
@@ -49,6 +53,17 @@ func (c *conn) consumerConnections(call *rpc.Call, f *wire.Frame) {
 	})
 }
 
+// subscribed has the tags of an expression and their hashes beside it: tools read them to tell what a group does not want
+// (org.apache.rocketmq.remoting.protocol.filter.FilterAPI).
 func subscribed(s inspect.Subscription) subscriptionData {
-	return subscriptionData{Codes: []int32{}, Tags: []string{}, Type: s.Type, Expression: s.Expression, Version: s.Version, Topic: s.Topic}
+	d := subscriptionData{Codes: []int32{}, Tags: []string{}, Type: s.Type, Expression: s.Expression, Version: s.Version, Topic: s.Topic}
+	if e := strings.TrimSpace(s.Expression); s.Type != "" && s.Type != "TAG" || e == "*" {
+		return d
+	}
+	for tag := range strings.SplitSeq(s.Expression, "||") {
+		if tag = strings.TrimSpace(tag); tag != "" && !slices.Contains(d.Tags, tag) {
+			d.Tags, d.Codes = append(d.Tags, tag), append(d.Codes, message.TagHash([]byte(tag)))
+		}
+	}
+	return d
 }
