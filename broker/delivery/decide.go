@@ -179,14 +179,6 @@ func (b *batch) waits(offset int64) bool {
 	return false
 }
 
-// CanChange is CanAck for another time. at is the record's time, later than the old handle's.
-func (t *Table) CanChange(now int64, k Key, a entry.PopAck, low int64) (at int64, again bool, err error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	again, err = t.canAck(k, a, low)
-	return max(now, a.PopMillis+1), again, err
-}
-
 // CanLease says whether a pop may be applied. The error says what changed since it was planned.
 func (t *Table) CanLease(r *entry.PopLease) error {
 	t.mu.RLock()

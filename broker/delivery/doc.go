@@ -8,13 +8,13 @@
 // again in place. An attempt is a client's name for its request: the same one gets the same batch. The sent-back set of a queue is the
 // offsets of which the group's retry topic holds a copy (code 36) and which the group has not committed past.
 //
-// Invariants: a record of the log is applied exactly or is an error: the leader asks CanLease, CanAck, CanChange, StillOver and
+// Invariants: a record of the log is applied exactly or is an error: the leader asks CanLease, CanAck, Settle, StillOver and
 // CanSendBack on a state with everything earlier applied that touches the same queue. Each offset below next is in flight in one lease, or
 // settled. Save depends on nothing but what was applied. A queue with nothing in flight and nothing sent back is not kept: the
 // group's consumer offset says all.
 //
 // Goroutines: none; safe for concurrent use. One goroutine applies.
 //
-// Files: table.go (queues and slots), lease.go (normal leases), ordered.go, sentback.go, decide.go (what may be applied), due.go (what
+// Files: table.go (queues and slots), lease.go (normal leases), ordered.go, sentback.go, decide.go and settle.go (what may be applied), due.go (what
 // expired), retry.go (when again, and whether), save.go, restore.go. DESIGN.md says why leases are in the log.
 package delivery

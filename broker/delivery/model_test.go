@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -277,7 +278,7 @@ func (w *world) change(t *rapid.T) {
 	if !ok {
 		return
 	}
-	at, again, err := w.table.CanChange(w.now, k, a, n.low)
+	at, again, err := mayChange(w.table, w.now, k, a, n.low)
 	if again || err != nil {
 		t.Fatalf("change of %+v: again %t, %v", a, again, err)
 	}
@@ -488,4 +489,14 @@ func revived(x *Table, r *entry.PopRevive) (int64, error) {
 		panic(fmt.Sprintf("StillOver says %t with %v of %v, Revive %v", over, asked.Messages, r.Messages, err))
 	}
 	return low, err
+}
+
+// mayChange asks for another time of one message: at is when it would be given, again that it is not in flight any more.
+func mayChange(t *Table, now int64, k Key, a entry.PopAck, low int64) (at int64, again bool, err error) {
+	e := &Settle{Ack: a, VisibleMillis: 1}
+	t.Settle(k, now, low, []*Settle{e})
+	if errors.Is(e.Err, ErrSettled) {
+		return 0, true, nil
+	}
+	return e.AtMillis, false, e.Err
 }

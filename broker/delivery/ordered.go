@@ -44,6 +44,26 @@ func (b *batch) free() (at int64) {
 	return at
 }
 
+// Head is the first message in flight of an ordered queue: those behind it wait for it.
+type Head struct {
+	Offset      int64
+	UntilMillis int64  // it is given to its client alone until then
+	Times       int    // how often it was popped before
+	Client      string // that popped last
+}
+
+// Head gives what keeps a group in an ordered queue; false: nothing does.
+func (t *Table) Head(k Key) (Head, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	q, _ := t.find(k.Group, k.Topic, k.QueueID)
+	if q == nil || q.ordered == nil {
+		return Head{}, false
+	}
+	it := q.ordered.items[0]
+	return Head{it.offset, it.until, int(it.times), t.clients.all[t.slots[q.ordered.slot].client].name}, true
+}
+
 func (b *batch) same(attempt string) bool { return attempt != "" && attempt == b.attempt }
 
 // leaseOrdered pops messages in flight again, in order, and then new ones.

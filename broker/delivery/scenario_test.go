@@ -136,7 +136,7 @@ func ask(table *Table, w words) string {
 		again, err := table.CanAck(k, w.ack(w.number("n", 0)), w.number("low", 0))
 		return verdict("", again, err)
 	case "can-change":
-		pop, again, err := table.CanChange(at, k, w.ack(w.number("n", 0)), w.number("low", 0))
+		pop, again, err := mayChange(table, at, k, w.ack(w.number("n", 0)), w.number("low", 0))
 		return verdict(fmt.Sprintf(", at %d", pop), again, err)
 	case "passed":
 		table.Passed(k, w.number("to", 0))

@@ -46,6 +46,17 @@ func (t *Table) ForgetSentBack() {
 	t.sent.Store(0)
 }
 
+// ForgetLeases is another one.
+func (t *Table) ForgetLeases() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n, q := range t.queues {
+		if q != nil && len(q.sent) == 0 {
+			t.forgetLocked(int32(n))
+		}
+	}
+}
+
 // SendBack applies that a message was sent back. low is the group's consumer offset as applied, 0 if it has none: what lies before it is
 // not remembered, nor is what comes when the set is full. Then a message may be delivered twice, never lost. An error means that the log
 // contradicts itself.

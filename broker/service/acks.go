@@ -1,10 +1,8 @@
 package service
 
 import (
-	"cmp"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/delivery"
@@ -68,13 +66,10 @@ type Changed struct {
 
 // settle is what a client says of one message.
 type settle struct {
-	ack     entry.PopAck
-	client  string
+	delivery.Settle
 	from    *Client
 	flush   func() // nil: none
-	visible int64  // > 0: a change, for so many ms
 	ordered bool
-	at      int64 // of a change: when
 	done    func(at int64, err error)
 }
 
@@ -90,12 +85,7 @@ type settleQueue struct {
 	proposed bool // a deed will take what waits
 }
 
-// Answers to what has no effect.
-var (
-	errSettled  = errors.New("acknowledged before")
-	errTooMany  = errors.New("too many acknowledgements wait")
-	errNotTaken = errors.New("taken by the next deed")
-)
+var errTooMany = errors.New("too many acknowledgements wait")
 
 // Ack acknowledges a message; done is called once, perhaps at once, by any goroutine, and must not block.
 func (s *Service) Ack(r *AckRequest, done func(*Error)) {
@@ -108,7 +98,8 @@ func (s *Service) Ack(r *AckRequest, done func(*Error)) {
 		return
 	}
 	s.settle(k, &settle{
-		ack: ack, client: clientID(r.Client), from: r.Client, flush: r.Flush, ordered: h.Ordered(), done: func(_ int64, err error) { done(s.refuseAck(err)) },
+		Settle: delivery.Settle{Ack: ack, Client: clientID(r.Client)}, from: r.Client, flush: r.Flush, ordered: h.Ordered(),
+		done: func(_ int64, err error) { done(s.refuseAck(err)) },
 	})
 }
 
@@ -169,7 +160,7 @@ func (s *Service) BatchAck(c *Client, acks []BatchAck, done func(*Error)) {
 	b := &batchDone{left: len(all), done: done}
 	for i := range all {
 		a := &all[i]
-		s.settle(a.key, &settle{ack: a.ack, client: clientID(c), ordered: a.ordered, done: func(_ int64, err error) { b.one(s.refuseAck(err)) }})
+		s.settle(a.key, &settle{Settle: delivery.Settle{Ack: a.ack, Client: clientID(c)}, ordered: a.ordered, done: func(_ int64, err error) { b.one(s.refuseAck(err)) }})
 	}
 }
 
@@ -240,8 +231,9 @@ func (s *Service) ChangeInvisible(r *ChangeRequest, done func(Changed, *Error)) 
 		done(Changed{}, refused)
 		return
 	}
-	s.settle(k, &settle{ack: ack, client: clientID(r.Client), visible: visible, ordered: h.Ordered(), done: func(at int64, err error) {
-		if errors.Is(err, errSettled) {
+	e := delivery.Settle{Ack: ack, Client: clientID(r.Client), VisibleMillis: visible}
+	s.settle(k, &settle{Settle: e, ordered: h.Ordered(), done: func(at int64, err error) {
+		if errors.Is(err, delivery.ErrSettled) {
 			done(Changed{}, Refuse(CodeNoMessage, "offset %d of %s is not in flight any more by the handle of %d", ack.Offset, k, ack.PopMillis))
 			return
 		}
@@ -264,7 +256,7 @@ func clientID(c *Client) string {
 func (s *Service) refuseAck(err error) *Error {
 	var r *delivery.Refusal
 	switch {
-	case err == nil, errors.Is(err, errSettled):
+	case err == nil, errors.Is(err, delivery.ErrSettled):
 		return nil
 	case errors.Is(err, errTooMany):
 		return Refuse(CodeSystemBusy, "[TOO MANY ACKS WAIT] %d acknowledgements wait, the limit is %d, try again", settlesMax, settlesMax)
@@ -280,13 +272,10 @@ func (s *Service) lowOf(k delivery.Key) int64 {
 	return max(c.Offset, 0)
 }
 
-// settle has what a client says recorded. What has no effect is answered at once.
+// settle has what a client says recorded. What was done before is answered at once; a refusal comes when it is certain that this member leads.
 func (s *Service) settle(k delivery.Key, e *settle) {
-	if again, err := s.shard.Deliveries().CanAck(k, e.ack, s.lowOf(k)); err != nil || again {
-		if err == nil {
-			err = errSettled
-		}
-		e.answer(err)
+	if again, err := s.shard.Deliveries().CanAck(k, e.Ack, s.lowOf(k)); err == nil && again {
+		e.answer(delivery.ErrSettled)
 		return
 	}
 	g := &s.settling
@@ -317,15 +306,16 @@ func (s *Service) settle(k delivery.Key, e *settle) {
 // proposeSettles makes a deed of what will wait when it is formed.
 func (s *Service) proposeSettles(k delivery.Key) {
 	var taken []*settle
-	d := &shard.Deed{Keys: []uint64{popKey(k)}}
-	d.Holds = func(now int64) error {
+	d := s.shard.SettleDeed(k, func() []*delivery.Settle {
 		taken = s.settling.take(k)
-		d.Commands = s.settleCommands(k, now/1000, taken)
-		if len(d.Commands) == 0 {
-			return errNotTaken
+		all, reset := make([]*delivery.Settle, len(taken)), s.resetUnderWay(k)
+		for i, e := range taken {
+			if all[i] = &e.Settle; reset { // it takes away what is in flight
+				e.Err = delivery.ErrSettled
+			}
 		}
-		return nil
-	}
+		return all
+	})
 	s.shard.Submit(&shard.Batch{Deed: d, Done: func(b *shard.Batch) {
 		if taken == nil && b.Err != nil { // it was not looked at: what waits is answered as it is
 			taken = s.settling.take(k)
@@ -353,12 +343,15 @@ func (g *settling) take(k delivery.Key) []*settle {
 func (s *Service) settled(k delivery.Key, taken []*settle, err error) {
 	free := false
 	var flushes map[*Client]func()
+	if errors.Is(err, shard.ErrNoEffect) {
+		err = nil
+	}
 	for _, e := range taken {
-		if e.done == nil {
-			continue
+		if err != nil {
+			e.Err = err
 		}
-		free = free || e.ordered
-		e.done(e.at, err)
+		free = free || e.ordered && e.Err == nil
+		e.done(e.AtMillis, e.Err)
 		if e.flush != nil {
 			if flushes == nil {
 				flushes = map[*Client]func(){}
@@ -386,57 +379,9 @@ func (s *Service) settled(k delivery.Key, taken []*settle, err error) {
 	}
 }
 
-// settleCommands makes the records: acks of each client, then changes. What has no effect is answered; what is said twice of one message
-// is done once.
-func (s *Service) settleCommands(k delivery.Key, now int64, taken []*settle) (out []shard.Command) {
-	low, reset := s.lowOf(k), s.resetUnderWay(k)
-	slices.SortStableFunc(taken, func(a, b *settle) int {
-		return cmp.Or(strings.Compare(a.client, b.client), delivery.CompareAcks(a.ack, b.ack))
-	})
-	seen := make(map[entry.PopAck]bool, len(taken))
-	acks := entry.PopAcks{Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, AtMillis: now}
-	flush := func() {
-		if len(acks.Acks) > 0 {
-			out = append(out, shard.Command{Kind: entry.KindPopAck, Body: entry.AppendPopAcks(nil, &acks)})
-			acks.Acks = acks.Acks[:0]
-		}
-	}
-	var changes []shard.Command
-	for _, e := range taken {
-		at, again, err := s.shard.Deliveries().CanChange(now, k, e.ack, low)
-		if err == nil && (again || seen[e.ack] || reset) { // a reset takes away what is in flight
-			err = errSettled
-		}
-		if err != nil {
-			e.answer(err)
-			continue
-		}
-		seen[e.ack] = true
-		if e.visible > 0 {
-			changes = append(changes, e.change(k, at))
-			continue
-		}
-		if e.client != acks.Client {
-			flush()
-			acks.Client = e.client
-		}
-		acks.Acks = append(acks.Acks, e.ack)
-	}
-	flush()
-	return append(out, changes...)
-}
-
-// answer ends what has no effect; settled passes it over.
+// answer ends what is not recorded.
 func (e *settle) answer(err error) {
-	e.done(0, err)
-	if e.done = nil; e.flush != nil {
+	if e.done(0, err); e.flush != nil {
 		e.flush()
 	}
-}
-
-func (e *settle) change(k delivery.Key, at int64) shard.Command {
-	e.at = at
-	return shard.Command{Kind: entry.KindPopChange, Body: entry.AppendPopChange(nil, &entry.PopChange{
-		Group: k.Group, Topic: k.Topic, Client: e.client, QueueID: k.QueueID, PopAck: e.ack, AtMillis: e.at, InvisibleMillis: e.visible,
-	})}
 }

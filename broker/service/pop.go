@@ -46,6 +46,7 @@ type PopRequest struct {
 	Order           bool
 	Attempt         string // an ordered client's name of the request: the same one gets the same messages
 	ReceivedMicros  int64
+	Handles         bool // PopResult.Handle will be asked
 }
 
 // PopResult answers a pop. Body is the concatenated stored messages; call Release when it was written.
@@ -64,6 +65,8 @@ type PopResult struct {
 	WaitedMicros    int64
 	Refused         *Error // why nothing was tried; nil: the request was served
 	buffer          *[]byte
+	broker          string
+	starts          []popStart // of the topic's own queues, with PopRequest.Handles
 }
 
 // Release gives the body's memory back. The result must not be used after it.
@@ -99,7 +102,7 @@ type take struct {
 	lease    entry.PopLease
 	again    []delivery.Again
 	retry    bool
-	position popPosition
+	position shard.PopPosition
 	filtered int
 	skipped  []int64
 	bytes    int
@@ -247,22 +250,20 @@ func (s *Service) dropPlan(p *pop) {
 	}
 }
 
-// errPlanOver refuses a deed whose queues changed since it was planned.
-var errPlanOver = errors.New("the queue changed since the pop was planned")
-
 func (s *Service) proposePop(p *pop) {
-	d := &shard.Deed{}
-	for _, t := range p.takes {
-		d.Keys = append(d.Keys, popKey(t.key()))
-		d.Commands = append(d.Commands, shard.Command{Kind: entry.KindPopLease, Body: entry.AppendPopLease(nil, &t.lease)})
+	planned := make([]shard.PlannedLease, len(p.takes))
+	for i, t := range p.takes {
+		planned[i] = shard.PlannedLease{Lease: &t.lease, Position: t.position}
 	}
-	d.Holds = func(int64) error {
+	d := s.shard.LeaseDeed(planned)
+	holds := d.Holds
+	d.Holds = func(now int64) error {
 		for _, t := range p.takes {
-			if k := t.key(); s.resetUnderWay(k) || s.popPosition(k) != t.position || s.shard.Deliveries().CanLease(&t.lease) != nil {
-				return errPlanOver
+			if s.resetUnderWay(t.key()) {
+				return shard.ErrPlanOver
 			}
 		}
-		return nil
+		return holds(now)
 	}
 	s.shard.Submit(&shard.Batch{Deed: d, Done: func(b *shard.Batch) { s.pops.run(func() { s.popped(p, b.Err) }) }})
 }
@@ -272,11 +273,11 @@ func (s *Service) popped(p *pop, err error) {
 	switch {
 	case err == nil:
 		s.leased(p)
-	case errors.Is(err, errPlanOver) && p.tries < popTries:
+	case errors.Is(err, shard.ErrPlanOver) && p.tries < popTries:
 		p.tries++
 		s.dropPlan(p)
 		s.tryPop(p)
-	case errors.Is(err, errPlanOver):
+	case errors.Is(err, shard.ErrPlanOver):
 		p.tries = 0
 		p.refused = nil
 		p.wait.changed()
@@ -293,7 +294,7 @@ func (s *Service) popped(p *pop, err error) {
 
 // leased answers with the messages; a pop to which only what does not match was leased goes on waiting.
 func (s *Service) leased(p *pop) {
-	r := &PopResult{PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, ReviveQueue: p.revive, Messages: p.messages, Rest: p.rest}
+	r := &PopResult{broker: s.opts.Broker, PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, ReviveQueue: p.revive, Messages: p.messages, Rest: p.rest}
 	if p.wait.since > 0 {
 		r.WaitedMicros = nowMicros() - p.wait.since
 	}
@@ -301,6 +302,9 @@ func (s *Service) leased(p *pop) {
 	for _, t := range p.takes {
 		if len(t.lease.Offsets) > 0 {
 			infos.add(&t.lease, t.retry, t.again)
+			if p.req.Handles && !t.retry {
+				r.starts = append(r.starts, popStart{t.lease.QueueID, t.lease.From})
+			}
 		}
 		s.popDelivered(p, t, r.WaitedMicros)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/catalog"
 	"github.com/contrailmq/contrail/broker/delivery"
+	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/shard"
@@ -716,19 +717,25 @@ func TestRevivalsAreCut(t *testing.T) {
 	g, _ := s.Group("g")
 	leases, seen, deeds := s.Shard().Deliveries().Leases(k, messages), map[int64]bool{}, 0
 	for len(leases) > 0 {
-		r := &revival{s: s, key: k, group: g, batch: &shard.Batch{}}
+		r := &revival{s: s, key: k, group: g}
 		var err error
 		if leases, err = r.fill(leases); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(r.batch.Buf); n > shard.EntryBytes+len(body)+1000 || len(r.batch.Items) > reviveMax {
-			t.Fatalf("%d messages of %d bytes in one deed", len(r.batch.Items), n)
+		if n := len(r.out.Buf); n > shard.EntryBytes+len(body)+1000 || len(r.out.Items) > reviveMax {
+			t.Fatalf("%d messages of %d bytes in one deed", len(r.out.Items), n)
 		}
-		for _, one := range r.copies {
-			if seen[one.offset] {
-				t.Fatalf("offset %d is copied twice", one.offset)
+		for _, c := range s.Shard().Revive(k, &r.out).Commands {
+			var record entry.PopRevive
+			if err := entry.DecodePopRevive(c.Body, &record); err != nil {
+				t.Fatal(err)
 			}
-			seen[one.offset] = true
+			for _, one := range record.Messages {
+				if seen[one.Offset] {
+					t.Fatalf("offset %d is copied twice", one.Offset)
+				}
+				seen[one.Offset] = true
+			}
 		}
 		deeds++
 	}
@@ -746,17 +753,18 @@ func TestRevivalLeavesOutWhatWasAcknowledged(t *testing.T) {
 	got := popSome(t, s, popping(c, 3))
 	k := delivery.Key{Group: "g", Topic: "orders"}
 	g, _ := s.Group("g")
-	r := &revival{s: s, key: k, group: g, batch: &shard.Batch{Deed: &shard.Deed{}}}
+	r := &revival{s: s, key: k, group: g}
 	if _, err := r.fill(s.Shard().Deliveries().Leases(k, 1)); err != nil {
 		t.Fatal(err)
 	}
+	d := s.Shard().Revive(k, &r.out)
 	ackAll(t, s, c, got[1:2])
-	if err := r.holds((got[0].v.StoreTime() + 2*hour) * 1000); err != nil || len(r.batch.Items) != 2 || len(r.batch.Deed.Commands) != 1 {
-		t.Errorf("%d copies, %d records: %v", len(r.batch.Items), len(r.batch.Deed.Commands), err)
+	if err := d.Holds((got[0].v.StoreTime() + 2*hour) * 1000); err != nil || len(r.out.Items) != 2 || len(d.Commands) != 1 {
+		t.Errorf("%d copies, %d records: %v", len(r.out.Items), len(d.Commands), err)
 	}
 	ackAll(t, s, c, got)
-	if err := r.holds((got[0].v.StoreTime() + 2*hour) * 1000); err == nil {
-		t.Errorf("nothing is left to do: %d copies", len(r.batch.Items))
+	if err := d.Holds((got[0].v.StoreTime() + 2*hour) * 1000); err == nil {
+		t.Errorf("nothing is left to do: %d copies", len(r.out.Items))
 	}
 }
 

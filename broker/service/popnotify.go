@@ -95,8 +95,7 @@ func (s *Service) hasMessage(r *NotifyRequest, k delivery.Key, bounds func() (fi
 		}
 	}
 	first, end, _ := bounds()
-	at := s.popPosition(k)
-	return max(at.offset, first) < end
+	return max(s.shard.PopPosition(k).Offset, first) < end
 }
 
 // PollingPops is how many pops of a group wait for a topic's queue (code 200055).

@@ -11,25 +11,7 @@ import (
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/queue"
-	"github.com/contrailmq/contrail/broker/shard"
 )
-
-// popKey is the key of deeds that touch a group's place in a queue.
-func popKey(k delivery.Key) uint64 { return shard.KeyOf(k) }
-
-// popPosition is where a group pops next in a queue.
-type popPosition struct {
-	offset int64
-	known  bool
-}
-
-func (s *Service) popPosition(k delivery.Key) popPosition {
-	if st, ok := s.shard.Deliveries().Get(k); ok && st.InFlight > 0 {
-		return popPosition{st.Next, true}
-	}
-	c, ok := s.shard.Offsets().Get(offset.Key(k))
-	return popPosition{c.Offset, ok && c.Offset >= 0}
-}
 
 // resetUnderWay says that a reset of a place is being stored: it takes away all that is in flight there.
 func (s *Service) resetUnderWay(k delivery.Key) bool {
@@ -98,8 +80,8 @@ func (s *Service) planQueue(p *pop, q *queue.Queue, retry bool) {
 		return
 	}
 	s.takeMark(k)
-	t := &take{queue: q, retry: retry, position: s.popPosition(k)}
-	if !t.position.known && !s.shard.Offsets().Room(offset.Key(k)) {
+	t := &take{queue: q, retry: retry, position: s.shard.PopPosition(k)}
+	if !t.position.Known && !s.shard.Offsets().Room(offset.Key(k)) {
 		p.refused = &delivery.Refusal{Code: CodeSystemError, Text: fmt.Sprintf("group [%s] cannot begin to pop of %s queue %d: there are %d offsets, which is the limit", k.Group, k.Topic, k.QueueID, offset.Max)}
 		p.wait.unlock(k.Topic, k.QueueID)
 		return
@@ -139,8 +121,8 @@ func (s *Service) planNormal(p *pop, t *take) error {
 // queue, else where the request says; that place is kept.
 func (s *Service) popFrom(p *pop, t *take) int64 {
 	from, end, _ := t.queue.Bounds()
-	if t.position.known {
-		return min(max(t.position.offset, from), end)
+	if t.position.Known {
+		return min(max(t.position.Offset, from), end)
 	}
 	if !p.req.FromEnd || t.retry || from == 0 {
 		return from

@@ -37,9 +37,6 @@ const (
 	propOriginGroup = "ORIGIN_GROUP" // which group popped it
 )
 
-// errNothingOver ends a deed of which nothing is left to do.
-var errNothingOver = errors.New("all was acknowledged meanwhile")
-
 // revive looks for leases that are over, while this member leads, until the service ends.
 func (s *Service) revive() {
 	defer s.leads.ended.Done()
@@ -110,7 +107,7 @@ func (s *Service) reviveIn(leases []delivery.Lease) {
 		return
 	}
 	for len(leases) > 0 {
-		r := &revival{s: s, key: k, group: g, batch: &shard.Batch{}}
+		r := &revival{s: s, key: k, group: g}
 		var err error
 		if leases, err = r.fill(leases); err != nil {
 			s.opts.Log.Warn("messages that were not acknowledged in time wait: they could not be copied", "group", k.Group, "topic", k.Topic, "queue", k.QueueID, "err", err)
@@ -127,19 +124,11 @@ func (s *Service) reviveIn(leases []delivery.Lease) {
 
 // revival is one deed.
 type revival struct {
-	s       *Service
-	key     delivery.Key
-	group   catalog.Group
-	batch   *shard.Batch
-	records []entry.PopRevive
-	copies  []reviveCopy // of batch.Items
-	raw     []byte
-}
-
-// reviveCopy is of which message an item is a copy.
-type reviveCopy struct {
-	record int
-	offset int64
+	s     *Service
+	key   delivery.Key
+	group catalog.Group
+	out   shard.Revival
+	raw   []byte
 }
 
 // fill takes leases up to the limits of a deed, and gives those that are left.
@@ -147,34 +136,32 @@ func (r *revival) fill(leases []delivery.Lease) ([]delivery.Lease, error) {
 	messages := 0
 	for i := range leases {
 		l := &leases[i]
-		if messages += len(l.Offsets); i > 0 && (messages > reviveMax || len(r.batch.Buf) >= shard.EntryBytes) {
+		if messages += len(l.Offsets); i > 0 && (messages > reviveMax || len(r.out.Buf) >= shard.EntryBytes) {
 			return leases[i:], nil
 		}
-		r.records = append(r.records, entry.PopRevive{Group: l.Group, Topic: l.Topic, QueueID: l.QueueID, Start: l.Start, PopMillis: l.PopMillis})
+		r.out.Lease(l)
 		for m, offset := range l.Offsets {
-			if len(r.batch.Buf) >= shard.EntryBytes && len(r.batch.Items) > 0 { // the rest of the lease comes with the next deed
+			if len(r.out.Buf) >= shard.EntryBytes && len(r.out.Items) > 0 { // the rest of the lease comes with the next deed
 				l.Offsets = l.Offsets[m:]
 				return leases[i:], nil
 			}
-			to, err := r.copyOf(l, offset)
-			if err != nil {
+			if err := r.copyOf(l, offset); err != nil {
 				return nil, err
 			}
-			record := &r.records[len(r.records)-1]
-			record.Messages = append(record.Messages, entry.Revived{Offset: offset, To: to})
 		}
 	}
 	return nil, nil
 }
 
 // copyOf appends the copy of a message.
-func (r *revival) copyOf(l *delivery.Lease, offset int64) (entry.PopTo, error) {
+func (r *revival) copyOf(l *delivery.Lease, offset int64) error {
 	v, err := r.read(offset)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if v == nil { // retention dropped it
-		return entry.ToNothing, nil
+		r.out.Drop(offset)
+		return nil
 	}
 	to := delivery.Route(v.ReconsumeTimes(), r.group.RetryMaxTimes, 0)
 	topic := r.key.Topic
@@ -187,14 +174,13 @@ func (r *revival) copyOf(l *delivery.Lease, offset int64) (entry.PopTo, error) {
 	}
 	q, err := r.s.ownQueue(topic)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	d := message.DraftOf(v)
 	d.Topic, d.QueueID, d.Properties, d.More, d.SysFlag = []byte(topic), q.ID, run, r.s.more, v.SysFlag()&^message.FlagTxMask
 	d.StoreHost, d.ReconsumeTimes, d.PreparedOffset = r.s.opts.StoreHost, v.ReconsumeTimes()+1, 0
-	r.batch.Put(shard.Item{Queue: q, ReceivedMicros: nowMicros()}, &d)
-	r.copies = append(r.copies, reviveCopy{len(r.records) - 1, offset})
-	return to, nil
+	r.out.Copy(offset, to, shard.Item{Queue: q, ReceivedMicros: nowMicros()}, &d)
+	return nil
 }
 
 // read gives a message of the queue, nil when it is gone.
@@ -257,43 +243,16 @@ func (s *Service) ownQueue(topic string) (*queue.Queue, error) {
 
 // submit proposes what is still to do when the deed is formed.
 func (r *revival) submit() {
-	r.batch.Deed = &shard.Deed{Keys: []uint64{popKey(r.key)}, Holds: r.holds}
-	r.batch.Done = func(b *shard.Batch) { r.ended(b.Err) }
-	for i := range r.records { // what the entry may need is known before it is formed
-		r.batch.Deed.Commands = append(r.batch.Deed.Commands, shard.Command{Kind: entry.KindPopRevive, Body: entry.AppendPopRevive(nil, &r.records[i])})
-	}
-	r.s.shard.Submit(r.batch)
-}
-
-// holds leaves out what was acknowledged since.
-func (r *revival) holds(now int64) error {
-	if r.s.resetUnderWay(r.key) {
-		return errNothingOver
-	}
-	left := map[reviveCopy]bool{}
-	commands := r.batch.Deed.Commands[:0]
-	for i := range r.records {
-		p := &r.records[i]
-		if p.AtMillis = now / 1000; !r.s.shard.Deliveries().StillOver(p) {
-			continue
+	d := r.s.shard.Revive(r.key, &r.out)
+	holds := d.Holds
+	d.Holds = func(now int64) error {
+		if r.s.resetUnderWay(r.key) {
+			return shard.ErrNothingOver
 		}
-		for _, v := range p.Messages {
-			left[reviveCopy{i, v.Offset}] = true
-		}
-		commands = append(commands, shard.Command{Kind: entry.KindPopRevive, Body: entry.AppendPopRevive(nil, p)})
+		return holds(now)
 	}
-	r.batch.Deed.Commands = commands
-	items := r.batch.Items[:0]
-	for i, it := range r.batch.Items {
-		if left[r.copies[i]] {
-			items = append(items, it)
-		}
-	}
-	r.batch.Items = items
-	if len(commands) == 0 {
-		return errNothingOver
-	}
-	return nil
+	r.out.Done = func(b *shard.Batch) { r.ended(b.Err) }
+	r.s.shard.Submit(&r.out.Batch)
 }
 
 // ended wakes who waits for what came back. What could not be stored is tried again when the plan names the lease again.
@@ -303,7 +262,7 @@ func (r *revival) ended(err error) {
 		r.s.pops.tell(r.key.Group, originOf(r.key.Topic, r.key.Group))
 		return
 	}
-	if errors.Is(err, errNothingOver) || errors.Is(err, shard.ErrNotLeader) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, shard.ErrNothingOver) || errors.Is(err, shard.ErrNotLeader) || errors.Is(err, context.Canceled) {
 		return
 	}
 	r.s.opts.Log.Warn("messages that were not acknowledged in time could not be copied; it is tried again", "group", r.key.Group, "topic", r.key.Topic, "queue", r.key.QueueID, "err", err)

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"github.com/contrailmq/contrail/broker/consensus"
+	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/seglog"
 	"github.com/contrailmq/contrail/broker/timer"
@@ -72,7 +73,19 @@ func (s *Shard) forget(k entry.Kind) {
 		s.txn.ForgetDecided()
 	case entry.KindSentBack:
 		s.deliveries.ForgetSentBack()
+	case entry.KindPopLease:
+		s.deliveries.ForgetLeases()
 	}
+}
+
+// acksUnasked are records of acks, whatever they are of.
+func acksUnasked(k delivery.Key, now int64, all []*delivery.Settle) (out []entry.PopAcks) {
+	for _, e := range all {
+		if e.Err = nil; e.VisibleMillis == 0 {
+			out = append(out, entry.PopAcks{Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Client: e.Client, AtMillis: now, Acks: []entry.PopAck{e.Ack}})
+		}
+	}
+	return out
 }
 
 // span is from where to where a fire goes that is formed in whatever state.
