@@ -42,12 +42,16 @@ func (s *Server) Producer(group string) (client string, ask func(*service.Check)
 	if !ok {
 		return "", nil, false
 	}
-	return m.ID.ClientID, func(k *service.Check) { m.Conn.(*conn).checkTransaction(k) }, true
+	to, ok := m.Conn.(service.Checker) // a client of this front, or of another one
+	if !ok {
+		return "", nil, false
+	}
+	return m.ID.ClientID, to.Check, true
 }
 
-// checkTransaction sends CHECK_TRANSACTION_STATE (39), one-way. Header (CheckTransactionStateRequestHeader): tranStateTableOffset,
+// Check sends CHECK_TRANSACTION_STATE (39), one-way. Header (CheckTransactionStateRequestHeader): tranStateTableOffset,
 // commitLogOffset, msgId and transactionId (the UNIQ_KEY), offsetMsgId; body: the message in its real topic. The producer answers with 37.
-func (c *conn) checkTransaction(k *service.Check) {
+func (c *conn) Check(k *service.Check) {
 	c.rpc.Reply(func(dst []byte) []byte {
 		v := message.View(k.Message)
 		w := wire.Oneway(dst, pushedOpaque, wire.CheckTransaction)

@@ -38,7 +38,11 @@ func (c *conn) consumerStatus(call *rpc.Call, f *wire.Frame) {
 	fields := []rpc.Field{{Name: "topic", Value: f.String("topic")}, {Name: "group", Value: name}}
 	c.rpc.Owe(1)
 	for i, m := range members {
-		m.Conn.(*conn).ask(wire.ClientConsumerStatus, fields, nil, statusMax, func(r *reply, _ *service.Error) { g.got(i, r) })
+		if to, ok := askableOf(m.Conn); ok {
+			to.ask(wire.ClientConsumerStatus, fields, nil, statusMax, func(r *reply, _ *service.Error) { g.got(i, r) })
+		} else {
+			g.got(i, nil)
+		}
 	}
 }
 

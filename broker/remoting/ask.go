@@ -39,6 +39,32 @@ type askable interface {
 	ask(code int32, fields []rpc.Field, body []byte, patience time.Duration, done func(*reply, *service.Error))
 }
 
+// Foreign is a client of another front, which is asked in its own words what a request of this code asks. done is called once, from any goroutine.
+type Foreign interface {
+	Ask(code int32, fields map[string]string, body []byte, done func(code int32, remark string, body []byte))
+}
+
+type foreign struct{ Foreign }
+
+func (a foreign) ask(code int32, fields []rpc.Field, body []byte, _ time.Duration, done func(*reply, *service.Error)) {
+	named := map[string]string{}
+	for _, f := range fields {
+		named[f.Name] = f.Value
+	}
+	a.Ask(code, named, body, func(code int32, remark string, body []byte) { done(&reply{code: code, remark: remark, body: body}, nil) })
+}
+
+// askableOf is a connection as one that can be asked; false: it cannot.
+func askableOf(c any) (askable, bool) {
+	switch k := c.(type) {
+	case askable:
+		return k, true
+	case Foreign:
+		return foreign{k}, true
+	}
+	return nil, false
+}
+
 // asks are the requests of one connection that its client has not answered. The zero value is ready.
 type asks struct {
 	mu     sync.Mutex
@@ -141,7 +167,7 @@ func (a far) ask(code int32, fields []rpc.Field, body []byte, patience time.Dura
 // consumer finds a client of a consumer group, here or at another member.
 func (s *Server) consumer(name, clientID string) (askable, bool) {
 	if m, ok := s.clients.Member(name, clientID); ok {
-		return m.Conn.(*conn), true
+		return askableOf(m.Conn)
 	}
 	return s.farClient(clientID)
 }
@@ -149,7 +175,7 @@ func (s *Server) consumer(name, clientID string) (askable, bool) {
 // client finds a client by its id.
 func (s *Server) client(clientID string) (askable, bool) {
 	if c, ok := s.clients.Called(clientID); ok {
-		return c.(*conn), true
+		return askableOf(c)
 	}
 	return s.farClient(clientID)
 }

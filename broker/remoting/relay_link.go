@@ -203,12 +203,16 @@ func (l *link) answered(number int32) *errand {
 // leaderAsks hands a request of the leader's to the client that it names, and brings the answer back.
 func (l *link) leaderAsks(f *wire.Frame) {
 	number := f.Opaque
-	to, ok := l.r.client(f.String(toField))
+	var to askable
+	k, ok := l.r.client(f.String(toField))
+	if ok {
+		to, ok = askableOf(k)
+	}
 	if !ok {
 		l.tell(number, &reply{code: service.CodeSystemError, remark: "the client is not connected to this member any more"})
 		return
 	}
-	to.(*conn).ask(f.Code, ownFields(f, nil), bytes.Clone(f.Body), clientMax, func(r *reply, err *service.Error) {
+	to.ask(f.Code, ownFields(f, nil), bytes.Clone(f.Body), clientMax, func(r *reply, err *service.Error) {
 		if err != nil {
 			r = &reply{code: int32(err.Code), remark: err.Text}
 		}

@@ -18,6 +18,12 @@ type Asker interface {
 	Producer(group string) (client string, ask func(*Check), ok bool)
 }
 
+// Checker is a connection of a producer that can be asked.
+type Checker interface {
+	// Check asks, and does not wait: the answer is an EndTransaction.
+	Check(*Check)
+}
+
 // Check is the question about one half message.
 type Check struct {
 	Half    txn.Half

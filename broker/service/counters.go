@@ -129,7 +129,7 @@ func (s *Service) InspectOut() []inspect.Out {
 		return !ok
 	})
 	for i := range out {
-		out[i].System = s.IsSystemTopic(out[i].Topic) || isSystemGroup(out[i].Group)
+		out[i].System = s.IsSystemTopic(out[i].Topic) || IsSystemGroup(out[i].Group)
 	}
 	slices.SortFunc(out, func(a, b inspect.Out) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Group, b.Group))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
+	"github.com/contrailmq/contrail/broker/message"
 )
 
 // Words of pop's header fields (org.apache.rocketmq.remoting.protocol.header.ExtraInfoUtil, KeyBuilder).
@@ -77,6 +78,26 @@ func ParseHandle(text string) (h Handle, refused *Error) {
 		return fail("a queue's number does not fit into 32 bits")
 	}
 	return h, nil
+}
+
+// popStart is where the lease of a queue begins.
+type popStart struct {
+	queue int32
+	from  int64
+}
+
+// Handle is the handle of one of the result's messages; false: it is none of them.
+func (r *PopResult) Handle(v message.View) (Handle, bool) {
+	if text := message.Property(v.Properties(), message.PropPopCheckpoint); text != nil { // of the retry topic
+		h, refused := ParseHandle(string(text))
+		return h, refused == nil
+	}
+	for _, s := range r.starts {
+		if s.queue == v.QueueID() {
+			return Handle{s.from, r.PopMillis, r.InvisibleMillis, r.ReviveQueue, popNormal, r.broker, s.queue, v.QueueOffset()}, true
+		}
+	}
+	return Handle{}, false
 }
 
 // PopRetryTopic is where messages of a topic go that a group popped and did not acknowledge in time (KeyBuilder.buildPopRetryTopicV1).

@@ -204,7 +204,7 @@ func (s *Service) EnsureGroup(ctx context.Context, name string) (catalog.Group, 
 		return g, nil
 	}
 	g := catalog.NewGroup(name)
-	if !s.opts.AutoCreateGroup && !isSystemGroup(name) {
+	if !s.opts.AutoCreateGroup && !IsSystemGroup(name) {
 		return g, Refuse(CodeSubscriptionGroupMissing, "subscription group [%s] does not exist, see https://rocketmq.apache.org/docs/bestPractice/06FAQ", name)
 	}
 	return g, s.PutGroup(ctx, g)
@@ -286,7 +286,8 @@ var systemGroups = []string{
 	"CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", "CID_ONSAPI_PULL", "CID_RMQ_SYS_TRANS",
 }
 
-func isSystemGroup(name string) bool {
+// IsSystemGroup says that a group is the broker's own.
+func IsSystemGroup(name string) bool {
 	for _, g := range systemGroups {
 		if g == name {
 			return true
