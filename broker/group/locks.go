@@ -146,6 +146,16 @@ func (l *Locks) Held(now int64, group, client string, queues []QueueRef) []Queue
 	return held
 }
 
+// Holder is who holds a queue of a group; "": nobody does.
+func (l *Locks) Holder(now int64, group string, q QueueRef) string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if h := l.held[lockKey{group, q}]; h.until > now {
+		return h.client
+	}
+	return ""
+}
+
 // Any says that somebody holds a queue of a group: its messages are consumed in order.
 func (l *Locks) Any(now int64, group string) bool {
 	l.mu.RLock()

@@ -45,6 +45,11 @@ func TestLocksThatAreSettled(t *testing.T) {
 		t.Error("a free queue")
 	}
 	apply(t, l, 0, LockForMillis, "a", q)
+	for now, want := range map[int64]string{0: "a", LockForMillis - 1: "a", LockForMillis: ""} {
+		if got := l.Holder(now, "g", q[0]); got != want || l.Holder(now, "other", q[0]) != "" {
+			t.Errorf("after %d ms it is held by %q", now, got)
+		}
+	}
 	for now, want := range map[int64]bool{0: true, 20_000: true, 40_000: false} {
 		if l.Settled(now, LockFreshMillis, "g", "a", q) != want {
 			t.Errorf("after %d ms: %t", now, !want)

@@ -115,6 +115,19 @@ type GroupQueue struct {
 	Client      string `json:"client"` // who pulled or committed last
 	LastPull    int64  `json:"lastPullAt"`
 	LastPullOff int64  `json:"lastPullOffset"`
+	Head        *Head  `json:"head,omitempty"` // of a queue that is consumed in order
+}
+
+// Head is the first message that a group has not consumed in a queue that it consumes in order: those behind it wait for it.
+type Head struct {
+	Offset  int64  `json:"offset"`
+	UniqKey string `json:"uniqKey"`
+	Keys    string `json:"keys,omitempty"`
+	Since   int64  `json:"sinceAt"`           // ms: since then nothing was consumed here
+	Client  string `json:"client"`            // that holds the queue; "": nobody does
+	Until   int64  `json:"untilAt,omitempty"` // ms, of a message that was popped
+	Times   int32  `json:"times,omitempty"`   // how often it was popped before
+	Behind  int64  `json:"behind"`            // messages
 }
 
 // Subscription is one topic of a group as one or more of its members told it.

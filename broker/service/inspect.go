@@ -5,8 +5,12 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/catalog"
+	"github.com/contrailmq/contrail/broker/delivery"
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/inspect"
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/offset"
+	"github.com/contrailmq/contrail/broker/queue"
 	"github.com/contrailmq/contrail/broker/shard"
 )
 
@@ -204,12 +208,30 @@ func (s *Service) groupTopic(g *inspect.Group, topic string) {
 		}
 		g.LagMessages += row.Lag
 		if row.Lag > 0 {
+			row.Head = s.head(k, &row, q, waits)
 			if at, err := s.storeTime(q, waits); err == nil && at > 0 && (g.OldestWaiting == 0 || at < g.OldestWaiting) {
 				g.OldestWaiting = at
 			}
 		}
 		g.Queues = append(g.Queues, row)
 	}
+}
+
+// head is what holds up a queue that is consumed in order: by clients that lock it, or that pop it in order.
+func (s *Service) head(k offset.Key, row *inspect.GroupQueue, q *queue.Queue, at int64) *inspect.Head {
+	h := inspect.Head{Offset: at, Since: row.LastCommit}
+	popped, ok := s.shard.Deliveries().Head(delivery.Key(k))
+	if ok {
+		h.Offset, h.Client, h.Until, h.Times = popped.Offset, popped.Client, popped.UntilMillis, int32(popped.Times)
+	} else if h.Client = s.shard.Locks().Holder(s.shard.LockNow(), k.Group, group.QueueRef{Topic: k.Topic, Broker: s.opts.Broker, QueueID: k.QueueID}); h.Client == "" {
+		return nil
+	}
+	h.Behind = max(0, row.Max-h.Offset-1)
+	if v, err := s.letter(q, h.Offset); err == nil && v != nil {
+		run := v.Properties()
+		h.UniqKey, h.Keys, h.Since = text(run, message.PropUniqKey), text(run, message.PropKeys), max(h.Since, v.StoreTime())
+	}
+	return &h
 }
 
 // InspectClients lists all connections.
