@@ -157,7 +157,7 @@ func (s *Service) InspectGroup(name string) (inspect.Group, bool) {
 	if !known {
 		config = catalog.NewGroup(name)
 	}
-	g.Name, g.System, g.RetryMaxTimes, g.ConsumeEnable = name, isSystemGroup(name), config.RetryMaxTimes, config.ConsumeEnable
+	g.Name, g.System, g.RetryMaxTimes, g.ConsumeEnable = name, IsSystemGroup(name), config.RetryMaxTimes, config.ConsumeEnable
 	g.MessagesOut = s.out.ofGroup(name)
 	topics := map[string]bool{}
 	for _, v := range saved {
