@@ -22,10 +22,10 @@ export function path(name: string, params: Params = {}): string {
 
 const unreachable = (detail: string): Problem => ({ type: 'unreachable', title: '', status: 0, detail, next: '', id: '' })
 
-async function ask(url: string, signal?: AbortSignal): Promise<Response> {
+async function ask(url: string, signal?: AbortSignal, sent?: RequestInit): Promise<Response> {
   let response: Response
   try {
-    response = await fetch(url, { signal })
+    response = await fetch(url, { ...sent, signal })
   } catch (e) {
     if (signal?.aborted) throw e
     throw new ApiError(unreachable(e instanceof Error ? e.message : String(e)), url)
@@ -45,6 +45,12 @@ async function problemOf(response: Response): Promise<Problem> {
 
 export async function get<T>(name: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
   return (await (await ask(path(name, params), signal)).json()) as T
+}
+
+/** Acts: what is sent is JSON, and what comes back is the outcome. */
+export async function post<T>(name: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const sent = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  return (await (await ask(base + name, signal, sent)).json()) as T
 }
 
 /** Reads newline-delimited JSON as it arrives. */

@@ -26,8 +26,8 @@ export function useTopic(name: string) {
   return useQuery({ queryKey: ['topic', name], queryFn: ({ signal }) => get<Topic>(`/topics/${enc(name)}`, {}, signal), refetchInterval: useEvery(2000) })
 }
 
-export function useGroup(name: string) {
-  return useQuery({ queryKey: ['group', name], queryFn: ({ signal }) => get<Group>(`/groups/${enc(name)}`, {}, signal), refetchInterval: useEvery(2000) })
+export function useGroup(name: string, on = true) {
+  return useQuery({ queryKey: ['group', name], enabled: on, queryFn: ({ signal }) => get<Group>(`/groups/${enc(name)}`, {}, signal), refetchInterval: useEvery(2000) })
 }
 
 /** While the message is still on its way somewhere, its life is asked for again. */

@@ -6,8 +6,8 @@ export function Help({ close }: { close: () => void }) {
   const t = useT()
   const k = t.keys
   const parts: [string, [string[], string][]][] = [
-    [k.everywhere, [[['/'], k.search], [['Ctrl', 'K'], k.palette], [['?'], k.help], [['g', 'o'], k.overview], [['g', 'm'], k.messages], [['g', 's'], k.scheduled], [['g', 'd'], k.dead], [['g', 't'], k.topics], [['g', 'c'], k.groups], [['g', 'p'], k.clients], [['Esc'], k.esc]]],
-    [k.lists, [[['j'], k.next], [['k'], k.previous], [['Enter'], k.openRow], [['Shift', 'Enter'], k.openNew], [['n', 'p'], k.step]]],
+    [k.everywhere, [[['/'], k.search], [['Ctrl', 'K'], k.palette], [['?'], k.help], [['g', 'o'], k.overview], [['g', 'm'], k.messages], [['g', 's'], k.scheduled], [['g', 'x'], k.transactions], [['g', 'd'], k.dead], [['g', 't'], k.topics], [['g', 'c'], k.groups], [['g', 'p'], k.clients], [['Esc'], k.esc]]],
+    [k.lists, [[['j'], k.next], [['k'], k.previous], [['Enter'], k.openRow], [['Shift', 'Enter'], k.openNew], [['x'], k.choose], [['n', 'p'], k.step]]],
     [k.time, [[['[', ']'], k.window], [['=', '-'], k.zoom], [['r'], k.refresh], [['R'], k.live], [['y'], k.link], [['Y'], k.linkFixed], [['u'], k.utc]]],
   ]
   return (

@@ -25,6 +25,7 @@ function useActs(): Act[] {
     go(t.pages.overview, '/', 'g o'),
     go(t.pages.messages, '/messages', 'g m'),
     go(t.pages.scheduled, '/scheduled', 'g s'),
+    go(t.pages.transactions, '/transactions', 'g x'),
     go(t.pages.dead, '/dlq', 'g d'),
     go(t.pages.topics, '/topics', 'g t'),
     go(t.groupsLong, '/groups', 'g c'),

@@ -2,14 +2,16 @@
 import { Outlet, createRootRoute, createRoute, createRouter } from '@tanstack/react-router'
 import { Answer } from '../parts/answer'
 import { useT } from '../i18n'
-import { ClientsPage } from '../pages/clients'
+import { ClientsPage } from '../pages/clients/page'
 import { GroupPage } from '../pages/group'
 import { GroupsPage } from '../pages/groups'
 import { MessagePage } from '../pages/message/page'
 import { MessagesPage } from '../pages/messages/page'
 import { OverviewPage } from '../pages/overview/page'
-import { DeadGroupPage, DeadPage } from '../pages/dead'
-import { ScheduledPage } from '../pages/scheduled'
+import { DeadGroupPage } from '../pages/dead/group'
+import { DeadPage } from '../pages/dead/page'
+import { ScheduledPage } from '../pages/scheduled/page'
+import { TransactionsPage } from '../pages/transactions'
 import { TopicPage } from '../pages/topic'
 import { TopicsPage } from '../pages/topics'
 import { Shell } from './shell'
@@ -51,6 +53,7 @@ const tree = root.addChildren([
   page('/messages', MessagesPage),
   page('/messages/$id', MessagePage),
   page('/scheduled', ScheduledPage),
+  page('/transactions', TransactionsPage),
   page('/dlq', DeadPage),
   page('/dlq/$group', DeadGroupPage),
   page('/topics', TopicsPage),

@@ -45,10 +45,11 @@ export function Shell({ children }: { children: ReactNode }) {
   )
 }
 
-const entries: { name: IconName & ('overview' | 'messages' | 'scheduled' | 'dead' | 'topics' | 'groups' | 'clients'); to: string }[] = [
+const entries: { name: IconName & ('overview' | 'messages' | 'scheduled' | 'transactions' | 'dead' | 'topics' | 'groups' | 'clients'); to: string }[] = [
   { name: 'overview', to: '/' },
   { name: 'messages', to: '/messages' },
   { name: 'scheduled', to: '/scheduled' },
+  { name: 'transactions', to: '/transactions' },
   { name: 'dead', to: '/dlq' },
   { name: 'topics', to: '/topics' },
   { name: 'groups', to: '/groups' },

@@ -32,6 +32,7 @@ export function useShortcuts() {
     'g o': go('/'),
     'g m': go('/messages'),
     'g s': go('/scheduled'),
+    'g x': go('/transactions'),
     'g d': go('/dlq'),
     'g t': go('/topics'),
     'g c': go('/groups'),

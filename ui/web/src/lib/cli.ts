@@ -5,6 +5,11 @@ export function apiCall(path: string, origin: string): string {
   return `curl -sS ${quote(origin + path)}`
 }
 
+/** An act as an API call. */
+export function apiPost(path: string, body: unknown, origin: string): string {
+  return `curl -sS -H 'Content-Type: application/json' -d ${quote(JSON.stringify(body))} ${quote(origin + path)}`
+}
+
 /** A command that asks a broker, not a console. */
 export function brokerCli(words: string[], broker: string): string {
   return ['contrail', ...words.map(quote), '--broker', quote(broker)].join(' ')

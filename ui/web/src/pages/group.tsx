@@ -1,6 +1,6 @@
 // /groups/$group: is it keeping up, where not, who is in it, do they agree.
 import { useParams } from '@tanstack/react-router'
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import { ApiError, path } from '../api/client'
 import { useGroup, useRates } from '../api/queries'
 import type { Group } from '../api/types'
@@ -16,10 +16,14 @@ import { age, count, duration, rate } from '../lib/format'
 import { resolve, stepFor } from '../lib/range'
 import { fromRates } from '../lib/series'
 import { Answer, Loaded } from '../parts/answer'
+import { Act } from '../parts/dialog'
 import { Tabs } from '../parts/panel'
 import { Freshness, Go, GroupName } from '../parts/small'
+import { CloneDialog } from './group/clone'
+import { Heads } from './group/heads'
 import { Members } from './group/members'
 import { Queues } from './group/queues'
+import { ResetDialog } from './group/reset'
 import { Subscriptions } from './group/subscriptions'
 
 export function GroupPage() {
@@ -43,6 +47,7 @@ const tabIds = ['queues', 'members', 'subscriptions'] as const
 function Known({ group, updatedAt }: { group: Group; updatedAt: number }) {
   const t = useT()
   const [params, set] = useUrl()
+  const [act, setAct] = useState<'reset' | 'clone' | undefined>()
   const tab = tabIds.find((x) => x === params.tab) ?? 'queues'
   const counts: Record<string, string> = { queues: count(group.queues?.length ?? 0), members: count(group.members.length), subscriptions: group.subscriptionsConsistent ? count(group.subscriptions.length) : '!' }
   return (
@@ -52,15 +57,20 @@ function Known({ group, updatedAt }: { group: Group; updatedAt: number }) {
         <Sentence group={group} />
         <span className="acts">
           <Freshness at={updatedAt} />
+          <Act test="reset" onClick={() => setAct('reset')}>{t.reset.open}</Act>
+          <Act test="clone" onClick={() => setAct('clone')}>{t.clone.open}</Act>
           <Go to="/messages" className="act" search={{ group: group.name }}>{t.groups.searchHere}</Go>
           <button type="button" className="act quiet" onClick={() => void copy(apiCall(path(`/groups/${encodeURIComponent(group.name)}`), location.origin), t.life.apiNote)}>{t.asApi}</button>
         </span>
       </div>
+      <Heads group={group} />
       <GroupRates group={group.name} />
       <Tabs tabs={tabIds.map((id) => ({ id, label: t.groups.tabs[id], count: counts[id] }))} value={tab} label={group.name} onChange={(id) => set({ tab: id === 'queues' ? undefined : id, sort: undefined })} />
       {tab === 'queues' && <Queues group={group} />}
       {tab === 'members' && <Members group={group} />}
       {tab === 'subscriptions' && <Subscriptions group={group} />}
+      {act === 'reset' && <ResetDialog group={group} close={() => setAct(undefined)} />}
+      {act === 'clone' && <CloneDialog group={group} close={() => setAct(undefined)} />}
     </>
   )
 }

@@ -5,6 +5,7 @@ const paths = {
   topics: 'M4 5h12M4 10h12M4 15h8',
   groups: 'M7 9a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM2.5 16c0-3 2-4.5 4.5-4.5s4.5 1.5 4.5 4.5M13 9a2 2 0 1 0 0-4M14 11.5c2 .2 3.500 1.700 3.500 4.500',
   scheduled: 'M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 6v4l3 2',
+  transactions: 'M4 7h11l-3-3M16 13H5l3 3',
   dead: 'M4 4l12 12M16 4L4 16',
   clients: 'M3 4h14v9H3zM7 17h6M10 13v4',
   wide: 'M8 5l5 5-5 5',

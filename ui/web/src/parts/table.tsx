@@ -28,6 +28,7 @@ export type TableProps<R> = {
   open?: (r: R, newTab: boolean) => void
   pick?: (r: R) => void // click and j/k, when a panel shows the picked row
   picked?: string
+  mark?: (r: R) => void // x
   filter?: string
   sort?: string // by default: "lag.desc"
   end?: () => void // the last rows are in sight
@@ -120,9 +121,10 @@ export function Table<R>(p: TableProps<R>) {
     o: () => open(false),
     'shift+Enter': () => open(true),
     ' ': () => rows[active] && p.pick?.(rows[active].original),
+    ...(p.mark ? { x: () => rows[active] && p.mark?.(rows[active].original) } : {}),
   })
   const click = (i: number, e: React.MouseEvent) => {
-    if ((e.target as HTMLElement).closest('a, button')) return
+    if ((e.target as HTMLElement).closest('a, button, input')) return
     setAt(i)
     if (e.type === 'dblclick') p.open?.(rows[i].original, false)
     else if (e.ctrlKey || e.metaKey) p.open?.(rows[i].original, true)

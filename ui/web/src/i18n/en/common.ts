@@ -1,6 +1,6 @@
 // Words that every page uses.
 export const common = {
-  pages: { overview: 'Overview', messages: 'Messages', scheduled: 'Scheduled', dead: 'Dead letters', topics: 'Topics', groups: 'Groups', clients: 'Clients' },
+  pages: { overview: 'Overview', messages: 'Messages', scheduled: 'Scheduled', transactions: 'Transactions', dead: 'Dead letters', topics: 'Topics', groups: 'Groups', clients: 'Clients' },
   groupsLong: 'Consumer groups',
   skip: 'Skip to content',
   rail: 'Pages',
@@ -109,6 +109,7 @@ export const common = {
     overview: 'overview',
     messages: 'messages',
     scheduled: 'scheduled messages',
+    transactions: 'transactions',
     dead: 'dead letters',
     topics: 'topics',
     groups: 'consumer groups',
@@ -125,6 +126,7 @@ export const common = {
     linkFixed: 'copy link with fixed times',
     utc: 'UTC / local',
     esc: 'close panel, clear selection',
+    choose: 'choose the row (dead letters)',
     step: 'next / previous step of a message',
   },
   palette: {

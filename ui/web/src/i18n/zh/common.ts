@@ -2,7 +2,7 @@ import type { common as en } from '../en/common'
 import { cn } from './units'
 
 export const common: typeof en = {
-  pages: { overview: '总览', messages: '消息', scheduled: '定时', dead: '死信', topics: '主题', groups: '消费组', clients: '客户端' },
+  pages: { overview: '总览', messages: '消息', scheduled: '定时', transactions: '事务', dead: '死信', topics: '主题', groups: '消费组', clients: '客户端' },
   groupsLong: '消费组',
   skip: '跳到正文',
   rail: '页面导航',
@@ -111,6 +111,7 @@ export const common: typeof en = {
     overview: '总览',
     messages: '消息',
     scheduled: '定时消息',
+    transactions: '事务消息',
     dead: '死信',
     topics: '主题',
     groups: '消费组',
@@ -127,6 +128,7 @@ export const common: typeof en = {
     linkFixed: '复制固定时间的链接',
     utc: 'UTC / 本地时间',
     esc: '关闭面板、取消选择',
+    choose: '选择该行（死信）',
     step: '消息的下 / 上一步骤',
   },
   palette: {

@@ -1,15 +1,17 @@
 // /clients: every connection, what it produces for and consumes for.
-import { useMemo } from 'react'
-import { useClients, useOverview } from '../api/queries'
-import type { Client } from '../api/types'
-import { useUrl } from '../app/url'
-import { useT } from '../i18n'
-import { count } from '../lib/format'
-import { Answer, Fact, Loaded } from '../parts/answer'
-import { Choice, TextFilter } from '../parts/filters'
-import { Panel } from '../parts/panel'
-import { Age, Copy, Go, GroupName, TimeAge } from '../parts/small'
-import { Table, type Column } from '../parts/table'
+import { useMemo, useState } from 'react'
+import { useClients, useOverview } from '../../api/queries'
+import type { Client } from '../../api/types'
+import { useUrl } from '../../app/url'
+import { useT } from '../../i18n'
+import { count } from '../../lib/format'
+import { Answer, Fact, Loaded } from '../../parts/answer'
+import { Act } from '../../parts/dialog'
+import { Choice, TextFilter } from '../../parts/filters'
+import { Panel } from '../../parts/panel'
+import { Age, Copy, Go, GroupName, TimeAge } from '../../parts/small'
+import { Table, type Column } from '../../parts/table'
+import { RunningDialog } from './running'
 
 const keyOf = (c: Client) => `${c.clientId} ${c.addr}`
 
@@ -71,6 +73,7 @@ export function ClientsPage() {
 function One({ client: c, close }: { client: Client; close: () => void }) {
   const t = useT()
   const w = t.clients
+  const [asking, setAsking] = useState(false)
   return (
     <Panel title={c.clientId || c.addr} close={close}>
       <dl className="facts">
@@ -85,9 +88,11 @@ function One({ client: c, close }: { client: Client; close: () => void }) {
         <Fact name={w.consumes} value={c.consumerOf.length ? c.consumerOf.map((g) => <span key={g} style={{ marginRight: 8 }}><GroupName name={g} /></span>) : undefined} />
       </dl>
       <div className="col" style={{ gap: 6, marginTop: 16, alignItems: 'flex-start' }}>
+        {c.clientId && c.consumerOf.length > 0 && <Act test="running" onClick={() => setAsking(true)}>{t.running.open}</Act>}
         {c.clientId && c.producerOf.length > 0 && <Go to="/messages" className="act" search={{ client: c.clientId }}>{w.sentBy}</Go>}
         {c.consumerOf.map((g) => <Go key={g} to="/messages" className="act" search={{ group: g }}>{w.given(g)}</Go>)}
       </div>
+      {asking && <RunningDialog client={c} close={() => setAsking(false)} />}
     </Panel>
   )
 }

@@ -13,6 +13,7 @@ import { build, copiesOf } from '../../lib/waterfall/model'
 import { Answer, Loaded } from '../../parts/answer'
 import { Tabs } from '../../parts/panel'
 import { Go } from '../../parts/small'
+import { LifeActs } from './acts'
 import { BodyTab, PropertiesTab } from './body'
 import { Header } from './header'
 import { JsonTab } from './json'
@@ -69,6 +70,7 @@ function Known({ id, life }: { id: string; life: MessageLife }) {
   const copies = copiesOf(life)
   const acts = (
     <>
+      <LifeActs life={life} />
       <button type="button" className="act quiet" onClick={() => void copy(apiCall(path(`/messages/${encodeURIComponent(id)}`), location.origin), t.life.apiNote)}>{t.asApi}</button>
       <button type="button" className="act quiet" onClick={() => void copy(cli(['message', 'show', id], {}, location.origin), t.life.cliNote)}>{t.asCli}</button>
     </>

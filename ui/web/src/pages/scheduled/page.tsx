@@ -1,27 +1,27 @@
 // /scheduled: what is due next, what was delivered and how late, what was cancelled.
 import { useCallback, useMemo } from 'react'
-import type { Params } from '../api/client'
-import { useOverview, useScheduled } from '../api/queries'
-import type { Matches, Message } from '../api/types'
-import { now, useNow } from '../app/live'
-import { copy } from '../app/say'
-import { useRange, useUrl } from '../app/url'
-import { Histogram } from '../charts/histogram'
-import { useT } from '../i18n'
-import { bars } from '../lib/buckets'
-import { brokerCli, recallHandle } from '../lib/cli'
-import { lateMicros, userTopic } from '../lib/copies'
-import { count, duration, middle } from '../lib/format'
-import { resolve } from '../lib/range'
-import { Answer, Loaded } from '../parts/answer'
-import { Tabs } from '../parts/panel'
-import { Swatch, Time, TopicName } from '../parts/small'
-import { Table, type Column } from '../parts/table'
-import { NoRows, Summary } from './messages/answer'
-import { Value } from './messages/filters'
-import { useOpenMessage } from './messages/page'
-import { Preview } from './messages/preview'
-import { keyOf, useSearchStream } from './messages/stream'
+import type { Params } from '../../api/client'
+import { useScheduledNext } from '../../api/acts'
+import { useScheduled } from '../../api/queries'
+import type { Message, Scheduled } from '../../api/types'
+import { now, useNow } from '../../app/live'
+import { useRange, useUrl } from '../../app/url'
+import { Histogram } from '../../charts/histogram'
+import { useT } from '../../i18n'
+import { bars } from '../../lib/buckets'
+import { lateMicros, userTopic } from '../../lib/copies'
+import { count, duration, middle } from '../../lib/format'
+import { resolve } from '../../lib/range'
+import { Answer, Loaded } from '../../parts/answer'
+import { Tabs } from '../../parts/panel'
+import { Swatch, Time, TopicName } from '../../parts/small'
+import { Table, type Column } from '../../parts/table'
+import { NoRows, Summary } from '../messages/answer'
+import { Value } from '../messages/filters'
+import { useOpenMessage } from '../messages/page'
+import { Preview } from '../messages/preview'
+import { keyOf, useSearchStream } from '../messages/stream'
+import { CancelAct } from './cancel'
 
 type Tab = 'next' | 'fired' | 'cancelled'
 
@@ -66,51 +66,57 @@ export function ScheduledPage() {
   )
 }
 
+/** A scheduled message of the broker's list as a row of the trail: what both know. */
+function rowOf(m: Scheduled): Message {
+  const nothing = { type: 'delay', index: 0, term: 0, storedBytes: m.bytes, sysFlag: 0, producerGroup: '', producerClient: '', producerAddr: '', language: '', version: '', protocol: '', node: '', bornMicros: 0, receivedMicros: 0, syncedMicros: 0, ackedMicros: 0, originTopic: '', resentFrom: '', resentBy: '', cancelledMicros: 0, originId: '', traceIn: '', parentIn: '', traceFlags: 0, offsetId: '', topic: '', queueId: 0, queueOffset: 0 }
+  return { ...nothing, id: m.uniqKey, broker: m.broker, timing: 'parked', realTopic: m.topic, realQueueId: m.queueId, tag: m.tags ?? '', keys: (m.keys ?? '').split(' ').filter(Boolean), dueMicros: m.dueAt * 1000, appendedMicros: m.storedAt * 1000, position: m.position, reconsumeTimes: m.attempts ?? 0, bodyBytes: m.bytes } as Message
+}
+
+/** What waits is told by the broker; what a filter finds, which may be due long after that, by the trail. */
 function Next({ ask }: { ask: { topic?: string; key?: string } }) {
   const t = useT()
-  const query = useScheduled(ask)
-  return <Loaded query={query}>{(m) => <List found={m} at={query.dataUpdatedAt} t={t} />}</Loaded>
+  const filtered = !!(ask.topic || ask.key)
+  const own = useScheduledNext(!filtered)
+  const trail = useScheduled(ask, filtered)
+  if (filtered) return <Loaded query={trail}>{(m) => <List rows={m.messages ?? []} note={t.scheduled.far} answer={m.answer} reason={m.reason} at={trail.dataUpdatedAt} />}</Loaded>
+  return (
+    <Loaded query={own}>
+      {(m) => <List rows={m.messages.filter((x) => !x.attempts).map(rowOf)} note={`${t.scheduled.fromBroker} ${t.scheduled.counts(count(m.pending), count(m.firedTotal), count(m.cancelledTotal))}`} answer="found" at={own.dataUpdatedAt} />}
+    </Loaded>
+  )
 }
 
 const asked = 500
 
-function List({ found, at, t }: { found: Matches; at: number; t: ReturnType<typeof useT> }) {
+function List({ rows, note, answer, reason, at }: { rows: Message[]; note: string; answer: string; reason?: string; at: number }) {
+  const t = useT()
   const [params, set] = useUrl()
   const columns = useColumns('next')
   const open = useOpenMessage()
-  const rows = found.messages ?? []
   const picked = rows.find((m) => m.id === params.sel)
-  const last = rows.at(-1)?.dueMicros ?? 0
-  const failed = found.answer === 'failed'
+  const span = { from: rows[0]?.dueMicros ?? 0, to: (rows.at(-1)?.dueMicros ?? 0) + 1 }
+  const failed = answer === 'failed'
   const empty = (
-    <Answer tone={failed ? 'bad' : found.answer === 'not-recorded' ? 'none' : undefined} title={failed ? t.messages.failed : t.scheduled.empty}>
-      <p>{found.reason || t.scheduled.emptyText}</p>
+    <Answer tone={failed ? 'bad' : answer === 'not-recorded' ? 'none' : undefined} title={failed ? t.messages.failed : t.scheduled.empty}>
+      <p>{reason || t.scheduled.emptyText}</p>
     </Answer>
   )
   return (
     <>
-      {rows.length > 0 && <Histogram bars={bars({ from: found.histogram[0].atMicros, to: last + 1 }, found.histogram, [], 60)} dim={false} label={t.scheduled.histogram} />}
+      {rows.length > 0 && <Histogram bars={bars(span, rows.map((m) => ({ atMicros: m.dueMicros, count: 1 })), [], 60)} dim={false} label={t.scheduled.histogram} />}
       <div className="strip" role="status" data-test="summary" style={{ fontSize: 13 }}>
         {rows.length > 0 && <b style={{ fontWeight: 600 }}>{t.scheduled.sentence(count(rows.length), rows.length >= asked)}</b>}
         <span className="grow" />
-        <span className="dim">{t.scheduled.far}</span>
+        <span className="dim">{note}</span>
       </div>
       <div className="split">
         <div className="grow fill">
           <Table rows={rows} columns={columns} rowKey={keyOf} name="scheduled" label={t.scheduled.title} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)} updatedAt={at} empty={empty} />
         </div>
-        {picked && <Preview message={picked} close={() => set({ sel: undefined })} acts={<Cancel message={picked} />} />}
+        {picked && <Preview message={picked} close={() => set({ sel: undefined })} acts={<CancelAct message={picked} />} />}
       </div>
     </>
   )
-}
-
-/** The console cancels nothing itself: it tells how. */
-export function Cancel({ message: m }: { message: Message }) {
-  const t = useT()
-  const broker = useOverview().data?.node.storeHost ?? '127.0.0.1:10911'
-  const words = ['schedule', 'cancel', m.realTopic, recallHandle(m.realTopic, m.broker, m.dueMicros, m.id)]
-  return <button type="button" className="act" onClick={() => void copy(brokerCli(words, broker), t.scheduled.cancelNote)}>{t.scheduled.cancel}</button>
 }
 
 function Past({ tab, ask }: { tab: 'fired' | 'cancelled'; ask: { topic?: string; key?: string } }) {
