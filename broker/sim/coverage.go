@@ -65,6 +65,15 @@ const (
 	SentItself    // copies by consumers
 	DeadLetters
 
+	Leased // messages
+	LeaseAcked
+	LateAcked  // after their time, and before they were revived
+	AckedAgain // what was settled before, as answered
+	LeaseChanged
+	Revived
+	PlansOver
+	NothingOver // revivals of which nothing was left
+
 	covers // how many there are
 )
 
@@ -75,6 +84,7 @@ var coverNames = [covers]string{
 	"scheduled", "raised", "fired", "rolled", "unrolled", "cancelled", "too-late",
 	"halves", "half-checks", "committed", "rolled-back", "given-up", "ends-done", "ends-refused",
 	"sent-back", "sent-back-done", "sent-back-again", "sent-back-passed", "sent-itself", "dead-letters",
+	"leased", "lease-acked", "late-acked", "acked-again", "lease-changed", "revived", "plans-over", "nothing-over",
 }
 
 // Coverage counts what runs did.

@@ -41,6 +41,7 @@ func (w *world) addMachines() {
 	}
 	w.addTxns()
 	w.addBacks()
+	w.addLeases()
 }
 
 func (m *member) tend() {

@@ -28,6 +28,8 @@ func txnsMistake(p shard.Planted) Config { return focused(FocusTxns, mistake(p))
 
 func backsMistake(p shard.Planted) Config { return focused(FocusBacks, mistake(p)) }
 
+func leasesMistake(p shard.Planted) Config { return focused(FocusLeases, mistake(p)) }
+
 func focused(f Focus, c Config) Config {
 	c.Focus = f
 	return c
@@ -79,6 +81,15 @@ var mistakes = []planted{
 	{"a record that a message was sent back without its copy", 10, backsMistake(shard.Planted{Alone: entry.KindSentBack})},
 	{"sent back as answered, before it is applied", 10, backsMistake(shard.Planted{AnswerFormed: entry.KindSentBack})},
 	{"what was sent back forgotten at a restart", 10, backsMistake(shard.Planted{Forget: entry.KindSentBack})},
+	{"a lease given before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopLease})},
+	{"what another one got in between leased again", 10, leasesMistake(shard.Planted{Unasked: entry.KindPopLease})},
+	{"an ack answered before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopAck})},
+	{"an ack taken whatever it is of", 10, leasesMistake(shard.Planted{Unasked: entry.KindPopAck})},
+	{"a change answered before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopChange})},
+	{"revived without asking what was acknowledged meanwhile", 10, leasesMistake(shard.Planted{Unasked: entry.KindPopRevive})},
+	{"a copy stored without its revival", 10, leasesMistake(shard.Planted{Bare: entry.KindPopRevive})},
+	{"a revival without its copy", 10, leasesMistake(shard.Planted{Alone: entry.KindPopRevive})},
+	{"leases forgotten at a restart", 10, leasesMistake(shard.Planted{Forget: entry.KindPopLease})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

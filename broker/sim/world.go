@@ -227,6 +227,9 @@ func (w *world) begin() {
 	if w.has(FocusBacks, 2, 4) {
 		w.addProducer(0, backName, backTopic, 400*milli)
 	}
+	if w.has(FocusLeases, 0, 5) {
+		w.addProducer(0, leaseName, leaseTopic, 400*milli)
+	}
 	w.addLockers()
 	w.addTimed()
 	w.plague()
