@@ -2,7 +2,9 @@ package sim
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/contrailmq/contrail/broker/message"
@@ -135,8 +137,8 @@ func (w *world) checkAcked() {
 // checkMember: the member's index leads to exactly the messages of the truth, and its state is the others'.
 func (w *world) checkMember(m *member) {
 	w.checkPending(m)
-	for name, created := range w.truth.made {
-		t := m.shard.Index().Lookup(name)
+	for _, name := range slices.Sorted(maps.Keys(w.truth.made)) {
+		t, created := m.shard.Index().Lookup(name), w.truth.made[name]
 		if t == nil {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 type leaseLog struct {
 	s      *leases
 	queues map[delivery.Key]*leaseQueue
+	keys   []delivery.Key // of queues, in the order in which they came
 	counts delivery.Counts
 	due    []dueCopy // of the entry at hand, not seen in it yet
 }
@@ -51,6 +52,7 @@ func (l *leaseLog) queue(topic string, id int32) *leaseQueue {
 	k := delivery.Key{Group: leaseGroup, Topic: topic, QueueID: id}
 	if l.queues[k] == nil {
 		l.queues[k] = &leaseQueue{}
+		l.keys = append(l.keys, k)
 	}
 	return l.queues[k]
 }
@@ -235,7 +237,8 @@ func (s *leases) finish(entry.Record) error {
 
 // anyOver says that a message in flight has had its time by a clock.
 func (l *leaseLog) anyOver(now int64) bool {
-	for _, q := range l.queues {
+	for _, k := range l.keys {
+		q := l.queues[k]
 		for _, offset := range q.flying {
 			if q.messages[offset].until <= now {
 				return true
@@ -273,7 +276,8 @@ func (s *leases) compare(m *member, all bool) {
 	if have != want {
 		w.violate("%s counts deliveries %+v, the log %+v", m, have, want)
 	}
-	for k, q := range l.queues {
+	for _, k := range l.keys {
+		q := l.queues[k]
 		c, _ := m.shard.Offsets().Applied(offsetOf(k))
 		if c.Offset != q.low() {
 			w.violate("%s has the group's offset %d in %s, by the log it is %d", m, c.Offset, k, q.low())
