@@ -19,6 +19,9 @@ func AllRows() (rows []*Row) {
 	rows = append(rows, damageRows()...)
 	rows = append(rows, clientRows()...)
 	rows = append(rows, memberRows()...)
+	rows = append(rows, timerRows()...)
+	rows = append(rows, txnRows()...)
+	rows = append(rows, deliveryRows()...)
 	slices.SortFunc(rows, func(a, b *Row) int { return a.Number - b.Number })
 	return rows
 }

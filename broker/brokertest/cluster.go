@@ -25,7 +25,7 @@ var Groups = []string{"broker-a", "broker-b", "broker-c"}
 
 // ClusterOptions of a Cluster.
 type ClusterOptions struct {
-	Extra   string      // YAML lines added under log:
+	Extra   string      // YAML lines; indented ones are under log:
 	DiskMiB map[int]int // node → size of a file system of its own for the data folder
 	Proxied bool        // what nodes say to each other's node port passes through proxies of ours
 }

@@ -20,6 +20,7 @@ type FaultyProxy struct {
 	jitter atomic.Int64 // most that is added
 	breaks atomic.Int64 // a connection is reset after about as many bytes; 0: never
 	mute   atomic.Bool  // bytes are swallowed and connections stay: half open
+	deaf   atomic.Bool  // only what comes back is swallowed: what was asked is done, and not answered
 	Resets atomic.Int64
 
 	mu    sync.Mutex
@@ -59,6 +60,9 @@ func (p *FaultyProxy) Break(n int64) { p.breaks.Store(n) }
 // Mute swallows all bytes.
 func (p *FaultyProxy) Mute(on bool) { p.mute.Store(on) }
 
+// LoseAnswers swallows what comes back.
+func (p *FaultyProxy) LoseAnswers(on bool) { p.deaf.Store(on) }
+
 // Reset ends all connections.
 func (p *FaultyProxy) Reset() {
 	p.mu.Lock()
@@ -88,8 +92,8 @@ func (p *FaultyProxy) serve(in net.Conn) {
 	p.mu.Unlock()
 	var wg sync.WaitGroup
 	wg.Add(2)
-	go func() { defer wg.Done(); p.pipe(in, out) }()
-	go func() { defer wg.Done(); p.pipe(out, in) }()
+	go func() { defer wg.Done(); p.pipe(in, out, false) }()
+	go func() { defer wg.Done(); p.pipe(out, in, true) }()
 	wg.Wait()
 	p.mu.Lock()
 	delete(p.conns, in)
@@ -103,11 +107,11 @@ type piece struct {
 }
 
 // pipe copies one direction: the reader notes when each piece is due, the writer waits for it.
-func (p *FaultyProxy) pipe(from, to net.Conn) {
+func (p *FaultyProxy) pipe(from, to net.Conn, back bool) {
 	pieces := make(chan piece, 256)
 	go func() {
 		defer close(pieces)
-		p.read(from, pieces)
+		p.read(from, pieces, back)
 	}()
 	defer func() {
 		abort(to)
@@ -123,12 +127,12 @@ func (p *FaultyProxy) pipe(from, to net.Conn) {
 	}
 }
 
-func (p *FaultyProxy) read(from net.Conn, pieces chan<- piece) {
+func (p *FaultyProxy) read(from net.Conn, pieces chan<- piece, back bool) {
 	buf := make([]byte, 32<<10)
 	left := int64(-1)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && !p.mute.Load() {
+		if n > 0 && !p.mute.Load() && !(back && p.deaf.Load()) {
 			b := append([]byte(nil), buf[:n]...)
 			if b, left = p.cut(b, left); left == 0 {
 				p.Resets.Add(1)

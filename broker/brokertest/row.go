@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -42,15 +43,27 @@ type Round struct {
 	Healed time.Time
 	Away   map[int]string // nodes that the cluster goes on without, and why
 	data   map[string]any
+	said   sync.Mutex // Notes, Bad
 }
+
+// problemsMax is how many problems of a round are kept.
+const problemsMax = 30
 
 // Note adds a remark to the result.
 func (r *Round) Note(format string, args ...any) {
+	r.said.Lock()
+	defer r.said.Unlock()
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // Fail makes the verdict bad.
-func (r *Round) Fail(format string, args ...any) { r.Bad = append(r.Bad, fmt.Sprintf(format, args...)) }
+func (r *Round) Fail(format string, args ...any) {
+	r.said.Lock()
+	defer r.said.Unlock()
+	if len(r.Bad) < problemsMax {
+		r.Bad = append(r.Bad, fmt.Sprintf(format, args...))
+	}
+}
 
 // More says whether there is time for another fault; it waits d first.
 func (r *Round) More(d time.Duration) bool {
