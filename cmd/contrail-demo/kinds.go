@@ -76,7 +76,7 @@ func (s *shop) crm() error {
 var errAddress = errors.New("the customer's address is not known")
 
 // invoicing writes invoices for paid orders. One of twenty needs a second try. One of a hundred can never be written: after two more
-// tries, a second apart, it is a dead letter.
+// tries, a second apart, it is a dead letter, until somebody resends it.
 func (s *shop) invoicing() error {
 	c, err := rmq.NewPushConsumer(consumer.WithNameServer(s.nameServers()), consumer.WithGroupName("invoicing"), consumer.WithInstance("invoicing-1"),
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithMaxReconsumeTimes(2), consumer.WithTrace(s.trace()))
@@ -90,6 +90,9 @@ func (s *shop) invoicing() error {
 			}
 			for _, m := range msgs {
 				n := number(m.GetKeys())
+				if m.GetProperty("CONTRAIL_RESENT_FROM") != "" { // who resends has asked the customer
+					continue
+				}
 				if n%100 == 50 || n%20 == 0 && m.ReconsumeTimes == 0 {
 					return consumer.ConsumeRetryLater, errAddress
 				}

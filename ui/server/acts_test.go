@@ -210,6 +210,15 @@ func TestClientsAreAsked(t *testing.T) {
 	if len(r.Queues) != 2 || r.Queues[0].QueueID != 1 || r.Queues[1].Committed != 17 || !r.Queues[1].Locked || r.Topics[0].OKTPS != 1.5 || r.Properties["n"] != "8" || r.Stacks != "TID: 1 STATE: WAITING" {
 		t.Errorf("%+v", r)
 	}
+	o.answer = []byte("{\"mqTable\":{}, \"jstack\":\"goroutine 1 [running]:\n\tmain.go:7\" }") // as Go's client has it
+	if r := answer[api.Running](t, post(c, "/clients/running", `{"consumerGroup":"billing","clientId":"c1"}`)); r.Stacks != "goroutine 1 [running]:\n\tmain.go:7" {
+		t.Errorf("%q", r.Stacks)
+	}
+	for number, name := range map[string]string{`1`: "CR_LATER", `"CR_COMMIT"`: "CR_COMMIT", `5`: "CR_RETURN_NULL", `17`: "17", `null`: "null"} {
+		if v, err := verified([]byte(`{"consumeResult":` + number + `}`)); err != nil || v.Result != name {
+			t.Errorf("%s is %+v: %v", number, v, err)
+		}
+	}
 	for _, bad := range []string{`{"mqTable":{{"a":1`, `nonsense`, ``} {
 		o.answer = []byte(bad)
 		wantProblem(t, post(c, "/clients/running", `{"consumerGroup":"billing","clientId":"c1"}`), 502, "cannot be read")
@@ -369,7 +378,7 @@ func FuzzRunning(f *testing.F) {
 			t.Errorf("%d bytes of stacks", len(out.Stacks))
 		}
 		if json.Valid(b) {
-			same, err := textKeys(b)
+			same, err := plainJSON(b)
 			if err != nil || !bytes.Equal(same, b) {
 				t.Errorf("%q became %q: %v", b, same, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -40,14 +41,36 @@ func (s *Server) verifyMessage(c echo.Context) error {
 	if err != nil {
 		return s.changed(c, nil, err)
 	}
-	var out api.Verified
-	if err := readClient(answer, &out); err != nil {
+	out, err := verified(answer)
+	if err != nil {
 		return err
+	}
+	return s.json(c, out)
+}
+
+// consumeResults are org.apache.rocketmq.remoting.protocol.body.CMResult in its order: Java's clients write the name, Go's the number.
+var consumeResults = []string{"CR_SUCCESS", "CR_LATER", "CR_ROLLBACK", "CR_COMMIT", "CR_THROW_EXCEPTION", "CR_RETURN_NULL"}
+
+// verified reads a ConsumeMessageDirectlyResult.
+func verified(answer []byte) (api.Verified, error) {
+	var r struct {
+		Result     json.RawMessage `json:"consumeResult"`
+		Remark     string          `json:"remark"`
+		Order      bool            `json:"order"`
+		AutoCommit bool            `json:"autoCommit"`
+		Millis     int64           `json:"spentTimeMills"`
+	}
+	if err := readClient(answer, &r); err != nil {
+		return api.Verified{}, err
+	}
+	out := api.Verified{Result: clip(strings.Trim(string(r.Result), `"`)), Remark: r.Remark, Order: r.Order, AutoCommit: r.AutoCommit, Millis: r.Millis}
+	if n, err := strconv.Atoi(out.Result); err == nil && n >= 0 && n < len(consumeResults) {
+		out.Result = consumeResults[n]
 	}
 	if len(out.Remark) > remarkBytesMax {
 		out.Remark = strings.ToValidUTF8(out.Remark[:remarkBytesMax], "") + "…"
 	}
-	return s.json(c, out)
+	return out, nil
 }
 
 // clientRunning asks a client for its state.

@@ -34,10 +34,10 @@ type runningInfo struct {
 	Stacks string `json:"jstack"`
 }
 
-// running reads a client's state. Its table of queues has objects as keys, which is no JSON: they become texts first.
+// running reads a client's state. What clients write is not quite JSON.
 func running(answer []byte) (out api.Running, err error) {
 	if len(answer) <= clientBytesMax {
-		answer, err = textKeys(answer)
+		answer, err = plainJSON(answer)
 	}
 	var r runningInfo
 	if err == nil {
@@ -85,9 +85,9 @@ func textOf(v any) string {
 	return string(b)
 }
 
-// textKeys makes JSON of what RocketMQ's clients write for a map whose keys are objects, {{"a":1}:2}: each such key becomes a text that
-// holds it. Everything else stays as it is.
-func textKeys(b []byte) ([]byte, error) {
+// plainJSON makes JSON of what RocketMQ's clients write. A map's key may be an object, {{"a":1}:2}: it becomes a text that holds it. A text of
+// Go's client may have lines: their ends are escaped. Everything else stays as it is.
+func plainJSON(b []byte) ([]byte, error) {
 	out := make([]byte, 0, len(b)+len(b)/8)
 	var open []byte // brackets
 	key := false    // is expected next
@@ -114,11 +114,26 @@ func textKeys(b []byte) ([]byte, error) {
 			text, _ := json.Marshal(string(part)) // a string always can be
 			out = append(out, text...)
 		} else {
-			out = append(out, part...)
+			out = appendPlain(out, part)
 		}
 		i = end
 	}
 	return out, nil
+}
+
+// appendPlain adds a part of JSON; control characters of a text are escaped.
+func appendPlain(out, part []byte) []byte {
+	if part[0] != '"' {
+		return append(out, part...)
+	}
+	for _, c := range part {
+		if c < ' ' {
+			out = fmt.Appendf(out, `\u%04x`, c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // textEnd is behind the text that begins at i; -1: it does not end.

@@ -37,6 +37,15 @@ async function withPage(options, act) {
   }
 }
 
+/** What f gives once it gives something. */
+async function eventually(f, patience) {
+  for (const end = Date.now() + patience; ; await new Promise((r) => setTimeout(r, 500))) {
+    const got = await f()
+    if (got) return got
+    if (Date.now() > end) throw new Error(`nothing within ${patience} ms: ${f}`)
+  }
+}
+
 const life = (id = sample.id) => `${base}/messages/${encodeURIComponent(id)}`
 
 describe('console', () => {
@@ -230,6 +239,98 @@ describe('console', () => {
       await shot(page, 'messages-nothing')
     }))
 
+  it('a poison message is resent from the page, once, and its story goes on', () =>
+    withPage({}, async (page) => {
+      const letter = await eventually(async () => (await api('/dead-letters/invoicing?state=open&limit=1')).letters[0], 120_000)
+      await page.goto(base + '/dlq')
+      await page.getByRole('link', { name: 'invoicing' }).click()
+      await page.locator('.vt-body [role=row]', { hasText: letter.keys }).first().click({ position: { x: 300, y: 10 } })
+      await page.locator('[data-test=resend-one]').click()
+      await page.getByText('1 dead letter goes back to group invoicing').waitFor()
+      await shot(page, 'dead')
+      await page.locator('[data-test=resend-go]').click()
+      await page.locator('[data-test=outcomes]', { hasText: '1 resent' }).waitFor()
+      await shot(page, 'dead-outcome')
+      await page.getByRole('link', { name: 'show the resent copy' }).click()
+      await page.waitForURL('**/messages/' + letter.uniqKey + '**')
+      await page.locator('[data-test=verdicts] li', { hasText: 'invoicing' }).filter({ hasText: 'consumed' }).waitFor({ timeout: 60_000 })
+      await page.getByRole('tab', { name: 'Copies' }).click()
+      await page.locator('[data-test=lineage] tr', { hasText: 'resent' }).first().waitFor()
+      await shot(page, 'resent-lineage')
+      await page.goto(`${base}/dlq/invoicing?key=${letter.keys}`)
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 300, y: 10 } })
+      await page.getByRole('button', { name: 'Resend again' }).click()
+      await page.locator('[data-test=resent-before]').waitFor()
+      assert.ok(await page.locator('[data-test=resend-go]').isDisabled(), 'a second resend must be meant')
+      await page.keyboard.press('Escape')
+      const file = await (await fetch(`${base}/api/v1/dead-letters/invoicing/export?format=csv&key=${letter.keys}`)).text()
+      assert.ok(file.split('\r\n')[1].includes(letter.uniqKey), file)
+    }))
+
+  it('a transaction is committed in its producer’s place', () =>
+    withPage({}, async (page) => {
+      const half = await eventually(async () => (await api('/transactions?topic=points')).halves.find((h) => h.nextCheckAt - Date.now() > 20_000), 60_000)
+      await page.goto(`${base}/transactions?key=${half.keys}`)
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 300, y: 10 } })
+      await shot(page, 'transactions')
+      await page.locator('[data-test=commit]').click()
+      assert.ok(await page.locator('[data-test=decide-go]').isDisabled(), 'a reason is needed')
+      await page.locator('[data-test=reason]').fill('the bank says so')
+      await page.locator('[data-test=decide-go]').click()
+      await page.locator('[data-test=decided]').waitFor()
+      await eventually(async () => (await api('/messages/' + half.uniqKey)).verdicts.some((v) => v.group === 'points' && v.state === 'consumed'), 60_000)
+    }))
+
+  it('a scheduled message is cancelled, and a second time it is told so', () =>
+    withPage({}, async (page) => {
+      const last = await eventually(async () => (await api('/scheduled/next?limit=500')).messages.filter((m) => m.dueAt - Date.now() > 20_000).at(-1), 60_000)
+      await page.goto(base + '/scheduled')
+      await page.locator('.vt-body [role=row]', { hasText: last.keys }).first().click({ position: { x: 300, y: 10 } })
+      await page.locator('[data-test=cancel]').click()
+      await page.locator('[data-test=cancel-go]').click()
+      await page.locator('[data-test=cancelled]', { hasText: /Cancelled|cancelled before/ }).waitFor() // its customer may have paid meanwhile
+      await shot(page, 'cancelled')
+      const again = await fetch(base + '/api/v1/scheduled/cancel', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ topic: last.topic, recallHandle: last.recallHandle }) })
+      assert.equal((await again.json()).outcome, 'already')
+    }))
+
+  it('a group is moved to the place that the preview shows', () =>
+    withPage({}, async (page) => {
+      await page.goto(base + '/groups/crm')
+      await page.locator('[data-test=reset]').click()
+      await page.locator('[data-test=reset-to-earliest]').check()
+      await page.locator('[data-test=reset-preview]').click()
+      await page.locator('[data-test=reset-places]').waitFor()
+      await shot(page, 'reset')
+      await page.locator('[data-test=type-name]').fill('crm')
+      await page.locator('[data-test=reset-go]').click()
+      await page.locator('[data-test=reset-outcome]', { hasText: /^(\d+) of \1 queues moved/ }).waitFor()
+      const from = (Date.now() - 60_000) * 1000
+      await eventually(async () => (await api(`/happenings?from=${from}&limit=500`)).happenings.some((h) => h.kind === 'reset' && h.group === 'crm'), 30_000)
+    }))
+
+  it('one client verifies one message, and says what it is doing', () =>
+    withPage({}, async (page) => {
+      const m = await eventually(async () => {
+        const from = (Date.now() - 3600e3) * 1000
+        return (await api(`/messages?topic=orders&tag=paid&from=${from}&limit=50`)).messages.find((x) => Number(x.keys[0]?.split('-')[1]) % 20 !== 0 && Number(x.keys[0]?.split('-')[1]) % 100 !== 50)
+      }, 60_000)
+      await page.goto(life(m.id))
+      await page.locator('[data-test=life-verify]').click()
+      await page.locator('[data-test=dialog] select').first().selectOption('invoicing')
+      await page.locator('[data-test=dialog] select').nth(1).waitFor()
+      await page.locator('[data-test=verify-go]').click()
+      await page.locator('[data-test=verified]', { hasText: 'CR_SUCCESS' }).waitFor()
+      await shot(page, 'verified')
+      await page.goto(`${base}/clients?q=invoicing-1`)
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 100, y: 10 } })
+      await page.locator('[data-test=running]').first().click()
+      await page.locator('[data-test=stacks]').check()
+      await page.locator('[data-test=running-go]').click()
+      await page.locator('.stack', { hasText: 'goroutine' }).waitFor()
+      await shot(page, 'running')
+    }))
+
   it('pausing stops the stream', () =>
     withPage({}, async (page) => {
       await page.goto(base + '/')
@@ -245,7 +346,7 @@ describe('console', () => {
 })
 
 describe('axe finds nothing serious', () => {
-  const pages = { overview: '/', messages: '/messages?last=6h', id: '/messages?tab=id', topics: '/topics', groups: '/groups', clients: '/clients', scheduled: '/scheduled', fired: '/scheduled?tab=fired&last=6h', dlq: '/dlq', letters: '/dlq/billing?last=6h' }
+  const pages = { overview: '/', messages: '/messages?last=6h', id: '/messages?tab=id', topics: '/topics', groups: '/groups', clients: '/clients', scheduled: '/scheduled', fired: '/scheduled?tab=fired&last=6h', dlq: '/dlq', letters: '/dlq/invoicing', transactions: '/transactions', parked: '/transactions?tab=parked&last=6h' }
   const check = (name, url, options = {}) =>
     it(name, () =>
       withPage({ axe: true, ...options }, async (page) => {
@@ -262,6 +363,19 @@ describe('axe finds nothing serious', () => {
   const group = async () => (await api('/groups')).groups.find((g) => !g.system)?.name ?? 'none'
   for (const tab of ['queues', 'members', 'subscriptions']) check('group-' + tab, async () => `/groups/${encodeURIComponent(await group())}?tab=${tab}`)
   for (const tab of ['timeline', 'steps', 'lineage', 'body', 'properties', 'records', 'json']) check('life-' + tab, () => `/messages/${sample.id}?tab=${tab}&show=1`)
+  const acts = { resend: ['/dlq/invoicing', 'resend-all', 'resend-go'], reset: ['/groups/crm', 'reset', 'reset-preview'], clone: ['/groups/crm', 'clone', 'clone-go'] }
+  for (const [name, [url, button, sees]] of Object.entries(acts)) {
+    it('dialog-' + name, () =>
+      withPage({ axe: true }, async (page) => {
+        await page.goto(base + url)
+        await page.locator(`[data-test=${button}]`).click()
+        await page.locator(`[data-test=${sees}]`).waitFor()
+        await page.waitForTimeout(500)
+        await shot(page, 'axe-dialog-' + name)
+        assert.deepEqual(await findings(page), [])
+      }),
+    )
+  }
   check('life-dark', () => `/messages/${sample.id}`, { colorScheme: 'dark' })
   check('overview-dark-narrow', '/', { colorScheme: 'dark', viewport: { width: 1024, height: 768 } })
 })

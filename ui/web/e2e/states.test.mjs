@@ -43,11 +43,11 @@ describe('states', () => {
       assert.match(await page.locator('[data-test=empty] pre').textContent(), /rocketmq-client-go/)
       await shot(page, 'empty')
     }))
-  for (const page of ['/topics', '/groups', '/clients', '/messages', '/scheduled', '/dlq']) {
+  for (const page of ['/topics', '/groups', '/clients', '/messages', '/scheduled', '/dlq', '/dlq/billing', '/transactions']) {
     it(`empty ${page} says so`, () =>
       clean('empty', page, async (p) => {
         await p.locator('.answer').waitFor()
-        await shot(p, 'empty-' + page.slice(1))
+        await shot(p, 'empty-' + page.slice(1).replace('/', '-'))
       }))
     it(`failing ${page} says why, with a request number, and offers to try again`, () =>
       at('error', page, async (p) => {
@@ -56,7 +56,7 @@ describe('states', () => {
         assert.match(text, /connection refused/)
         assert.match(text, /r-\d+/)
         await p.getByRole('button', { name: 'Try again' }).waitFor()
-        await shot(p, 'error-' + page.slice(1))
+        await shot(p, 'error-' + page.slice(1).replace('/', '-'))
       }))
   }
   it('an unknown message, topic, group and page are told apart from failures', async () => {
@@ -84,6 +84,70 @@ describe('states', () => {
       await page.getByText('onerror=alert(1)').waitFor()
       assert.equal(await page.locator('main img, main script').count(), 0)
       await shot(page, 'hostile-body')
+    }))
+  it('a letter that was resent is left alone unless it is meant, and each outcome is told', () =>
+    clean('demo', '/dlq/billing', async (page) => {
+      await page.locator('.vt-body [role=row]').first().waitFor()
+      for (let i = 0; i < 8; i++) {
+        await page.keyboard.press('j')
+        await page.keyboard.press('x')
+      }
+      await page.locator('[data-test=resend-chosen]', { hasText: '8' }).click()
+      await page.locator('[data-test=resent-before]').waitFor()
+      assert.match(await page.locator('[data-test=resend-go]').textContent(), /7/)
+      await page.locator('[data-test=again]').check()
+      assert.match(await page.locator('[data-test=resend-go]').textContent(), /8/)
+      await page.locator('[data-test=resend-go]').click()
+      await page.locator('[data-test=outcomes]').waitFor()
+      assert.match(await page.locator('[data-test=dialog]').textContent(), /refused topic\[%RETRY%billing\] not exist/)
+      await shot(page, 'resend-outcomes')
+    }))
+  it('all that match are resent in batches', () =>
+    clean('demo', '/dlq/billing?state=open', async (page) => {
+      const sizes = []
+      page.on('request', (r) => r.method() === 'POST' && sizes.push(JSON.parse(r.postData()).letters.length))
+      await page.locator('[data-test=resend-all]').click()
+      await page.locator('[data-test=resend-go]').click()
+      await page.locator('[data-test=outcomes]').waitFor()
+      assert.ok(sizes.length > 1 && Math.max(...sizes) <= 100, String(sizes))
+    }))
+  it('a reset is previewed, confirmed by the name, and told queue by queue', () =>
+    clean('demo', '/groups/shipping', async (page) => {
+      await page.locator('[data-test=heads]').waitFor()
+      await shot(page, 'blocked')
+      await page.locator('[data-test=reset]').click()
+      await page.locator('[data-test=reset-to-latest]').check()
+      await page.locator('[data-test=reset-preview]').click()
+      await page.locator('[data-test=reset-places]').waitFor()
+      assert.ok(await page.locator('[data-test=reset-go]').isDisabled())
+      await page.locator('[data-test=type-name]').fill('shipping')
+      await page.locator('[data-test=reset-go]').click()
+      await page.locator('[data-test=reset-outcome]').waitFor()
+      assert.match(await page.locator('[data-test=dialog]').textContent(), /not in consume queue range \[5-9\]/)
+      await shot(page, 'reset-outcome')
+    }))
+  it('a read-only console says why its buttons are off, and sends nothing', () =>
+    clean('readonly', '/dlq/billing', async (page) => {
+      let sent = 0
+      page.on('request', (r) => r.method() === 'POST' && sent++)
+      const button = page.locator('[data-test=resend-all]')
+      await button.waitFor()
+      assert.equal(await button.getAttribute('aria-disabled'), 'true')
+      assert.match(await button.getAttribute('title'), /console\.actions is false/)
+      await button.click({ force: true }) // it can be reached, and says why
+      await page.locator('.toast', { hasText: 'console.actions is false' }).waitFor()
+      assert.equal(await page.locator('[data-test=dialog]').count(), 0)
+      assert.equal(sent, 0)
+      await shot(page, 'read-only')
+    }))
+  it('what a client says of itself is text', () =>
+    clean('demo', '/clients?role=consumers', async (page) => {
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 100, y: 10 } })
+      await page.locator('[data-test=running]').click()
+      await page.locator('[data-test=stacks]').check()
+      await page.locator('[data-test=running-go]').click()
+      await page.getByText('STATE: WAITING').waitFor()
+      await shot(page, 'running')
     }))
   it('of 10 000 rows only those in sight are drawn', async () => {
     for (const url of ['/topics?sort=name.asc', '/groups', '/clients', '/messages']) {

@@ -114,7 +114,7 @@ export function makeGroup(name, state, now) {
     (state.next[topic] ?? []).map((max, queueId) => {
       const lag = Math.max(0, Math.round(perQueueLag[name] * (0.6 + ((queueId * 7) % 9) / 10)))
       const client = online ? list[queueId % list.length].clientId : `10.0.1.29@811#${name}`
-      return { broker: 'broker-a', topic, queueId, min: 20_000 + queueId * 31, max, committed: max - lag, lagMessages: lag, lastCommitAt: online ? now - 1200 : now - 31 * minute, client, lastPullAt: online ? now - 700 : now - 31 * minute, lastPullOffset: max - lag }
+      return { broker: 'broker-a', topic, queueId, min: 20_000 + queueId * 31, max, committed: max - lag, lagMessages: lag, lastCommitAt: online ? now - 1200 : now - 31 * minute, client, lastPullAt: online ? now - 700 : now - 31 * minute, lastPullOffset: max - lag, head: name === 'shipping' && topic === 'shipments' && lag ? { offset: max - lag, uniqKey: state.messages.at(-1)?.id ?? '', keys: 'order-4711', sinceAt: now - 4 * minute, client, untilAt: 0, times: queueId % 3, behind: lag - 1 } : undefined }
     }),
   )
   const lagMessages = queues.reduce((n, q) => n + q.lagMessages, 0)
@@ -124,6 +124,24 @@ export function makeGroup(name, state, now) {
     subscriptions: [...new Map(list.flatMap((m) => m.subscriptions).map((s) => [s.topic + s.expression, s])).values()], subscriptionsConsistent: name !== 'fraud',
     queues, messagesOutTotal: 312_000 + Math.round(((now % 864e5) / 1000) * name.length * 11), retryMaxTimes: 16, consumeEnable: true,
   }
+}
+
+/** Dead letters of a group, newest first; every fifth was resent. */
+export function makeLetters(state, now, group) {
+  const own = state.messages.filter((_, i) => i % 11 === 3).slice(-260).reverse()
+  return own.map((m, i) => ({
+    broker: 'broker-a', group, offset: own.length - 1 - i, topic: m.topic, originMessage: m.offsetId, uniqKey: m.id, keys: m.keys.join(' '), tags: m.tag, attempts: 16, storedAt: now - i * 7 * minute, bornAt: now - i * 7 * minute - 17e6,
+    position: m.position + 900, bytes: m.bodyBytes, resentAt: i % 5 === 4 ? now - minute : undefined,
+  }))
+}
+
+/** Half messages that nobody decided, oldest first. */
+export function makeHalves(state, now) {
+  const own = state.messages.filter((m) => m.type === 'transaction').slice(-14)
+  return own.map((m, i) => ({
+    broker: 'broker-a', topic: m.topic, uniqKey: m.id, keys: m.keys.join(' '), producerGroup: m.producerGroup, halfOffset: 4000 + i, position: m.position, storedAt: now - (14 - i) * 31_000, checks: 14 - i, lastCheckAt: now - 12_000,
+    nextCheckAt: now + 18_000, givenUpThen: i === 0, bytes: m.bodyBytes,
+  }))
 }
 
 export function makeClients(state, now) {

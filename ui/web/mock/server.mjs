@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { hostile, makeClients, makeGroups, makeHappenings, makeMessage, makeMessages, makeNode, makePoint, makeRates, makeTopics, makeTrail, minute } from './data.mjs'
+import { hostile, makeClients, makeHalves, makeLetters, makeGroups, makeHappenings, makeMessage, makeMessages, makeNode, makePoint, makeRates, makeTopics, makeTrail, minute } from './data.mjs'
 import { makeLife } from './life.mjs'
 
 const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8090' }, mode: { type: 'string', default: 'demo' }, dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) } } })
@@ -47,6 +47,49 @@ function scheduledNext(w, now) {
   const messages = waiting.sort((a, b) => a.dueMicros - b.dueMicros).slice(0, 500)
   return { answer: messages.length ? 'found' : 'nothing', messages, rowsRead: 0, bytesRead: 0, elapsedMicros: 12_000, histogram: messages.map((m) => ({ atMicros: m.dueMicros, count: 1 })) }
 }
+
+/** The same as the broker tells it. */
+function scheduledOfBroker({ messages }) {
+  const list = messages.map((m) => ({ broker: m.broker, topic: m.realTopic, queueId: m.realQueueId, uniqKey: m.id, keys: m.keys.join(' '), tags: m.tag, dueAt: Math.floor(m.dueMicros / 1000), storedAt: Math.floor(m.appendedMicros / 1000), position: m.position, bytes: m.bodyBytes, recallHandle: 'handle' }))
+  return { pending: list.length, scheduledTotal: 4000, firedTotal: 3800, cancelledTotal: 200 - list.length, messages: list }
+}
+
+function deadLetters(all, q) {
+  const is = (name, value) => !q.get(name) || q.get(name) === value
+  const from = Number(q.get('before') || 0)
+  const limit = Number(q.get('limit') || 100)
+  const found = all.filter((d) => is('topic', d.topic) && is('tag', d.tags) && (!q.get('key') || d.keys.split(' ').includes(q.get('key'))) && (!q.get('state') || (q.get('state') === 'resent') === !!d.resentAt))
+  return { total: all.length, scanned: all.length, letters: found.slice(from, from + limit), next: from + limit < found.length ? String(from + limit) : '' }
+}
+
+const places = (w, now, group) => makeGroups(w, now).find((g) => g.name === group)?.queues ?? []
+
+/** What acts are answered with. A dead letter whose offset ends in 7 is refused, one that was resent stays. */
+function acted(url, body, w, now) {
+  const [name, arg, part, act] = url.pathname.slice('/api/v1/'.length).split('/').map(decodeURIComponent)
+  if (name === 'dead-letters') {
+    const known = new Map(makeLetters(w, now, arg).map((d) => [d.offset, d]))
+    return { outcomes: body.letters.map(({ broker, offset }) => ({ broker, offset, outcome: offset % 10 === 7 ? 'refused' : known.get(offset)?.resentAt && !body.again ? 'already' : 'resent', why: offset % 10 === 7 ? 'topic[%RETRY%billing] not exist' : '', at: now, topic: '%RETRY%' + arg, copyPosition: 1 })) }
+  }
+  if (part === 'offsets' && act === 'plan') {
+    const queues = places(w, now, arg).filter((q) => !body.topic || q.topic === body.topic)
+    return { online: true, queues: queues.map((q) => ({ brokerGroup: q.broker, topic: q.topic, queueId: q.queueId, committed: q.committed, min: q.min, max: q.max, to: body.to === 'latest' ? q.max : q.min, messagesAgain: body.to === 'latest' ? 0 : q.committed - q.min, messagesSkipped: body.to === 'latest' ? q.max - q.committed : 0, oldestMillis: now - 3600e3, newestMillis: now })) }
+  }
+  if (part === 'offsets' && act === 'reset') return { outcomes: body.queues.map((q) => ({ ...q, outcome: q.queueId === 1 ? 'refused' : 'moved', why: q.queueId === 1 ? 'Target offset 1 not in consume queue range [5-9]' : '' })) }
+  if (part === 'offsets' || name === 'transactions') return { brokerGroups: ['broker-a'] }
+  if (name === 'scheduled') return { outcome: 'too-late', text: 'recall failed, it was delivered' }
+  if (name === 'messages') return { consumeResult: 'CR_THROW_EXCEPTION', remark: 'java.lang.IllegalStateException: ' + hostile.body, order: false, autoCommit: true, spentTimeMills: 12 }
+  if (name === 'clients') return { properties: { PROP_CLIENT_VERSION: 'V5_3_2' }, queues: [{ brokerGroup: 'broker-a', topic: 'orders', queueId: 1, commitOffset: 120, cachedMsgMinOffset: 0, cachedMsgMaxOffset: 0, cachedMsgCount: 4, locked: true, droped: false, lastPullTimestamp: now, lastConsumeTimestamp: now }], topics: [{ topic: 'orders', pullRT: 1, pullTPS: 9, consumeRT: 4.2, consumeOKTPS: 9, consumeFailedTPS: 0.1, consumeFailedMsgs: 3 }], stacks: body.jstackEnable ? 'TID: 1 STATE: WAITING\n  at java.lang.Object.wait' : '', stacksTruncated: false }
+  return problem(404, 'No such endpoint', url.pathname, 'see /api/v1/openapi.json')
+}
+
+function sendActed(req, res, url, w, allowed) {
+  let text = ''
+  req.on('data', (part) => (text += part))
+  req.on('end', () => sendJson(res, allowed ? acted(url, JSON.parse(text), w, Date.now()) : problem(403, 'this console changes nothing', readOnly, 'use the command line')))
+}
+
+const readOnly = 'console.actions is false: it is read-only'
 
 function histogram(all, from, to) {
   const step = Math.max(1, Math.ceil((to - from) / 60))
@@ -91,6 +134,10 @@ function answer(url, w, now) {
   if (name === 'clients') return { clients: empty ? [] : makeClients(w, now) }
   if (name === 'happenings') return { happenings: empty ? [] : makeHappenings(now) }
   if (name === 'rates') return { rates: empty ? [] : makeRates(Number(q.get('from')), Math.min(now * 1000, Number(q.get('to'))), Number(q.get('step')) || 60e6, q.get('topic'), q.get('group')) }
+  if (name === 'actions') return { allowed: true, why: '' }
+  if (name === 'transactions') return { open: empty ? 0 : 14, begunTotal: 90_211, committedTotal: 88_004, rolledBackTotal: 2190, givenUpTotal: 3, checksTotal: 902, halves: empty ? [] : makeHalves(w, now) }
+  if (name === 'dead-letters') return deadLetters(empty ? [] : makeLetters(w, now, arg), q)
+  if (name === 'scheduled' && arg === 'next') return scheduledOfBroker(scheduledNext(w, now))
   if (name === 'scheduled') return scheduledNext(w, now)
   if (name === 'messages' && !arg) return search(w, q)
   if (name === 'messages') return message(w, arg, part, now)
@@ -154,6 +201,8 @@ createServer((req, res) => {
   const mode = /(?:^|; )mock=(\w+)/.exec(req.headers.cookie ?? '')?.[1] ?? args.mode
   if (mode === 'error') return sendJson(res, problem(503, 'The trail’s store does not answer', 'dial unix clickhouse.sock: connection refused', 'see the log of the embedded engine; the broker itself is not affected'))
   const w = worlds[mode] ?? worlds.demo
+  if (req.method === 'POST') return sendActed(req, res, url, w, mode !== 'readonly')
+  if (url.pathname === '/api/v1/actions' && mode === 'readonly') return sendJson(res, { allowed: false, why: readOnly })
   if (url.pathname === '/api/v1/live') return sendLive(req, res, w)
   if (url.pathname === '/api/v1/messages/stream') return sendStream(res, w, url)
   if (url.pathname.endsWith('/raw')) return res.writeHead(200, { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment' }).end(hostile.body)

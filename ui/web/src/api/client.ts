@@ -47,10 +47,17 @@ export async function get<T>(name: string, params: Params = {}, signal?: AbortSi
   return (await (await ask(path(name, params), signal)).json()) as T
 }
 
+/** When something was last done here: what seemed to have ended may go on. */
+export const acted = { at: 0 }
+
 /** Acts: what is sent is JSON, and what comes back is the outcome. */
 export async function post<T>(name: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const sent = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-  return (await (await ask(base + name, signal, sent)).json()) as T
+  try {
+    return (await (await ask(base + name, signal, sent)).json()) as T
+  } finally {
+    acted.at = Date.now()
+  }
 }
 
 /** Reads newline-delimited JSON as it arrives. */

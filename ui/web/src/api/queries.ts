@@ -1,7 +1,7 @@
 // One query per endpoint. Old content stays while new loads.
 import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 import { useEvery } from '../app/live'
-import { get } from './client'
+import { acted, get } from './client'
 import type { Body, Client, Group, Happening, Matches, MessageLife, Overview, Rate, Topic } from './types'
 
 const listEvery = 5000
@@ -37,10 +37,11 @@ export function useLife(id: string, on = true) {
     queryKey: ['life', id],
     enabled: on && id !== '',
     queryFn: ({ signal }) => get<MessageLife>(`/messages/${enc(id)}`, {}, signal),
-    refetchInterval: (q) => (q.state.data && settled(q.state.data) ? false : every),
+    refetchInterval: (q) => (q.state.data && settled(q.state.data) && Date.now() - acted.at > actTold ? false : every),
   })
 }
 
+const actTold = 30_000 // ms after an act in which the trail tells what came of it
 const ended = ['consumed', 'filtered', 'skipped', 'expired', 'not-subscribed', 'cancelled', 'rolled-back', 'discarded', 'dead']
 const settled = (m: MessageLife) => m.life.answer === 'found' && m.verdicts.length > 0 && m.verdicts.every((v) => ended.includes(v.state)) && m.stepsRecorded >= m.stepsExpected
 

@@ -66,7 +66,7 @@ export const dead = {
   resendChosenNone: 'Resend chosen',
   resendMatching: 'Resend all that match',
   resendAll: 'Resend all',
-  exports: { csv: 'CSV', csvBodies: 'CSV with bodies', jsonl: 'JSON lines', jsonlBodies: 'JSON lines with bodies', limit: 'All that match, newest first. At most 100 000 letters or 256 MiB; a file that ends there says so in its last line.' },
+  exports: { csv: 'CSV', csvBodies: 'CSV with bodies', jsonl: 'JSON lines', jsonlBodies: 'JSON lines with bodies', limit: 'All that match, newest first. At most 100 000 letters or 256 MiB; a file that ends there says so in its last line.' },
   dialog: {
     title: (g: string) => `Resend dead letters of ${g}`,
     counting: 'Counting those that match',

@@ -11,10 +11,9 @@ import { useUrl } from '../../app/url'
 import { Histogram } from '../../charts/histogram'
 import { useT } from '../../i18n'
 import { bars } from '../../lib/buckets'
-import { apiCall, brokerCli } from '../../lib/cli'
+import { apiCall } from '../../lib/cli'
 import { bytes, count, middle } from '../../lib/format'
 import { fromUrl, resolve } from '../../lib/range'
-import { useOverview } from '../../api/queries'
 import { Answer, Loaded } from '../../parts/answer'
 import { Act } from '../../parts/dialog'
 import { Choice } from '../../parts/filters'
@@ -138,21 +137,15 @@ function Letters({ group, rows, narrowed, more, end, updatedAt, chosen, setChose
             empty={<Answer tone={narrowed ? undefined : 'ok'} title={narrowed ? t.dead.noneMatch : t.dead.empty}><p>{narrowed ? t.dead.noneMatchText : t.dead.emptyText}</p></Answer>}
           />
         </div>
-        {picked && <LetterPanel letter={picked} close={() => set({ sel: undefined })} acts={<OneAct letter={picked} group={group} resend={resend} />} />}
+        {picked && <LetterPanel letter={picked} close={() => set({ sel: undefined })} acts={<OneAct letter={picked} resend={resend} />} />}
       </div>
     </>
   )
 }
 
-function OneAct({ letter, group, resend }: { letter: DeadLetter; group: string; resend: (letters: DeadLetter[]) => void }) {
+function OneAct({ letter, resend }: { letter: DeadLetter; resend: (letters: DeadLetter[]) => void }) {
   const t = useT()
-  const broker = useOverview().data?.node.storeHost ?? '127.0.0.1:10911'
-  return (
-    <>
-      <Act test="resend-one" onClick={() => resend([letter])}>{letter.resentAt ? t.dead.resendAgain : t.dead.resend}</Act>
-      <button type="button" className="act quiet" onClick={() => void copy(brokerCli(['dlq', 'resend', group, String(letter.offset), '--groups', letter.broker], broker), t.life.cliNote)}>{t.asCli}</button>
-    </>
-  )
+  return <Act test="resend-one" onClick={() => resend([letter])}>{letter.resentAt ? t.dead.resendAgain : t.dead.resend}</Act>
 }
 
 function ExportMenu({ group, filter }: { group: string; filter: LetterFilter }) {

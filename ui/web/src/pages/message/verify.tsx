@@ -38,7 +38,7 @@ export function VerifyDialog({ message: m, groups, close }: { message: Message; 
   )
   return (
     <Dialog title={w.title} close={close} acts={acts} busy={state.busy}>
-      <p><TopicName name={userTopic(m)} /> <span className="mono dim">{m.id}</span></p>
+      <p className="intext"><TopicName name={userTopic(m)} /> <span className="mono dim">{m.id}</span></p>
       <p className="warn">! {w.what}</p>
       {known.length === 0 && <p>{w.noGroups}</p>}
       {known.length > 0 && (

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 import type { Message } from '../../api/types'
 import { useLife } from '../../api/queries'
 import { useT } from '../../i18n'
-import { userTopic } from '../../lib/copies'
+import { parked, userTopic } from '../../lib/copies'
 import { bytes, count } from '../../lib/format'
 import { Fact, Failure } from '../../parts/answer'
 import { Panel } from '../../parts/panel'
@@ -24,9 +24,9 @@ export function Preview({ message: m, close, acts }: { message: Message; close: 
         <Fact name={t.messages.columns.keys} value={m.keys.length ? <span className="row wrap"><Keys keys={m.keys} bare /></span> : undefined} />
         <Fact name={t.messages.columns.time} value={<TimeAge ms={m.appendedMicros / 1000} />} />
         <Fact name={t.messages.columns.size} value={`${bytes(m.bodyBytes)} (${count(m.bodyBytes)} B)`} />
-        <Fact name={t.messages.columns.queue} value={`${m.queueId} : ${count(m.queueOffset)}`} />
+        <Fact name={t.messages.columns.queue} value={parked(m) ? count(m.realQueueId) : `${m.queueId} : ${count(m.queueOffset)}`} />
         <Fact name={t.messages.columns.producer} value={m.producerGroup} />
-        <Fact name={t.messages.columns.client} value={<span className="mono">{m.producerClient} {m.language} {m.version}</span>} />
+        <Fact name={t.messages.columns.client} value={m.producerClient && <span className="mono">{m.producerClient} {m.language} {m.version}</span>} />
       </dl>
       <h2 style={{ margin: '18px 0 6px' }}>{t.life.verdicts}</h2>
       {life.data ? <Verdicts life={life.data} /> : life.error ? <Failure error={life.error} retry={() => void life.refetch()} /> : <span className="dim">{t.loading} …</span>}

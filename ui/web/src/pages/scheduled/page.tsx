@@ -43,7 +43,7 @@ function useColumns(tab: Tab): Column<Message>[] {
     if (tab === 'fired') return [stored, due, { id: 'late', label: w.late, width: 90, right: true, fixed: true, value: lateMicros, render: (m) => <span className={lateMicros(m) > 1e6 ? 'warn' : ''}>{duration(lateMicros(m))}</span> }, topic, ...rest]
     const cancelled: Column<Message> = { id: 'cancelled', label: w.cancelledAt, width: 196, fixed: true, value: (m) => m.cancelledMicros, render: (m) => m.cancelledMicros > 0 && <Time ms={m.cancelledMicros / 1000} precision="ms" /> }
     if (tab === 'cancelled') return [stored, cancelled, due, topic, ...rest]
-    return [due, { id: 'in', label: w.dueIn, width: 110, right: true, fixed: true, value: (m) => m.dueMicros - at * 1000, render: (m) => duration(Math.max(0, Math.ceil((m.dueMicros / 1000 - at) / 1000)) * 1e6) }, topic, ...rest, stored]
+    return [due, { id: 'in', label: w.dueIn, width: 110, right: true, fixed: true, value: (m) => m.dueMicros - at * 1000, render: (m) => duration(Math.max(0, Math.ceil((m.dueMicros / 1000 - at) / 1000)) * 1e6) }, topic, ...rest.filter((x) => x.id !== 'producer'), stored] // the broker's list does not tell who sent it
   }, [t, tab, at])
 }
 
