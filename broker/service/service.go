@@ -240,6 +240,8 @@ func (s *Service) refuse(err error) *Error {
 		return &Error{CodeSystemBusy, "[TOO MANY MESSAGES WAIT] the broker's limit of waiting bytes is reached, try again", err}
 	case errors.Is(err, shard.ErrTooLarge):
 		return &Error{CodeMessageIllegal, "the message is illegal: " + err.Error(), err}
+	case errors.Is(err, shard.ErrGone):
+		return &Error{CodeTopicNotExist, err.Error(), err}
 	case errors.Is(err, shard.ErrNoSpace):
 		return &Error{CodeServiceNotAvailable, "service not available now: no space left on the disk of the log; reads go on", err}
 	case errors.Is(err, shard.ErrNotLeader):

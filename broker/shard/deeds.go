@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"github.com/contrailmq/contrail/broker/entry"
 )
@@ -19,6 +20,9 @@ type Deed struct {
 	// deed. It may still change the batch and the commands, but for Buf. now is the entry's time, µs.
 	Holds    func(now int64) error
 	Commands []Command
+	// Partly has messages left out whose topic was deleted meanwhile. Else such a deed is refused with ErrGone: its record must not say that
+	// something became a message that is not there.
+	Partly bool
 }
 
 // KeyOf makes a key of what a deed reads and changes. Hashes may collide: then one deed waits for another without need.
@@ -118,6 +122,17 @@ func (s *Shard) refuse(b *Batch, why error) {
 	})
 }
 
+// holds says whether a deed may come into the entry at hand.
+func (s *Shard) holds(b *Batch, now int64) error {
+	if err := b.Deed.Holds(now); err != nil && !b.Deed.begins(s.opts.Planted.Unasked) {
+		return err
+	}
+	if !b.Deed.Partly && !s.opts.Planted.DropGone && slices.ContainsFunc(b.Items, func(it Item) bool { return it.Queue.Dead }) {
+		return ErrGone
+	}
+	return nil
+}
+
 // cutDeeds gives an entry the deeds that hold, in their order, up to about EntryBytes; one that waits for another lets those behind it
 // pass. What does not hold any more is refused. bytes are those of messages.
 func (s *Shard) cutDeeds(p *proposal) (bytes int) {
@@ -132,7 +147,7 @@ func (s *Shard) cutDeeds(p *proposal) (bytes int) {
 			s.deeds.look = s.deeds.look || full
 			continue
 		}
-		if err := b.Deed.Holds(p.formed); err != nil && !b.Deed.begins(s.opts.Planted.Unasked) {
+		if err := s.holds(b, p.formed); err != nil {
 			s.refuse(b, err)
 			continue
 		}

@@ -146,7 +146,7 @@ var errFireOver = errors.New("the timers changed")
 
 // fireBatch makes the deed: the messages as they are stored again, and the command.
 func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
-	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}}}
+	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}, Partly: true}}
 	var places []timer.Cursor
 	var raw []byte
 	lost := map[string]int{}

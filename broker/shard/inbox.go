@@ -30,6 +30,7 @@ var (
 	ErrBusy      = errors.New("too much is waiting to be stored")
 	ErrNoSpace   = errors.New("no space left for the log")
 	ErrBehind    = errors.New("the indexes of too many segments could not be written, see the broker's log")
+	ErrGone      = errors.New("the topic was deleted meanwhile")
 	ErrTooLarge  = errors.New("more than one entry of the log may hold")
 	ErrNotLeader = errors.New("this member does not lead the broker group")
 	ErrUncertain = errors.New("the leader changed or stopped while it was stored: it may be stored or not")

@@ -218,6 +218,9 @@ func (s *leases) settled(m *member, h handle, e *delivery.Settle) {
 }
 
 func (s *leases) told(m *member, says leaseAnswer) {
+	if says.says == saysSettled {
+		s.w.covered(AckedAgain)
+	}
 	if s.w.current(m) {
 		s.log.judge(&says)
 	}

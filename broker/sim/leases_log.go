@@ -262,9 +262,6 @@ func (l *leaseLog) judge(says *leaseAnswer) {
 	case says.says == saysRefused:
 		w.violate("%s is refused what it says of offset %d of %s (%v): %+v", says.client, says.ack.Offset, says.key, says.err, m)
 	}
-	if says.says == saysSettled {
-		w.covered(AckedAgain)
-	}
 }
 
 func offsetOf(k delivery.Key) offset.Key { return offset.Key(k) }

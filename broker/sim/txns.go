@@ -74,6 +74,21 @@ func (w *world) addTxns() {
 		p := &txnProducer{t: t, group: fmt.Sprintf("%sg%d", txnName, i)}
 		p.loop()
 	}
+	if t.chance(25) {
+		t.deleteSometimes()
+	}
+}
+
+// deleteSometimes deletes the real topic now and then, which may be when messages are about to come into it. A producer makes it again.
+func (t *txns) deleteSometimes() {
+	t.w.after(t.between(second, 4*second), func() {
+		if m := t.w.anyLeader(); m != nil && !t.w.stopped {
+			t.w.say("%s is asked to delete topic %s", m, txnTopic)
+			m.shard.Command(entry.KindTopicDelete, []byte(txnTopic))
+			m.turn()
+		}
+		t.deleteSometimes()
+	})
 }
 
 func (t *txns) between(from, to int64) int64 { return from + t.rng.Int64N(to-from+1) }
@@ -232,7 +247,7 @@ func (t *txns) end(m *member, wish txn.Wish, h *half) {
 	m.shard.Submit(b)
 }
 
-// becomes appends what becomes of a half message; false: it cannot be read.
+// becomes appends what becomes of a half message; false: it cannot be read, or its topic is gone.
 func (t *txns) becomes(m *member, b *shard.Batch, open *txn.Half, d entry.TxnDecision) bool {
 	v, err := m.message(open.Position, open.Size)
 	if err != nil {
@@ -243,7 +258,11 @@ func (t *txns) becomes(m *member, b *shard.Batch, open *txn.Half, d entry.TxnDec
 		t.w.violate("%s: %v", m, err)
 		return false
 	}
-	b.Put(shard.Item{Queue: m.shard.Index().Lookup(string(draft.Topic)).Queue(draft.QueueID)}, &draft)
+	to := m.shard.Index().Lookup(string(draft.Topic))
+	if to == nil {
+		return false
+	}
+	b.Put(shard.Item{Queue: to.Queue(draft.QueueID)}, &draft)
 	return true
 }
 
@@ -290,7 +309,12 @@ func (t *txns) asked(m *member, h *txn.Half) {
 
 func (t *txns) answered(m *member, says endAnswer) {
 	var refused *txn.Refusal
-	if says.err != nil && !errors.Is(says.err, txn.ErrDecided) && !errors.As(says.err, &refused) {
+	switch {
+	case says.err == nil, errors.Is(says.err, txn.ErrDecided):
+		t.w.covered(EndsDone)
+	case errors.As(says.err, &refused):
+		t.w.covered(EndsRefused)
+	default:
 		return // it was not decided, or nobody knows
 	}
 	if t.w.current(m) {

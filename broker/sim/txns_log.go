@@ -207,12 +207,11 @@ func (l *txnLog) judge(says *endAnswer) {
 	h := l.find(wish.Offset)
 	right := h != nil && wish.Position == h.Position && wish.Group == h.Group
 	if says.err == nil || errors.Is(says.err, txn.ErrDecided) {
-		if w.covered(EndsDone); !right || h.decision != wish.Decision {
+		if !right || h.decision != wish.Decision {
 			w.violate("the end of half message %d with %d is answered as done: %+v", wish.Offset, wish.Decision, h)
 		}
 		return
 	}
-	w.covered(EndsRefused)
 	var r *txn.Refusal
 	errors.As(says.err, &r)
 	switch {
