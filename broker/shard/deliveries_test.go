@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -201,5 +202,22 @@ func TestLeasesOutliveTheirLeader(t *testing.T) {
 	n.run(50)
 	if !bytes.Equal(n.members[l].Deliveries().Save(), m.Deliveries().Save()) {
 		t.Fatal("the old leader has other leases")
+	}
+}
+
+// An ack that is formed while a reset of its queue's offset is on its way would name a lease that the reset takes away, and every member would
+// stop. It waits for the reset, and is told that it has no effect.
+func TestNothingRestsOnWhatAResetTakesAway(t *testing.T) {
+	s := leasing(t, vfs.NewMem())
+	said := &delivery.Settle{Ack: entry.PopAck{PopMillis: 1000, Offset: 1}, Client: "c"}
+	var ended error
+	s.Command(entry.KindOffsetReset, entry.AppendOffset(nil, &entry.Offset{Group: "g", Topic: "orders", QueueID: 1, Offset: 3}))
+	s.Submit(&Batch{Deed: s.SettleDeed(popped, func() []*delivery.Settle { return []*delivery.Settle{said} }), Done: func(b *Batch) { ended = b.Err }})
+	settle(t, s)
+	if !errors.Is(ended, ErrNoEffect) || !errors.Is(said.Err, delivery.ErrSettled) {
+		t.Errorf("%v, the ack: %v", ended, said.Err)
+	}
+	if low, _ := committed(s); low != 3 || s.Failed() != nil {
+		t.Errorf("the offset is %d: %v", low, s.Failed())
 	}
 }

@@ -46,8 +46,8 @@ func (s *Shard) mayPropose() bool {
 // deletes says that a command takes a topic, a group or a queue's leases away. It stands alone in its entry, and nothing is proposed behind
 // it before it was applied: messages that were formed for the old topic, offsets committed in it, and what was decided of leases must not
 // come to stand behind it, where they would be taken for those of a topic that is made later under the same name, or name what is gone.
-func (c *command) deletes() bool {
-	return c.kind == entry.KindTopicDelete || c.kind == entry.KindGroupDelete || c.kind == entry.KindOffsetReset
+func (s *Shard) deletes(c *command) bool {
+	return c.kind == entry.KindTopicDelete || c.kind == entry.KindGroupDelete || c.kind == entry.KindOffsetReset && !s.opts.Planted.ResetBeside
 }
 
 func (s *Shard) deleting() bool {
@@ -80,7 +80,7 @@ func (s *Shard) propose() error {
 		return nil
 	}
 	p := s.newProposal()
-	p.alone = len(s.commands) > 0 && s.commands[0].deletes()
+	p.alone = len(s.commands) > 0 && s.deletes(&s.commands[0])
 	p.formed = max(s.opts.Now().UnixMicro(), s.lastMicros)
 	bytes := s.cut(p)
 	if len(p.batches) == 0 && len(s.commands) == 0 && !s.offsetsWait() { // all deeds that were looked at wait or did not hold
@@ -162,7 +162,7 @@ func (s *Shard) hasRoom(batches []*Batch, bytes int) bool {
 func (s *Shard) commandsNext() int {
 	n, bytes := 0, 0
 	for n < min(len(s.commands), commandsMax) && (n == 0 || bytes+len(s.commands[n].body) <= CommandMax) {
-		if s.commands[n].deletes() {
+		if s.deletes(&s.commands[n]) {
 			return max(n, 1)
 		}
 		bytes += len(s.commands[n].body)

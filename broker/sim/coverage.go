@@ -71,7 +71,8 @@ const (
 	AckedAgain // what was settled before, as answered
 	LeaseChanged
 	Revived
-	PlansOver
+	PlansOver   // pops that others came before
+	LeasesReset // places
 	NothingOver // revivals of which nothing was left
 
 	covers // how many there are
@@ -84,7 +85,7 @@ var coverNames = [covers]string{
 	"scheduled", "raised", "fired", "rolled", "unrolled", "cancelled", "too-late",
 	"halves", "half-checks", "committed", "rolled-back", "given-up", "ends-done", "ends-refused",
 	"sent-back", "sent-back-done", "sent-back-again", "sent-back-passed", "sent-itself", "dead-letters",
-	"leased", "lease-acked", "late-acked", "acked-again", "lease-changed", "revived", "plans-over", "nothing-over",
+	"leased", "lease-acked", "late-acked", "acked-again", "lease-changed", "revived", "plans-over", "leases-reset", "nothing-over",
 }
 
 // Coverage counts what runs did.

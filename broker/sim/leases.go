@@ -70,6 +70,35 @@ func (w *world) addLeases() {
 	for i := range leaseClients {
 		s.loop(fmt.Sprint(leaseName, i))
 	}
+	if s.chance(40) {
+		s.resetSometimes()
+	}
+}
+
+// resetSometimes moves the group to another place in a queue now and then: all that is in flight there is forgotten.
+func (s *leases) resetSometimes() {
+	s.w.after(s.between(20*milli, second), func() {
+		if m := s.w.anyLeader(); m != nil && !s.w.stopped {
+			s.reset(m)
+		}
+		s.resetSometimes()
+	})
+}
+
+func (s *leases) reset(m *member) {
+	name, id := leaseTopic, s.rng.Int32N(queues)
+	if s.chance(30) {
+		name, id = leaseRetry, 0
+	}
+	t := m.shard.Index().Lookup(name)
+	if t == nil {
+		return
+	}
+	_, end, _ := t.Queue(id).Bounds()
+	m.shard.Command(entry.KindOffsetReset, entry.AppendOffset(nil, &entry.Offset{
+		Group: leaseGroup, Topic: name, QueueID: id, Offset: max(end-s.between(0, 10), 0), Client: "reset", AtMicros: m.now().UnixMicro(),
+	}))
+	m.turn()
 }
 
 func (s *leases) between(from, to int64) int64 { return from + s.rng.Int64N(to-from+1) }

@@ -34,6 +34,7 @@ type leaseMessage struct {
 	ack     entry.PopAck // its handle, while it is in flight
 	until   int64        // likewise
 	handles []entry.PopAck
+	reset   bool // its place was, once: what clients were told before is no more
 }
 
 type leaseState int
@@ -90,6 +91,8 @@ func (q *leaseQueue) land(offset int64) {
 
 func (s *leases) command(k entry.Kind, body []byte, _ entry.Record) error {
 	switch k {
+	case entry.KindOffsetReset:
+		return entry.DecodeOffsets(body, func(o *entry.Offset) error { s.log.reset(o); return nil })
 	case entry.KindPopLease:
 		var r entry.PopLease
 		if err := entry.DecodePopLease(body, &r); err != nil {
@@ -116,6 +119,17 @@ func (s *leases) command(k entry.Kind, body []byte, _ entry.Record) error {
 		return s.log.revive(&r)
 	}
 	return nil
+}
+
+// reset: what is in flight is forgotten, and all from the new place on is there to be popped.
+func (l *leaseLog) reset(o *entry.Offset) {
+	q := l.queue(o.Topic, o.QueueID)
+	l.s.w.covered(LeasesReset)
+	for _, m := range q.messages {
+		m.state, m.reset = leaseFresh, true
+	}
+	l.counts.InFlight -= len(q.flying)
+	q.flying, q.next = nil, o.Offset
 }
 
 func (l *leaseLog) lease(r *entry.PopLease) error {
@@ -255,6 +269,7 @@ func (l *leaseLog) judge(says *leaseAnswer) {
 	switch {
 	case m == nil || !slices.Contains(m.handles, says.ack):
 		w.violate("%s is told that it has %s at offset %d by the handle %+v, which was never given: %+v", says.client, says.key, says.ack.Offset, says.ack, m)
+	case m.reset:
 	case says.says == saysAcked && m.state != leaseAcked:
 		w.violate("%s is told that offset %d of %s is acknowledged: %+v", says.client, says.ack.Offset, says.key, m)
 	case says.says == saysSettled && m.state == leaseFlies && m.ack == says.ack:

@@ -85,12 +85,13 @@ var mistakes = []planted{
 	{"a lease given before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopLease})},
 	{"what another one got in between leased again", 10, leasesMistake(shard.Planted{Unasked: entry.KindPopLease})},
 	{"an ack answered before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopAck})},
-	{"an ack taken whatever it is of", 10, leasesMistake(shard.Planted{Unasked: entry.KindPopAck})},
+	{"an ack taken whatever it is of", 30, leasesMistake(shard.Planted{Unasked: entry.KindPopAck})},
 	{"a change answered before it is applied", 10, leasesMistake(shard.Planted{AnswerFormed: entry.KindPopChange})},
 	{"revived without asking what was acknowledged meanwhile", 30, leasesMistake(shard.Planted{Unasked: entry.KindPopRevive})},
 	{"a copy stored without its revival", 10, leasesMistake(shard.Planted{Bare: entry.KindPopRevive})},
 	{"a revival without its copy", 10, leasesMistake(shard.Planted{Alone: entry.KindPopRevive})},
 	{"leases forgotten at a restart", 10, leasesMistake(shard.Planted{Forget: entry.KindPopLease})},
+	{"an offset reset beside what rests on leases", 15, leasesMistake(shard.Planted{ResetBeside: true})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 
