@@ -29,6 +29,15 @@ func Route(reconsumeTimes, maxTimes, level int32) entry.PopTo {
 	return entry.ToRetry
 }
 
+// RouteOwn is where a copy goes that a consumer sends to its retry topic itself: times is how often the message was retried, this time
+// included; the consumers of an ordered group send only what they give up (SendMessageProcessor.handleRetryAndDLQ).
+func RouteOwn(times, maxTimes int32, ordered bool) entry.PopTo {
+	if times > maxTimes || ordered {
+		return entry.ToDeadLetter
+	}
+	return entry.ToRetry
+}
+
 // Level is the delay level of the next retry: what the consumer asked for or, with 0, three more than the retries so far.
 func Level(reconsumeTimes, asked int32) int32 {
 	if asked > 0 {

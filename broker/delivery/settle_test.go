@@ -63,3 +63,16 @@ func TestWhereAMessageGoesThatIsSentBack(t *testing.T) {
 		}
 	}
 }
+
+// A copy that a consumer sends itself says how often it was retried, that time included.
+func TestWhereACopyGoesThatItsConsumerSends(t *testing.T) {
+	for _, c := range []struct {
+		times   int32
+		ordered bool
+		to      entry.PopTo
+	}{{1, false, entry.ToRetry}, {3, false, entry.ToRetry}, {4, false, entry.ToDeadLetter}, {1, true, entry.ToDeadLetter}} {
+		if to := RouteOwn(c.times, 3, c.ordered); to != c.to {
+			t.Errorf("time %d, ordered %t: to %d", c.times, c.ordered, to)
+		}
+	}
+}

@@ -135,7 +135,7 @@ func (s *Service) retried(h *SendHeader) *Error {
 	if limit < 0 {
 		limit = g.RetryMaxTimes
 	}
-	if h.ReconsumeTimes <= limit && !s.shard.Locks().Any(s.shard.LockNow(), name) {
+	if delivery.RouteOwn(h.ReconsumeTimes, limit, s.shard.Locks().Any(s.shard.LockNow(), name)) == entry.ToRetry {
 		return nil
 	}
 	h.Topic, h.QueueID, h.Inner = []byte(DeadPrefix+name), -1, true

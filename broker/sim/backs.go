@@ -247,7 +247,7 @@ func (b *backs) put(m *member, batch *shard.Batch, v message.View, dead bool) {
 // sendItself is what RocketMQ's client does when code 36 fails: it sends the copy itself.
 func (c *backConsumer) sendItself(m *member, v message.View) {
 	b, batch, a := c.b, &shard.Batch{}, attempt{idOf(v), v.ReconsumeTimes() + 1}
-	b.put(m, batch, v, a.times > backTimes)
+	b.put(m, batch, v, delivery.RouteOwn(a.times, backTimes, false) == entry.ToDeadLetter)
 	b.direct[a]++
 	b.w.covered(SentItself)
 	from := backAnswer{c.queue, v.QueueOffset()}
