@@ -20,7 +20,7 @@ var levels = map[string]int{
 	"broker/entry": 1, "broker/seglog": 1, "broker/notes": 1, "broker/group": 1, "broker/rpc": 1, "broker/transport": 1, "broker/identity": 1,
 	"broker/sql92": 1,
 	"broker/queue": 2, "broker/offset": 2, "broker/consensus": 2, "broker/metrics": 2,
-	"broker/shard": 3, "broker/sim": 4, "broker/service": 4, "broker/namesrv": 4, "broker/registrar": 5, "broker/remoting": 5, "broker/brokertest": 6,
+	"broker/shard": 3, "broker/sim": 4, "broker/service": 4, "broker/namesrv": 4, "broker/registrar": 5, "broker/remoting": 5, "broker/grpcapi": 5, "broker/brokertest": 6,
 }
 
 // allowed says which of our packages each part may import besides its own; nothing imports cmd.

@@ -22,6 +22,7 @@ write_node() { # one node's configuration
       echo "    - id: $n"
       echo "      listen: $host:$(port $n 1)"
       echo "      nameServer: $host:$(port $n 76)"
+      echo "      grpc: $host:$(port $n 51)"
       echo "      brokers: {broker-a: \"$host:$(port $n 11)\", broker-b: \"$host:$(port $n 21)\", broker-c: \"$host:$(port $n 31)\"}"
     done
   } > "$dir/node$id.yaml"

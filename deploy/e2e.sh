@@ -9,7 +9,9 @@ cat > "$dir/contrail.yaml" <<YAML
 dir: $dir/data
 nameServer: {listen: "127.0.0.1:$names"}
 remoting: {listen: "127.0.0.1:$broker", advertise: "127.0.0.1:$broker"}
+grpc: {listen: ""}
 console: {listen: "127.0.0.1:$page"}
+transactions: {timeout: 45s}
 YAML
 bin/contrail serve --config "$dir/contrail.yaml" > "$dir/contrail.log" 2>&1 & server=$!
 demo=

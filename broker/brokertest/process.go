@@ -45,7 +45,7 @@ func Binary(t testing.TB) string {
 
 // Process is one `contrail serve`.
 type Process struct {
-	Dir, NameServer, Broker, Console string
+	Dir, NameServer, Broker, GRPC, Console string
 
 	t    testing.TB
 	conf string
@@ -63,7 +63,7 @@ type Options struct {
 // Start runs a single node; it ends with the test.
 func Start(t testing.TB, o Options) *Process {
 	t.Helper()
-	p := &Process{t: t, Dir: t.TempDir(), NameServer: freeAddr(t), Broker: freeAddr(t), Console: freeAddr(t)}
+	p := &Process{t: t, Dir: t.TempDir(), NameServer: freeAddr(t), Broker: freeAddr(t), GRPC: freeAddr(t), Console: freeAddr(t)}
 	roles := "[namesrv, broker, console]"
 	if o.Trail == "" {
 		o.Trail, roles = "off", "[namesrv, broker]"
@@ -72,8 +72,8 @@ func Start(t testing.TB, o Options) *Process {
 		o.Ack = "fdatasync"
 	}
 	p.conf = filepath.Join(p.Dir, "contrail.yaml")
-	text := fmt.Sprintf("dir: %s\nroles: %s\nnameServer: {listen: %q}\nremoting: {listen: %q, advertise: %q}\nconsole: {listen: %q}\nlog: {ack: %s, segmentBytes: 33554432}\ntrail: {engine: %q}\n%s",
-		filepath.Join(p.Dir, "data"), roles, p.NameServer, p.Broker, p.Broker, p.Console, o.Ack, o.Trail, o.Extra)
+	text := fmt.Sprintf("dir: %s\nroles: %s\nnameServer: {listen: %q}\nremoting: {listen: %q, advertise: %q}\ngrpc: {listen: %q}\nconsole: {listen: %q}\nlog: {ack: %s, segmentBytes: 33554432}\ntrail: {engine: %q}\n%s",
+		filepath.Join(p.Dir, "data"), roles, p.NameServer, p.Broker, p.Broker, p.GRPC, p.Console, o.Ack, o.Trail, o.Extra)
 	if err := os.WriteFile(p.conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,9 @@ func CheckTopicName(name string) *Error {
 	return checkName("topic", name, TopicMax)
 }
 
+// CheckGroupName is CheckTopicName for a consumer group: at most GroupMax bytes.
+func CheckGroupName(name string) *Error { return checkName("group", name, GroupMax) }
+
 func checkName(what, name string, limit int) *Error {
 	if strings.TrimSpace(name) == "" {
 		return Refuse(CodeInvalidParameter, "The specified %s is blank.", what)

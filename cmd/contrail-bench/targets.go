@@ -123,7 +123,7 @@ func writeConfig(dir, name string, m mode, trail string) (file, addr string, err
 		roles = "[namesrv, broker, console]"
 	}
 	file = filepath.Join(dir, name+".yaml")
-	text := fmt.Sprintf("dir: %s\nroles: %s\nnameServer: {listen: %q}\nremoting: {listen: %q, advertise: %q}\nconsole: {listen: %q}\nlog: {ack: %s, keepFor: 24h, keepBytes: 8589934592}\ntrail: {engine: %q}\n",
+	text := fmt.Sprintf("dir: %s\nroles: %s\nnameServer: {listen: %q}\nremoting: {listen: %q, advertise: %q}\ngrpc: {listen: \"\"}\nconsole: {listen: %q}\nlog: {ack: %s, keepFor: 24h, keepBytes: 8589934592}\ntrail: {engine: %q}\n",
 		filepath.Join(dir, name), roles, addrs[0], addrs[1], addrs[1], addrs[2], m, trail)
 	return file, addrs[1], os.WriteFile(file, []byte(text), 0o644)
 }

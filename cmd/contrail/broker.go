@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/grpcapi"
 	"github.com/contrailmq/contrail/broker/namesrv"
 	"github.com/contrailmq/contrail/broker/notes"
 	"github.com/contrailmq/contrail/broker/registrar"
@@ -30,6 +31,7 @@ type broker struct {
 	listen string
 	svc    *service.Service
 	front  atomic.Pointer[remoting.Server] // nil until its port is open: who asks a node may be faster than its start
+	grpc   atomic.Pointer[grpcapi.Member]  // likewise
 	notes  *notes.Log
 	store  netip.AddrPort // what clients dial
 	roll   atomic.Pointer[registrar.Registrar]
@@ -115,15 +117,17 @@ func (b *broker) portStats() *rpc.Stats {
 }
 
 func (n *node) startFront(b *broker) error {
+	refused := newRefusals(b.notes).refused
 	front, err := remoting.Start(b.svc, remoting.Options{
 		Cluster: n.conf.Cluster, Broker: b.name, Listen: b.listen, Log: n.log, Leader: n.leaderOf(b),
-		BeforeWrite: b.notes.Flush, Answered: n.latency.Observe, Happened: b.groupHappened, Refused: newRefusals(b.notes).refused,
+		BeforeWrite: b.notes.Flush, Answered: n.latency.Observe, Happened: b.groupHappened, Refused: refused,
 		Whole: n,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (remoting.listen)", err)
 	}
 	b.front.Store(front)
+	b.grpc.Store(n.grpcMember(b, refused))
 	b.onStop(front.Shutdown)
 	n.log.Info("broker listens", "broker", b.name, "address", front.Addr(), "clientsDial", b.store, "ack", n.conf.Log.Ack)
 	if !strings.HasPrefix(b.listen, "127.") {

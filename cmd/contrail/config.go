@@ -39,6 +39,8 @@ type config struct {
 		Advertise string `yaml:"advertise"` // ip:port that clients dial; empty: found by itself
 	} `yaml:"remoting"`
 
+	GRPC grpcConfig `yaml:"grpc"` // where 5.x clients connect
+
 	Console struct {
 		Listen string `yaml:"listen"`
 		// Actions is false for a console that is read-only.
@@ -105,7 +107,7 @@ func defaultConfig() config {
 	var c config
 	c.Cluster, c.Broker, c.Node, c.Dir = "DefaultCluster", "broker-a", "node-1", "data"
 	c.Roles = []string{roleNamesrv, roleBroker, roleConsole}
-	c.NameServer.Listen, c.Remoting.Listen, c.Console.Listen = ":9876", ":10911", "127.0.0.1:8080"
+	c.NameServer.Listen, c.Remoting.Listen, c.GRPC.Listen, c.Console.Listen = ":9876", ":10911", ":8081", "127.0.0.1:8080"
 	c.Console.Actions = true
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true
@@ -170,7 +172,7 @@ func (c *config) check() error {
 	if err := c.checkKeep(); err != nil {
 		return err
 	}
-	if err := errors.Join(c.Timers.check(), c.Transactions.check(), c.Replication.check()); err != nil {
+	if err := errors.Join(c.Timers.check(), c.Transactions.check(), c.Replication.check(), c.GRPC.check()); err != nil {
 		return err
 	}
 	if c.Trail.Node != 0 && c.Replication.node(c.Trail.Node) == nil {

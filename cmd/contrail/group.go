@@ -29,7 +29,7 @@ type reset struct {
 
 func groupCommand() *cobra.Command {
 	c := &cobra.Command{Use: "group", Short: "Consumer groups: where they are in their queues"}
-	c.AddCommand(resetCommand())
+	c.AddCommand(createGroupCommand(), resetCommand())
 	return c
 }
 

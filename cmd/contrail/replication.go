@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -26,6 +27,7 @@ type replicationNode struct {
 	Name       string            `yaml:"name"`       // its `node`, for the trail; by default node-ID
 	Listen     string            `yaml:"listen"`     // ip:port for the other nodes
 	NameServer string            `yaml:"nameServer"` // ip:port
+	GRPC       string            `yaml:"grpc"`       // host:port that gRPC clients dial; absent: this node has no such port
 	Brokers    map[string]string `yaml:"brokers"`    // broker group: ip:port that clients dial
 }
 
@@ -148,6 +150,11 @@ func (r *replication) checkNode(n *replicationNode) error {
 	addrs := map[string]string{"listen": n.Listen, "nameServer": n.NameServer}
 	for group, addr := range n.Brokers {
 		addrs["brokers."+group] = addr
+	}
+	if n.GRPC != "" {
+		if _, _, err := net.SplitHostPort(n.GRPC); err != nil {
+			return fmt.Errorf("replication.nodes: node %d: grpc: %q is not host:port", n.ID, n.GRPC)
+		}
 	}
 	for field, addr := range addrs {
 		if _, err := netip.ParseAddrPort(addr); err != nil {

@@ -128,6 +128,9 @@ func (n *node) start(ctx context.Context) error {
 		if err := n.startBrokers(ctx); err != nil {
 			return err
 		}
+		if err := n.startGRPC(); err != nil {
+			return err
+		}
 		if err := n.startTrail(ctx); err != nil {
 			return err
 		}

@@ -110,6 +110,7 @@ func freePort(t *testing.T) string {
 func started(t *testing.T, change func(*config)) (n *node, stop func()) {
 	t.Helper()
 	c := defaultConfig()
+	c.GRPC.Listen = ""
 	c.Dir, c.Roles, c.Trail.Engine = t.TempDir(), []string{roleBroker, roleConsole}, "clickhouse://127.0.0.1:1/trail"
 	c.Remoting.Listen, c.Console.Listen = "127.0.0.1:0", freePort(t)
 	if change != nil {

@@ -28,7 +28,7 @@ func topicCommand() *cobra.Command {
 		},
 	}
 	add.Flags().Int32Var(&to, "to", 0, "queues in each broker group from now on")
-	c.AddCommand(update, add)
+	c.AddCommand(createTopicCommand(a, &q.Groups), update, add)
 	return c
 }
 

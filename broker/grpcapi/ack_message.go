@@ -1,0 +1,153 @@
+package grpcapi
+
+import (
+	"context"
+	"time"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/contrailmq/contrail/broker/service"
+)
+
+// AckMessage: group, topic, entries* (message_id, receipt_handle). Answers OK when each is recorded, MULTIPLE_RESULTS when they differ, or what all failed with,
+// and the status of each: INVALID_RECEIPT_HANDLE for one that is none, or whose time is over.
+func (s *Server) AckMessage(ctx context.Context, r *pb.AckMessageRequest) (*pb.AckMessageResponse, error) {
+	c, topic, group, st := s.settler(ctx, r.GetTopic(), r.GetGroup())
+	if n := len(r.GetEntries()); st == nil && (n == 0 || n > acksMax) {
+		st = refuse(pb.Code_BAD_REQUEST, "%d entries: from 1 to %d are possible", n, acksMax)
+	}
+	if st != nil {
+		return &pb.AckMessageResponse{Status: st}, nil
+	}
+	a := &pb.AckMessageResponse{Entries: make([]*pb.AckMessageResultEntry, len(r.GetEntries()))}
+	away := s.ackHere(c, topic, group, r, a)
+	for m, entries := range away {
+		s.ackThere(ctx, c, m, r, entries, a)
+	}
+	a.Status = summed(a.Entries)
+	return a, nil
+}
+
+// settler checks who settles a message of what.
+func (s *Server) settler(ctx context.Context, topic, group *pb.Resource) (c *client, topicName, groupName string, st *pb.Status) {
+	if c, st = s.caller(ctx); st != nil {
+		return c, "", "", st
+	}
+	if topicName, st = s.checkTopic(topic); st != nil {
+		return c, topicName, "", st
+	}
+	groupName, st = checkGroup(group)
+	return c, topicName, groupName, st
+}
+
+// ackHere settles what is of broker groups that this node leads; the others, by member, it gives back.
+func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest, a *pb.AckMessageResponse) map[*Member][]int {
+	var away map[*Member][]int
+	type answer struct {
+		i   int
+		err *service.Error
+	}
+	answers := make(chan answer, len(r.GetEntries()))
+	asked := 0
+	h := c.take()
+	defer c.give(h)
+	now := time.Now()
+	for i, e := range r.GetEntries() {
+		a.Entries[i] = &pb.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle(), Status: statusOK}
+		m, req, st := s.ackOf(c, topic, group, e.GetReceiptHandle(), now)
+		switch {
+		case st != nil:
+			a.Entries[i].Status = st
+		case !m.Service.Leads():
+			if away == nil {
+				away = map[*Member][]int{}
+			}
+			away[m] = append(away[m], i)
+		default:
+			req.Client = h
+			asked++
+			m.Service.Ack(req, func(err *service.Error) { answers <- answer{i, err} })
+		}
+	}
+	for range asked {
+		if k := <-answers; k.err != nil {
+			a.Entries[k.i].Status = settleStatus(k.err)
+		}
+	}
+	return away
+}
+
+// ackOf reads a receipt; what is renewed is acknowledged by its newest handle.
+func (s *Server) ackOf(c *client, topic, group, receipt string, now time.Time) (*Member, *service.AckRequest, *pb.Status) {
+	h, text, st := s.readReceipt(receipt)
+	if st != nil {
+		return nil, nil, st
+	}
+	if newest, ok := s.renewals.take(c, receipt); ok {
+		h, text = newest, newest.String()
+	}
+	if expired(&h, now) {
+		return nil, nil, receiptExpired
+	}
+	m := s.member(h.Broker)
+	if m == nil {
+		return nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
+	}
+	stands, err := service.RealTopic(topic, group, h.Type)
+	if err != nil {
+		return nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
+	}
+	return m, &service.AckRequest{Group: group, Topic: stands, QueueID: h.QueueID, Offset: h.Offset, Handle: text}, nil
+}
+
+// settleStatus: what is not leased by the handle any more is a wrong handle.
+func settleStatus(err *service.Error) *pb.Status {
+	switch err.Code {
+	case service.CodeMessageIllegal, service.CodeNoMessage:
+		return refuse(pb.Code_INVALID_RECEIPT_HANDLE, "%s", err.Text)
+	}
+	return statusOf(err)
+}
+
+// ackThere has the node that leads settle its part.
+func (s *Server) ackThere(ctx context.Context, c *client, m *Member, r *pb.AckMessageRequest, entries []int, a *pb.AckMessageResponse) {
+	part := &pb.AckMessageRequest{Group: r.GetGroup(), Topic: r.GetTopic()}
+	for _, i := range entries {
+		part.Entries = append(part.Entries, r.GetEntries()[i])
+	}
+	fail := func(st *pb.Status) *pb.AckMessageResponse {
+		failed := &pb.AckMessageResponse{Status: st}
+		for range entries {
+			failed.Entries = append(failed.Entries, &pb.AckMessageResultEntry{Status: st})
+		}
+		return failed
+	}
+	got := route(ctx, s, c, m,
+		func() (*pb.AckMessageResponse, bool) { // it leads by now
+			here := &pb.AckMessageResponse{Entries: make([]*pb.AckMessageResultEntry, len(entries))}
+			away := s.ackHere(c, nameOf(r.GetTopic()), nameOf(r.GetGroup()), part, here)
+			here.Status = statusOK
+			return here, len(away) == 0
+		},
+		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.AckMessageResponse, error) {
+			return p.AckMessage(ctx, part)
+		}, fail)
+	for n, i := range entries {
+		if n < len(got.GetEntries()) {
+			a.Entries[i].Status = got.GetEntries()[n].GetStatus()
+		} else {
+			a.Entries[i].Status = got.GetStatus()
+		}
+	}
+}
+
+// summed is the status of all.
+func summed(entries []*pb.AckMessageResultEntry) *pb.Status {
+	all := entries[0].Status
+	for _, e := range entries[1:] {
+		if e.Status.GetCode() != all.GetCode() {
+			return &pb.Status{Code: pb.Code_MULTIPLE_RESULTS, Message: "MULTIPLE_RESULTS"}
+		}
+	}
+	return all
+}

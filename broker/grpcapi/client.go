@@ -1,0 +1,239 @@
+package grpcapi
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/service"
+)
+
+// Names of what a client says of itself with each call.
+const (
+	clientIDKey = "x-mq-client-id"
+	languageKey = "x-mq-language"
+	versionKey  = "x-mq-client-version"
+	relayedKey  = "x-contrail-relayed" // the broker group for which another node hands the call on
+	fromKey     = "x-contrail-from"    // likewise: the client's address
+	markKey     = "x-contrail-mark"    // proves both
+)
+
+// client is one SDK object. It is known to the registries of all members under its pointer.
+type client struct {
+	s    *Server
+	id   string
+	addr netip.AddrPort
+	seen atomic.Int64 // ms
+
+	mu       sync.Mutex
+	language string
+	version  string
+	settings *pb.Settings // as it was answered; nil: it told none yet
+	stream   *stream      // nil: it cannot be asked
+	free     []*service.Client
+	told     chan struct{}   // closed when settings are there
+	joined   map[string]bool // broker groups whose registries know it
+}
+
+// clients are all that were seen lately.
+type clients struct {
+	mu sync.Mutex
+	by map[string]*client
+}
+
+const (
+	freeMax       = 64 // handles of a client that are kept for its next calls
+	silentMillis  = 120_000
+	expireEvery   = 10 * time.Second
+	settingsPause = 2 * time.Second // for which a call waits for its client's settings, which may come by another stream a moment later
+)
+
+// caller finds who calls; a refusal: it does not say who it is.
+func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	id := first(md, clientIDKey)
+	switch {
+	case id == "":
+		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id cannot be empty")
+	case len(id) > clientIDMax || hasControl(id):
+		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id of %d bytes: up to %d without control characters are possible", len(id), clientIDMax)
+	}
+	from := s.addrOf(ctx, md)
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	c := s.clients.by[id]
+	if c == nil || c.addr.Addr() != from.Addr() {
+		if c == nil && len(s.clients.by) >= clientsMax {
+			return nil, refuse(pb.Code_TOO_MANY_REQUESTS, "%d clients are known, which is the limit", clientsMax)
+		}
+		old := c
+		c = &client{s: s, id: id, addr: from, language: first(md, languageKey), version: first(md, versionKey), told: make(chan struct{})}
+		if old != nil { // it came back from elsewhere
+			c.takeOver(old)
+		}
+		s.clients.by[id] = c
+	}
+	c.seen.Store(time.Now().UnixMilli())
+	return c, nil
+}
+
+func (c *client) takeOver(old *client) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	if c.settings = old.settings; c.settings != nil {
+		close(c.told)
+	}
+	old.leaveLocked(time.Now().UnixMilli())
+}
+
+// join has a member's registry know the connection.
+func (c *client) join(now int64, m *Member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.joined[m.Name] {
+		return
+	}
+	if c.joined == nil {
+		c.joined = map[string]bool{}
+	}
+	c.joined[m.Name] = true
+	m.Clients.Connected(now, c, group.Identity{Addr: c.addr.String(), Protocol: "grpc", Language: c.language, Version: c.version})
+}
+
+// leaveLocked takes it out of its groups; a later heartbeat brings it back.
+func (c *client) leaveLocked(now int64) {
+	for _, m := range c.s.o.Members() {
+		if c.joined[m.Name] {
+			m.Clients.Close(now, c)
+		}
+	}
+	c.joined = nil
+}
+
+func first(md metadata.MD, name string) string {
+	if v := md[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// addrOf is the client's address, also when another node hands its call on.
+func (s *Server) addrOf(ctx context.Context, md metadata.MD) netip.AddrPort {
+	text := ""
+	if s.relayed(ctx) {
+		text = first(md, fromKey)
+	} else if p, ok := peer.FromContext(ctx); ok {
+		text = p.Addr.String()
+	}
+	addr, _ := netip.ParseAddrPort(text)
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// take gives a handle that belongs to the caller alone until it gives it back: the service wants one for each that sends at a time.
+func (c *client) take() *service.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.free); n > 0 {
+		h := c.free[n-1]
+		c.free = c.free[:n-1]
+		return h
+	}
+	h := service.NewClient(c.addr, "grpc")
+	h.SetIdentity(service.Identity{ClientID: c.id, Language: c.language, Version: c.version})
+	return h
+}
+
+func (c *client) give(h *service.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.free) < freeMax {
+		c.free = append(c.free, h)
+	}
+}
+
+func (c *client) identity() group.Identity {
+	return group.Identity{ClientID: c.id, Addr: c.addr.String(), Protocol: "grpc", Language: c.language, Version: c.version}
+}
+
+// Notify implements group.Conn: gRPC clients ask for their assignments every few seconds.
+func (c *client) Notify(string) {}
+
+// toldSettings are the client's settings, waiting a moment for them: some SDKs begin to receive before they were answered. nil: it tells none.
+func (c *client) toldSettings(ctx context.Context) *pb.Settings {
+	c.mu.Lock()
+	settings := c.settings
+	c.mu.Unlock()
+	if settings != nil {
+		return settings
+	}
+	t := time.NewTimer(settingsPause)
+	defer t.Stop()
+	select {
+	case <-c.told:
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings
+}
+
+// expire forgets clients that were silent for too long.
+func (s *Server) expire() {
+	t := time.NewTicker(expireEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+			s.forgetSilent(time.Now().UnixMilli())
+		}
+	}
+}
+
+func (s *Server) forgetSilent(now int64) {
+	var gone []*client
+	s.clients.mu.Lock()
+	for id, c := range s.clients.by {
+		if c.seen.Load() < now-silentMillis && !c.streams() {
+			delete(s.clients.by, id)
+			gone = append(gone, c)
+		}
+	}
+	s.clients.mu.Unlock()
+	for _, c := range gone {
+		c.left(now)
+	}
+}
+
+func (c *client) streams() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stream != nil
+}
+
+// left takes a client out of its groups.
+func (c *client) left(now int64) {
+	c.mu.Lock()
+	c.leaveLocked(now)
+	c.mu.Unlock()
+	c.s.renewals.drop(c)
+}
+
+// forget is left for a client that says that it goes.
+func (s *Server) forget(c *client) {
+	s.clients.mu.Lock()
+	if s.clients.by[c.id] == c {
+		delete(s.clients.by, c.id)
+	}
+	s.clients.mu.Unlock()
+	c.left(time.Now().UnixMilli())
+}

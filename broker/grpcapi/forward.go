@@ -1,0 +1,149 @@
+package grpcapi
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// A request for a broker group that another node leads is handed to that node as it is, with who asks. Clients know from their routes where to go, and learn of a
+// change within half a minute: until then this keeps what they ask from failing. What was handed on is not handed on again; while nobody leads it is tried
+// for leaderPatience, and then HA_NOT_AVAILABLE, upon which SDKs try another endpoint.
+const (
+	leaderPatience = 3 * time.Second
+	leaderPause    = 20 * time.Millisecond
+	peersMax       = 64
+)
+
+// peers are connections to the other nodes.
+type peers struct {
+	mu sync.Mutex
+	by map[string]*grpc.ClientConn
+}
+
+func (p *peers) to(address string) (pb.MessagingServiceClient, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.by[address]; c != nil {
+		return pb.NewMessagingServiceClient(c), nil
+	}
+	if len(p.by) >= peersMax { // nodes came and went
+		for _, c := range p.by {
+			_ = c.Close()
+		}
+		clear(p.by)
+	}
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(frameMax)),
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
+	if err != nil {
+		return nil, err
+	}
+	if p.by == nil {
+		p.by = map[string]*grpc.ClientConn{}
+	}
+	p.by[address] = c
+	return pb.NewMessagingServiceClient(c), nil
+}
+
+func (p *peers) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.by {
+		_ = c.Close()
+	}
+	p.by = nil
+}
+
+// relayed says that another node handed the call on, relayedFor for which broker group: clients that say so of themselves are not believed.
+func (s *Server) relayed(ctx context.Context) bool { return s.relayedFor(ctx) != "" }
+
+func (s *Server) relayedFor(ctx context.Context) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	name := first(md, relayedKey)
+	if name == "" || first(md, markKey) != s.mark(name, first(md, clientIDKey), first(md, fromKey)) {
+		return ""
+	}
+	return name
+}
+
+// mark proves that a node says for which broker group it hands a call on, and for whom.
+func (s *Server) mark(broker, clientID, from string) string {
+	return hex.EncodeToString(s.sign("relay\x00" + broker + "\x00" + clientID + "\x00" + from))
+}
+
+// onward is the context of a call that is handed on.
+func (s *Server) onward(ctx context.Context, c *client, m *Member) context.Context {
+	md, _ := metadata.FromIncomingContext(ctx)
+	out := metadata.Pairs(clientIDKey, c.id, languageKey, c.language, versionKey, c.version, relayedKey, m.Name, fromKey, c.addr.String(), markKey, s.mark(m.Name, c.id, c.addr.String()))
+	if g := first(md, "x-mq-namespace"); g != "" {
+		out.Set("x-mq-namespace", g)
+	}
+	return metadata.NewOutgoingContext(ctx, out)
+}
+
+// notLed answers a call that was handed on to a node that does not lead: the one that did it knows that nothing was done.
+var notLed = refuse(pb.Code_HA_NOT_AVAILABLE, "this node does not lead the broker group, nothing was done")
+
+func isNotLed(st *pb.Status) bool { return st.GetCode() == pb.Code_HA_NOT_AVAILABLE }
+
+// answer is what all of the protocol's answers have.
+type answer interface{ GetStatus() *pb.Status }
+
+// route has a call answered by who leads m's group: here, or by the node that does. here's nil answer says that nothing was done because this node does not
+// lead any more.
+func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here func() (A, bool), there func(context.Context, pb.MessagingServiceClient) (A, error), fail func(*pb.Status) A) A {
+	until := time.Now().Add(leaderPatience)
+	for {
+		if m.Service.Leads() {
+			if a, done := here(); done {
+				return a
+			}
+		} else if s.relayed(ctx) {
+			return fail(notLed)
+		} else if at, ok := m.Leader(); ok {
+			p, err := s.peers.to(at)
+			if err == nil {
+				var a A
+				if a, err = there(s.onward(ctx, c, m), p); err == nil && !isNotLed(a.GetStatus()) {
+					return a
+				}
+			}
+			if err != nil && ctx.Err() == nil && !refusedConnection(err) {
+				return fail(refuse(pb.Code_INTERNAL_SERVER_ERROR, "the node that leads %s did not answer: whether it was done is not known", m.Name))
+			}
+		}
+		if s.relayed(ctx) {
+			return fail(notLed)
+		}
+		if time.Now().After(until) || !pause(ctx, leaderPause) {
+			return fail(refuse(pb.Code_HA_NOT_AVAILABLE, "broker group %s has no leader that can be asked at the moment, nothing was done", m.Name))
+		}
+	}
+}
+
+// refusedConnection says that nothing was asked: no connection came about.
+func refusedConnection(err error) bool {
+	st, ok := status.FromError(err)
+	return ok && st.Code() == codes.Unavailable && strings.Contains(st.Message(), "while dialing")
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,99 @@
+package grpcapi
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/contrailmq/contrail/broker/catalog"
+)
+
+// QueryRoute: topic. Answers OK with a MessageQueue for each queue of each broker group that has the topic and a leader, each with the endpoint of the
+// node that leads; TOPIC_NOT_FOUND, also where topics are made by themselves: a producer of an unknown topic fails at its start.
+func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.QueryRouteResponse, error) {
+	if _, st := s.caller(ctx); st != nil {
+		return &pb.QueryRouteResponse{Status: st}, nil
+	}
+	name, st := s.checkTopic(r.GetTopic())
+	if st != nil {
+		return &pb.QueryRouteResponse{Status: st}, nil
+	}
+	answer := &pb.QueryRouteResponse{Status: statusOK}
+	known := false
+	for _, m := range s.o.Members() {
+		t, ok := m.Service.Topic(name)
+		if !ok {
+			continue
+		}
+		known = true
+		if at, ok := m.Leader(); ok {
+			answer.MessageQueues = append(answer.MessageQueues, queuesOf(r.GetTopic(), &t, brokerAt(m.Name, at))...)
+		}
+	}
+	switch {
+	case !known:
+		answer.Status = topicMissing(name)
+	case len(answer.MessageQueues) == 0:
+		answer.Status = refuse(pb.Code_HA_NOT_AVAILABLE, "no broker group of topic %s is led at the moment", name)
+	}
+	return answer, nil
+}
+
+func queuesOf(topic *pb.Resource, t *catalog.Topic, b *pb.Broker) (queues []*pb.MessageQueue) {
+	types := acceptedTypes(t)
+	read, write := t.ReadQueues, t.WriteQueues
+	if t.Perm&catalog.PermRead == 0 {
+		read = 0
+	}
+	if t.Perm&catalog.PermWrite == 0 {
+		write = 0
+	}
+	for id := range max(read, write) {
+		permission := pb.Permission_READ_WRITE
+		switch {
+		case id >= write:
+			permission = pb.Permission_READ
+		case id >= read:
+			permission = pb.Permission_WRITE
+		}
+		queues = append(queues, &pb.MessageQueue{Topic: topic, Id: id, Permission: permission, Broker: b, AcceptMessageTypes: types})
+	}
+	return queues
+}
+
+const messageTypeAttribute = "message.type"
+
+// acceptedTypes are those of a topic's attribute message.type; a topic without it takes normal messages.
+func acceptedTypes(t *catalog.Topic) []pb.MessageType {
+	switch strings.ToUpper(t.Attributes[messageTypeAttribute]) {
+	case "FIFO":
+		return []pb.MessageType{pb.MessageType_FIFO}
+	case "DELAY":
+		return []pb.MessageType{pb.MessageType_DELAY}
+	case "TRANSACTION":
+		return []pb.MessageType{pb.MessageType_TRANSACTION}
+	case "MIXED":
+		return []pb.MessageType{pb.MessageType_NORMAL, pb.MessageType_FIFO, pb.MessageType_DELAY, pb.MessageType_TRANSACTION}
+	}
+	return []pb.MessageType{pb.MessageType_NORMAL}
+}
+
+func brokerAt(name, hostPort string) *pb.Broker {
+	return &pb.Broker{Name: name, Endpoints: endpointsOf(hostPort)}
+}
+
+func endpointsOf(hostPort string) *pb.Endpoints {
+	host, port, _ := net.SplitHostPort(hostPort)
+	n, _ := strconv.ParseInt(port, 10, 32)
+	e := &pb.Endpoints{Scheme: pb.AddressScheme_DOMAIN_NAME, Addresses: []*pb.Address{{Host: host, Port: int32(n)}}}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if e.Scheme = pb.AddressScheme_IPv4; ip.Is6() {
+			e.Scheme = pb.AddressScheme_IPv6
+		}
+	}
+	return e
+}

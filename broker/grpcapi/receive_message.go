@@ -1,0 +1,267 @@
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/contrailmq/contrail/broker/message"
+	"github.com/contrailmq/contrail/broker/service"
+)
+
+// ReceiveMessage: group, message_queue (its topic and its broker's name count, its id does not), filter_expression, batch_size (at most 32),
+// invisible_duration, auto_renew, long_polling_timeout, attempt_id. Streams a status, then messages, then the time of delivery; MESSAGE_NOT_FOUND when none came
+// in time. Other answers: ILLEGAL_INVISIBLE_TIME, ILLEGAL_POLLING_TIME, ILLEGAL_FILTER_EXPRESSION, TOPIC_NOT_FOUND, UNRECOGNIZED_CLIENT_TYPE.
+func (s *Server) ReceiveMessage(r *pb.ReceiveMessageRequest, g grpc.ServerStreamingServer[pb.ReceiveMessageResponse]) error {
+	ctx := g.Context()
+	c, st := s.caller(ctx)
+	if st != nil {
+		return sendStatus(g, st)
+	}
+	w, st := s.wish(ctx, c, r)
+	if st != nil {
+		s.refused(c, nil, "ReceiveMessage", nameOf(r.GetMessageQueue().GetTopic()), nameOf(r.GetGroup()), st)
+		return sendStatus(g, st)
+	}
+	until := time.Now().Add(leaderPatience)
+	for {
+		m, st := s.readFrom(w.req.Topic, r.GetMessageQueue().GetBroker().GetName())
+		if st != nil {
+			return sendStatus(g, st)
+		}
+		if m.Service.Leads() {
+			if done, err := s.pop(g, c, m, w); done {
+				return err
+			}
+		} else if s.relayed(ctx) {
+			return sendStatus(g, notLed)
+		} else if at, ok := m.Leader(); ok {
+			if done, err := s.handOn(ctx, g, c, m, at, r); done {
+				return err
+			}
+		}
+		if s.relayed(ctx) {
+			return sendStatus(g, notLed)
+		}
+		if time.Now().After(until) || !pause(ctx, leaderPause) {
+			return sendStatus(g, refuse(pb.Code_HA_NOT_AVAILABLE, "broker group %s has no leader that can be asked at the moment", m.Name))
+		}
+	}
+}
+
+func sendStatus(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], st *pb.Status) error {
+	return g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_Status{Status: st}})
+}
+
+// wish is a receive that was checked.
+type wish struct {
+	req   service.PopRequest
+	renew bool
+}
+
+func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageRequest) (*wish, *pb.Status) {
+	topic, st := s.checkTopic(r.GetMessageQueue().GetTopic())
+	if st != nil {
+		return nil, st
+	}
+	group, st := checkGroup(r.GetGroup())
+	if st != nil {
+		return nil, st
+	}
+	var settings *pb.Settings
+	if !s.relayed(ctx) { // it told the other node
+		if settings = c.toldSettings(ctx); settings == nil {
+			return nil, refuse(pb.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
+		}
+	}
+	w := &wish{renew: r.GetAutoRenew()}
+	invisible := r.GetInvisibleDuration().AsDuration()
+	if w.renew {
+		invisible = renewFor
+	} else if st := checkInvisible(invisible); st != nil {
+		return nil, st
+	}
+	poll, st := pollTime(ctx, r, settings, c.version)
+	if st != nil {
+		return nil, st
+	}
+	kind, expression := expressionOf(r.GetFilterExpression())
+	if n := len(r.GetAttemptId()); n > clientIDMax {
+		return nil, refuse(pb.Code_BAD_REQUEST, "attempt id of %d bytes, the limit is %d", n, clientIDMax)
+	}
+	now := time.Now()
+	w.req = service.PopRequest{
+		Group: group, Topic: topic, QueueID: -1, MaxMessages: min(max(r.GetBatchSize(), 1), receiveMax), InvisibleMillis: invisible.Milliseconds(), PollMillis: poll.Milliseconds(),
+		BornMillis: now.UnixMilli(), FromEnd: true, ExpressionType: kind, Expression: expression, Attempt: r.GetAttemptId(), ReceivedMicros: now.UnixMicro(), Handles: true,
+		Order: s.groupSettings(group).ConsumeMessageOrderly,
+	}
+	return w, nil
+}
+
+// pollTime is how long a receive is held: what the client asks for, or what is left of the call's time without half of the client's request timeout, from 5 to
+// 20 s (org.apache.rocketmq.proxy.grpc.v2.consumer.ReceiveMessageActivity).
+func pollTime(ctx context.Context, r *pb.ReceiveMessageRequest, settings *pb.Settings, version string) (time.Duration, *pb.Status) {
+	left := pollMax + pollMin
+	if deadline, ok := ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	poll := left - settings.GetRequestTimeout().AsDuration()/2
+	if r.LongPollingTimeout != nil {
+		poll = r.LongPollingTimeout.AsDuration()
+	}
+	poll = min(max(poll, pollMin), pollMax)
+	if poll <= left {
+		return poll, nil
+	}
+	if left >= pollMin {
+		return left, nil
+	}
+	code := pb.Code_ILLEGAL_POLLING_TIME
+	if version == "" || version < "5.0.3" {
+		code = pb.Code_BAD_REQUEST
+	}
+	return 0, refuse(code, "The deadline time remaining is not enough for polling, please check network condition")
+}
+
+// readFrom is the broker group to read from: the named one, or any that has the topic.
+func (s *Server) readFrom(topic, broker string) (*Member, *pb.Status) {
+	var any *Member
+	for _, m := range s.o.Members() {
+		if _, ok := m.Service.Topic(topic); !ok {
+			continue
+		}
+		if m.Name == broker {
+			return m, nil
+		}
+		if any == nil || m.Service.Leads() {
+			any = m
+		}
+	}
+	if any == nil {
+		return nil, topicMissing(topic)
+	}
+	return any, nil
+}
+
+// pop asks the service, and streams what it gives; false: nothing was, because this node does not lead.
+func (s *Server) pop(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish) (bool, error) {
+	ctx := g.Context()
+	if err := s.ensureGroup(ctx, w.req.Group); err != nil {
+		return true, sendStatus(g, statusOf(err))
+	}
+	h := service.NewClient(c.addr, "grpc") // what it waits for ends with the call
+	h.SetIdentity(service.Identity{ClientID: c.id, Language: c.language, Version: c.version})
+	req := w.req
+	req.Client = h
+	got := make(chan *service.PopResult, 1)
+	m.Service.Pop(&req, func(r *service.PopResult) { got <- r })
+	var r *service.PopResult
+	select {
+	case r = <-got:
+	case <-ctx.Done():
+		m.Service.CancelPulls(h)
+		go giveBack(m, got)
+		return true, ctx.Err()
+	case <-s.stop:
+		m.Service.CancelPulls(h)
+		go giveBack(m, got)
+		return true, sendStatus(g, refuse(pb.Code_MESSAGE_NOT_FOUND, "this node stops"))
+	}
+	defer r.Release()
+	switch {
+	case r.Refused != nil && r.Refused.NotLed():
+		return false, nil
+	case r.Refused != nil:
+		s.told(c, m, "ReceiveMessage", w.req.Topic, w.req.Group, r.Refused)
+		return true, sendStatus(g, receiveStatus(r.Refused))
+	case r.Messages == 0:
+		return true, sendStatus(g, refuse(pb.Code_MESSAGE_NOT_FOUND, "no new message"))
+	}
+	if m.Flush != nil {
+		m.Flush()
+	}
+	return true, s.deliver(g, c, m, w, r)
+}
+
+// receiveStatus: a wrong expression is named as what it is.
+func receiveStatus(err *service.Error) *pb.Status {
+	if err.Code == service.CodeSubscriptionParseFailed {
+		return refuse(pb.Code_ILLEGAL_FILTER_EXPRESSION, "%s", err.Text)
+	}
+	return statusOf(err)
+}
+
+// giveBack waits for a pop whose caller is gone. A lease that it got runs out by itself.
+func giveBack(_ *Member, got chan *service.PopResult) {
+	select {
+	case r := <-got:
+		r.Release()
+	case <-time.After(pollMax + pollMin): // one that was cancelled is not answered
+	}
+}
+
+// deliver streams messages with their receipts.
+func (s *Server) deliver(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult) error {
+	if err := sendStatus(g, statusOK); err != nil {
+		return err
+	}
+	invisible := durationpb.New(time.Duration(r.InvisibleMillis) * time.Millisecond)
+	for rest := r.Body; len(rest) > 0; {
+		v, err := message.Parse(rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[len(v):]
+		h, ok := r.Handle(v)
+		if !ok {
+			continue
+		}
+		msg, err := messageOf(v)
+		if err != nil {
+			return err
+		}
+		receipt := s.receiptOf(h)
+		msg.SystemProperties.ReceiptHandle, msg.SystemProperties.InvisibleDuration = &receipt, invisible
+		if w.renew {
+			s.renewals.add(c, m, w.req.Group, w.req.Topic, receipt, h)
+		}
+		if err := g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_Message{Message: msg}}); err != nil {
+			return err
+		}
+	}
+	return g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()}})
+}
+
+// handOn streams what the node that leads answers; false: nothing was, because it does not.
+func (s *Server) handOn(ctx context.Context, g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, at string, r *pb.ReceiveMessageRequest) (bool, error) {
+	p, err := s.peers.to(at)
+	if err != nil {
+		return false, nil
+	}
+	from, err := p.ReceiveMessage(s.onward(ctx, c, m), r)
+	if err != nil {
+		return false, nil
+	}
+	for n := 0; ; n++ {
+		a, err := from.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return true, nil
+		case err != nil && n == 0 && ctx.Err() == nil:
+			return false, nil // at worst messages come again after their invisible time
+		case err != nil:
+			return true, err
+		case n == 0 && isNotLed(a.GetStatus()):
+			return false, nil
+		}
+		if err := g.Send(a); err != nil {
+			return true, err
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package grpcapi
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/service"
+)
+
+// Member is this node's member of one broker group.
+type Member struct {
+	Name    string
+	Service *service.Service
+	Clients *group.Registry
+	// Flush writes the notes of deliveries down, before an answer with messages is written.
+	Flush func()
+	// Leader is where clients reach the node that leads the group, host:port; false: nobody leads.
+	Leader func() (string, bool)
+	// Refused tells the trail of a refusal.
+	Refused func(c *service.Client, call, topic, group string, err *service.Error)
+}
+
+// Options of a Server.
+type Options struct {
+	Cluster string
+	Listen  string
+	TLS     *tls.Config // for those that come with TLS
+	Key     []byte      // signs receipts; the same on all nodes
+	Members func() []*Member
+	// MaxDelay is how far ahead a message may be scheduled.
+	MaxDelay   time.Duration
+	Reflection bool
+	Log        *slog.Logger
+	Options    []grpc.ServerOption // more of them: interceptors that count
+}
+
+// Limits of the port.
+const (
+	frameMax      = 16 << 20 // bytes of a request: a batch of messages and their properties
+	headerListMax = 16 << 10
+	streamsMax    = 10_000 // calls under way of one connection
+	windowBytes   = 1 << 20
+	pingsAtMost   = 10 * time.Second // C++ clients ping each minute, also without calls
+	handshakeMax  = 10 * time.Second
+	clientsMax    = 100_000
+	clientIDMax   = 255
+	drainGrace    = 500 * time.Millisecond
+)
+
+// Server answers MessagingService.
+type Server struct {
+	pb.UnimplementedMessagingServiceServer
+
+	o        Options
+	grpc     *grpc.Server
+	health   *health.Server
+	listener *sniffer
+	clients  clients
+	renewals renewals
+	peers    peers
+	stop     chan struct{}
+	ended    sync.WaitGroup
+}
+
+// Start opens the port.
+func Start(o Options) (*Server, error) {
+	if len(o.Key) == 0 {
+		return nil, errors.New("grpcapi: no key to sign receipts with")
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("gRPC: %w", err)
+	}
+	s := &Server{o: o, health: health.NewServer(), listener: newSniffer(l, o.TLS), stop: make(chan struct{})}
+	s.clients.by = map[string]*client{}
+	s.renewals.init()
+	s.grpc = grpc.NewServer(append([]grpc.ServerOption{
+		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
+		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.SharedWriteBuffer(true), grpc.WriteBufferSize(64 << 10), grpc.ReadBufferSize(64 << 10),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+	}, o.Options...)...)
+	pb.RegisterMessagingServiceServer(s.grpc, s)
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	if o.Reflection {
+		reflection.Register(s.grpc)
+	}
+	s.ended.Go(func() {
+		if err := s.grpc.Serve(s.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			o.Log.Error("gRPC ended", "err", err)
+		}
+	})
+	s.ended.Go(s.renew)
+	s.ended.Go(s.expire)
+	return s, nil
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Shutdown tells clients to go elsewhere, and waits for the answers that are on their way.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.health.Shutdown()
+	close(s.stop)
+	s.clients.endStreams()
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+	case <-time.After(drainGrace * 10):
+		s.grpc.Stop() // long polls
+	}
+	s.peers.close()
+	s.ended.Wait()
+	return nil
+}
+
+// member finds this node's member of a broker group; nil: there is none.
+func (s *Server) member(name string) *Member {
+	for _, m := range s.o.Members() {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
