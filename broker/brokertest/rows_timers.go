@@ -178,7 +178,7 @@ func (t *timers) judge() {
 
 // timerStorm parks as many messages as come to be due in one ms, and kills leaders while they drain.
 func timerStorm(r *Round) {
-	const storm, parking = 200_000, 60 * time.Second
+	const storm, parking = 200_000, 20 * time.Second
 	t := newTimers(r, "storm")
 	due := time.Now().Add(parking + 3*time.Second).UnixMilli()
 	began := time.Now()
@@ -297,7 +297,7 @@ func (t *timers) recall(c *Caller, handle string) string {
 		return service.RecallCancelled
 	}
 	outcome := service.RecallOutcome(string(f.Remark))
-	if outcome == service.RecallAlready && unknown > 0 {
+	if unknown > 0 && (outcome == service.RecallAlready || outcome == service.RecallUnknown) { // by a try whose answer was lost
 		return service.RecallCancelled
 	}
 	if outcome != service.RecallTooLate {

@@ -153,3 +153,27 @@ func retries(t *testing.T, restarts bool) {
 		t.Errorf("counts %+v", n)
 	}
 }
+
+// Who asks again to cancel what it cancelled before, once the message's time is over, is not told that it was delivered. Nor is who asks for
+// what never was.
+func TestWhatWasCancelledIsNotSaidToBeDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, vfs.NewMem(), "log")
+		defer s.Close()
+		c, ctx, handles := NewClient(addr, "remoting"), context.Background(), map[string]string{}
+		for _, id := range []string{"first", "cancelled", "comes", "last"} {
+			handles[id] = ok(t, send(t, s, c, asking("orders", id, "TIMER_DELAY_MS", "60000"), id)).RecallHandle
+		}
+		if _, err := s.Recall(ctx, c, "orders", handles["cancelled"]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		handles["never"] = RecallHandle("orders", "broker-a", time.Now().UnixMilli()-1000, "IDnever")
+		for id, want := range map[string]string{"cancelled": RecallUnknown, "never": RecallUnknown, "comes": RecallTooLate, "last": RecallTooLate} {
+			if _, err := s.Recall(ctx, c, "orders", handles[id]); err == nil || err.Code != CodeIllegalOperation || RecallOutcome(err.Text) != want {
+				t.Errorf("%s: %v, expected %s", id, err, want)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/shard"
 	"github.com/contrailmq/contrail/broker/timer"
 )
@@ -35,7 +36,7 @@ func (s *Service) cancel(ctx context.Context, c *Client, topic, uniqKey string, 
 	case err == nil:
 		return nil
 	case errors.Is(err, timer.ErrTooLate):
-		return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: the message %.80s was due at %d and is delivered", uniqKey, due)
+		return s.tooLate(ctx, topic, uniqKey, due)
 	case errors.Is(err, timer.ErrCancelled):
 		return Refuse(CodeIllegalOperation, "recall failed, the message %.80s is cancelled already", uniqKey)
 	case errors.Is(err, shard.ErrNotScheduled):
@@ -44,6 +45,30 @@ func (s *Service) cancel(ctx context.Context, c *Client, topic, uniqKey string, 
 		return Refuse(CodeFlowControl, "recall failed, %v", err)
 	}
 	return s.refuse(err)
+}
+
+// tooLate tells a message that was delivered from one that was cancelled before it was due, or never sent: of what is over the timer knows
+// nothing more, and who asks again after an answer that was lost must not be told that what it cancelled is delivered.
+func (s *Service) tooLate(ctx context.Context, topic, uniqKey string, due int64) *Error {
+	delivered, looks := false, 0
+	err := s.shard.Index().Find(topic, uniqKey, 1, func(pos int64) (take, more bool) {
+		looks++
+		v, err := s.at(pos)
+		if err == nil && v.StoreTime() < due { // the newest come first
+			return false, false
+		}
+		delivered = err == nil && string(v.Topic()) == topic && string(message.Property(v.Properties(), message.PropUniqKey)) == uniqKey
+		return delivered, looks < queryLooks && ctx.Err() == nil
+	})
+	switch {
+	case err != nil:
+		return s.unreadable(err)
+	case delivered:
+		return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: the message %.80s was due at %d and is delivered", uniqKey, due)
+	case ctx.Err() != nil:
+		return s.refuse(errors.Join(shard.ErrUncertain, ctx.Err()))
+	}
+	return Refuse(CodeIllegalOperation, "recall failed, timestamp invalid: no message %.80s of topic [%s] is scheduled for %d any more, and none is delivered", uniqKey, topic, due)
 }
 
 // cancelOf is what a message with TIMER_DEL_UNIQKEY cancels: its value is the key, or from RocketMQ 5.3.2 on the real topic, a plus and
@@ -64,7 +89,7 @@ const (
 	RecallCancelled = "cancelled"
 	RecallTooLate   = "too-late"
 	RecallAlready   = "already" // it was cancelled before
-	RecallUnknown   = "unknown" // no such message is scheduled
+	RecallUnknown   = "unknown" // no such message is scheduled, or was delivered
 )
 
 // RecallOutcome tells cancel's refusals apart by their texts, which is all that the wire has of them; "": it is none of these.

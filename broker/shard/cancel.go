@@ -13,7 +13,8 @@ import (
 var ErrNotScheduled = errors.New("no scheduled message has this key and due time")
 
 // CancelTimer has a scheduled message not be delivered, and returns when that is certain: it is found by its real topic, its UNIQ_KEY and
-// its due time, ms; client is who asks for it, kept in the log. timer.ErrTooLate: it was delivered; timer.ErrCancelled: it is cancelled already; ErrNotScheduled.
+// its due time, ms; client is who asks for it, kept in the log. timer.ErrCancelled: it is cancelled already; ErrNotScheduled; timer.ErrTooLate: its time is over,
+// and it was delivered unless it had been cancelled or was never there.
 func (s *Shard) CancelTimer(ctx context.Context, topic, uniqKey string, due int64, client string) error {
 	if err := s.Barrier(ctx); err != nil {
 		return err
