@@ -148,11 +148,13 @@ func (t *Table) canAck(k Key, a entry.PopAck, low int64) (again bool, err error)
 	return true, nil
 }
 
-// forged says that a handle can never have been given: one that is void is older than the one that holds now.
+// forged says that a handle can never have been given for a message in flight: one that is void is older than the one that holds now. Of what
+// is not in flight nothing can be said: leaders' clocks differ, and the handle of an older pop may be of a later time.
 func (t *Table) forged(q *queue, a entry.PopAck) bool {
 	if b := q.ordered; b != nil {
 		s := &t.slots[b.slot]
-		return a.PopMillis > s.pop || a.PopMillis == s.pop && (a.Start != s.start || b.waits(a.Offset))
+		it := b.find(a.Offset)
+		return it != nil && (a.PopMillis > s.pop || a.PopMillis == s.pop && (a.Start != s.start || !it.leased))
 	}
 	if at, ok := t.search(q, a.Start, a.PopMillis); ok {
 		return t.message(q.leases[at], a.Offset) < 0
@@ -169,14 +171,14 @@ func (t *Table) forged(q *queue, a entry.PopAck) bool {
 	return false
 }
 
-// waits says that a message is not in the last pop.
-func (b *batch) waits(offset int64) bool {
+// find gives a message of a batch, nil if it is not in it.
+func (b *batch) find(offset int64) *ordered {
 	for i := range b.items {
 		if b.items[i].offset == offset {
-			return !b.items[i].leased
+			return &b.items[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // CanLease says whether a pop may be applied. The error says what changed since it was planned.

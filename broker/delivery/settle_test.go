@@ -76,3 +76,27 @@ func TestWhereACopyGoesThatItsConsumerSends(t *testing.T) {
 		}
 	}
 }
+
+// A leader whose clock is behind pops an ordered queue at an earlier time than the one before it. Whoever says again that it acknowledged what
+// was popped first is told that it is so, not that its handle is made up (the simulator, seed 11 of the focus on ordered pops).
+func TestAckedAgainWhenTheNextPopIsOfAnEarlierTime(t *testing.T) {
+	table, k := New(0), Key{"g", "orders", 0}
+	pop := func(from, at int64) {
+		t.Helper()
+		if _, err := table.Lease(&entry.PopLease{Group: "g", Topic: "orders", Client: "c", Order: true, From: from, Next: from + 1, PopMillis: at, InvisibleMillis: 100, Offsets: []int64{from}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := entry.PopAck{PopMillis: 2000}
+	pop(0, 2000)
+	if _, err := table.Ack(&entry.PopAcks{Group: "g", Topic: "orders", AtMillis: 2001, Acks: []entry.PopAck{first}}); err != nil {
+		t.Fatal(err)
+	}
+	pop(1, 1500)
+	if again, err := table.CanAck(k, first, 1); !again || err != nil {
+		t.Errorf("acknowledged before: again %t, %v", again, err)
+	}
+	if _, err := table.CanAck(k, entry.PopAck{Start: 1, PopMillis: 2000, Offset: 1}, 1); err == nil {
+		t.Error("the message in flight is acknowledged by a handle of a later pop than its own")
+	}
+}

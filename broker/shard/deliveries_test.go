@@ -221,3 +221,29 @@ func TestNothingRestsOnWhatAResetTakesAway(t *testing.T) {
 		t.Errorf("the offset is %d: %v", low, s.Failed())
 	}
 }
+
+// An ordered queue was popped again, with the attempt of its last pop, while the ack of its only message was on its way: the group's place was
+// the same, and the message was given again although it was acknowledged (the simulator, seed 21 of the focus on ordered pops).
+func TestWhatWasAcknowledgedMeanwhileIsNotPoppedAgain(t *testing.T) {
+	s := stepped(t, vfs.NewMem())
+	proposed(t, s, entry.KindTopicPut, topicBody(t, "orders"))
+	r := entry.PopLease{Group: "g", Topic: "orders", QueueID: 1, Client: "c", Attempt: "a", Order: true, Next: 1, PopMillis: 1000, InvisibleMillis: 1000, Offsets: []int64{0}}
+	proposed(t, s, entry.KindPopLease, entry.AppendPopLease(nil, &r))
+	plan, err := s.Deliveries().PlanOrdered(1001, popped, "a", 1)
+	if err != nil || len(plan.Again) != 1 {
+		t.Fatalf("%+v: %v", plan, err)
+	}
+	again := r
+	again.PopMillis = plan.PopMillis
+	planned := []PlannedLease{{&again, s.PopPosition(popped)}}
+	proposed(t, s, entry.KindPopAck, ackBody(0, 0))
+	var ended error
+	s.Submit(&Batch{Deed: s.LeaseDeed(planned), Done: func(b *Batch) { ended = b.Err }})
+	settle(t, s)
+	if st, _ := s.Deliveries().Get(popped); !errors.Is(ended, ErrPlanOver) || st.InFlight != 0 {
+		t.Errorf("%v, %d in flight", ended, st.InFlight)
+	}
+	if low, _ := committed(s); low != 1 {
+		t.Errorf("the offset is %d", low)
+	}
+}

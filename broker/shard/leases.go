@@ -50,13 +50,24 @@ func (s *Shard) LeaseDeed(planned []PlannedLease) *Deed {
 	}
 	d.Holds = func(int64) error {
 		for i := range planned {
-			if p := &planned[i]; s.PopPosition(p.key()) != p.Position || s.deliveries.CanLease(p.Lease) != nil {
+			if !s.planHolds(&planned[i]) {
 				return ErrPlanOver
 			}
 		}
 		return nil
 	}
 	return d
+}
+
+// planHolds says whether a queue is as a lease of it was planned. An ordered one may give again what was in flight then: when nothing is any
+// more, that was acknowledged, and the group's place alone does not tell.
+func (s *Shard) planHolds(p *PlannedLease) bool {
+	k := p.key()
+	if s.PopPosition(k) != p.Position || s.deliveries.CanLease(p.Lease) != nil {
+		return false
+	}
+	st, _ := s.deliveries.Get(k)
+	return s.opts.Planted.PlanByPlace || st.InFlight > 0 || !p.Position.Known || p.Lease.From >= p.Position.Offset
 }
 
 // SettleDeed records what clients say of messages that a group popped of a queue: take gives all that came until the deed is formed. Each

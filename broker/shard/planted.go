@@ -28,6 +28,7 @@ type Planted struct {
 	KeepDue          bool // due times of what is parked are not raised
 	TrustParked      bool // parked messages are stored again as they are read, damaged or not
 	RefuseStale      bool // a deed that does not hold is refused by who may have been replaced
+	PlanByPlace      bool // a queue is held to be as a pop was planned when the group's place in it is
 	ResetBeside      bool // a reset of an offset shares its entry, and others are formed behind it before it is applied
 	DropGone         bool // a deed is done without its messages when their topic is gone
 	DropRolled       bool // a message that is rolled is void and not parked again

@@ -75,6 +75,10 @@ const (
 	LeasesReset // places
 	NothingOver // revivals of which nothing was left
 
+	OrderedPopped // messages
+	OrderedAgain  // likewise, that were popped before
+	OrderedAcked
+
 	covers // how many there are
 )
 
@@ -86,6 +90,7 @@ var coverNames = [covers]string{
 	"halves", "half-checks", "committed", "rolled-back", "given-up", "ends-done", "ends-refused",
 	"sent-back", "sent-back-done", "sent-back-again", "sent-back-passed", "sent-itself", "dead-letters",
 	"leased", "lease-acked", "late-acked", "acked-again", "lease-changed", "revived", "plans-over", "leases-reset", "nothing-over",
+	"ordered-popped", "ordered-again", "ordered-acked",
 }
 
 // Coverage counts what runs did.

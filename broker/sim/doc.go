@@ -9,11 +9,11 @@
 // Invariants (what is checked, and where): acknowledged messages survive, nothing is invented, offsets are dense and never used
 // twice, order, replicas are identical (truth.go); duplicates only after a client's own retry, commits of offsets linearizable,
 // one leader in a term, service again after faults end (world.go, clients.go, final.go), scheduled messages (timed_log.go, timed_cancel.go,
-// timed_end.go), transactions (txns_log.go), messages that are sent back (backs_log.go), pop leases (leases_log.go).
+// timed_end.go), transactions (txns_log.go), messages that are sent back (backs_log.go), pop leases (leases_log.go), ordered pops (ordered_log.go).
 //
 // Goroutines: none. raft draws its election time-outs from crypto/rand.Reader, which a run replaces: only one run at a time in a
 // process.
 //
 // Files: world.go (time and events), member.go (one process), network.go, faults.go, clients.go, locks.go, timed.go, machines.go, txns.go,
-// backs.go, leases.go, truth.go, final.go.
+// backs.go, leases.go, ordered.go, truth.go, final.go.
 package sim

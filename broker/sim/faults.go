@@ -42,7 +42,7 @@ func (w *world) faults() []func(*member) {
 		}
 	case FocusParked:
 		return []func(*member){w.flipParked, w.flipParked, w.flipParked, w.transfer, w.lull, w.clockStep}
-	case FocusTxns, FocusBacks, FocusLeases:
+	case FocusTxns, FocusBacks, FocusLeases, FocusOrdered:
 		return []func(*member){w.kill, w.kill, w.powerLoss, w.killAll, w.isolate, w.pause, w.stale, w.storm, w.storm, w.transfer, w.lossy, w.slowDisk, w.clockStep, w.lull}
 	case FocusDecay:
 		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
@@ -74,6 +74,7 @@ const (
 	FocusTxns
 	FocusBacks
 	FocusLeases
+	FocusOrdered
 )
 
 func (w *world) restart(m *member, after int64) {

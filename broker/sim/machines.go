@@ -42,6 +42,7 @@ func (w *world) addMachines() {
 	w.addTxns()
 	w.addBacks()
 	w.addLeases()
+	w.addOrdered()
 }
 
 func (m *member) tend() {

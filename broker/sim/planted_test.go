@@ -30,6 +30,8 @@ func backsMistake(p shard.Planted) Config { return focused(FocusBacks, mistake(p
 
 func leasesMistake(p shard.Planted) Config { return focused(FocusLeases, mistake(p)) }
 
+func orderedMistake(p shard.Planted) Config { return focused(FocusOrdered, mistake(p)) }
+
 func focused(f Focus, c Config) Config {
 	c.Focus = f
 	return c
@@ -92,6 +94,10 @@ var mistakes = []planted{
 	{"a revival without its copy", 10, leasesMistake(shard.Planted{Alone: entry.KindPopRevive})},
 	{"leases forgotten at a restart", 10, leasesMistake(shard.Planted{Forget: entry.KindPopLease})},
 	{"an offset reset beside what rests on leases", 15, leasesMistake(shard.Planted{ResetBeside: true})},
+	{"an ordered batch given while another one has time left", 30, orderedMistake(shard.Planted{Unasked: entry.KindPopLease})},
+	{"an ordered batch given before it is applied", 10, orderedMistake(shard.Planted{AnswerFormed: entry.KindPopLease})},
+	{"an ordered batch given again by the group's place alone", 60, orderedMistake(shard.Planted{PlanByPlace: true})},
+	{"ordered batches forgotten at a restart", 30, orderedMistake(shard.Planted{Forget: entry.KindPopLease})},
 	{"a member that lost its disk let in under its old id, and not asked for the founding", 120, Config{NoVet: true, Planted: shard.Planted{FoundUnasked: true}}},
 }
 

@@ -230,6 +230,9 @@ func (w *world) begin() {
 	if w.has(FocusLeases, 0, 5) {
 		w.addProducer(0, leaseName, leaseTopic, 400*milli)
 	}
+	if w.has(FocusOrdered, 3) {
+		w.addProducer(0, orderedName, orderedTopic, 400*milli)
+	}
 	w.addLockers()
 	w.addTimed()
 	w.plague()
