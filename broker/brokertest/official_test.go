@@ -17,13 +17,19 @@ import (
 // buildJava compiles the suite against a version of the client and gives the class path.
 func buildJava(t *testing.T, version string) string {
 	t.Helper()
+	return buildMaven(t, "java", version)
+}
+
+// buildMaven compiles a program against a version of its client, and gives its class path.
+func buildMaven(t *testing.T, dir, version string) string {
+	t.Helper()
 	out, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out = filepath.Join(out, "contrail", "java-clients-"+version)
+	out = filepath.Join(out, "contrail", dir+"-clients-"+version)
 	cmd := exec.Command("mvn", "-q", "-B", "-Dbuild.out="+out, "-Drocketmq.version="+version, "compile")
-	cmd.Dir = "java"
+	cmd.Dir = dir
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("mvn compile: %v\n%s", err, b)
 	}
