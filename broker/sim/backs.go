@@ -31,8 +31,8 @@ const (
 
 // backs is all about what is sent back.
 type backs struct {
-	w         *world
-	rng       *rand.Rand
+	w *world
+	dice
 	log       backLog
 	flying    flying
 	consumers []*backConsumer
@@ -80,7 +80,7 @@ func (w *world) addBacks() {
 	if !w.has(FocusBacks, 2, 4) {
 		return
 	}
-	b := &backs{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x36)), flying: flying{}, direct: map[attempt]int{}}
+	b := &backs{w: w, dice: dice{rand.New(rand.NewPCG(w.conf.Seed, 0x36))}, flying: flying{}, direct: map[attempt]int{}}
 	b.log.init(b)
 	w.machines = append(w.machines, b)
 	for i := range int32(queues) {
@@ -94,10 +94,6 @@ func (b *backs) consume(q backQueue) {
 	b.consumers = append(b.consumers, c)
 	c.loop()
 }
-
-func (b *backs) between(from, to int64) int64 { return from + b.rng.Int64N(to-from+1) }
-
-func (b *backs) chance(percent int) bool { return b.rng.IntN(100) < percent }
 
 func (c *backConsumer) loop() {
 	c.b.w.after(c.b.between(10*milli, 150*milli), func() {
@@ -235,7 +231,7 @@ func (b *backs) put(m *member, batch *shard.Batch, v message.View, dead bool) {
 	d.Properties = message.Without(d.Properties, message.PropRealTopic, message.PropRealQueueID, message.PropTimerOutMillis)
 	name, level, it := backDead, int32(0), shard.Item{}
 	if !dead {
-		name, level, it.Due = timer.ScheduleTopic, b.rng.Int32N(levels), m.millis()+b.between(20, 500)
+		name, level, it.Due = timer.ScheduleTopic, b.Int32N(levels), m.millis()+b.between(20, 500)
 		d.Properties = message.AppendProperty(d.Properties, message.PropRealTopic, backRetry)
 		d.Properties = message.AppendProperty(d.Properties, message.PropRealQueueID, strconv.Itoa(0))
 		d.Properties = message.AppendProperty(d.Properties, message.PropTimerOutMillis, string(timer.AppendDue(nil, it.Due)))

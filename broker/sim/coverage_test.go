@@ -10,6 +10,7 @@ var least = map[cover]int{
 	Joined: 700, Promoted: 500, Removed: 350, Wiped: 40, Turned: 3500, Deleted: 350, Changed: 2900, Gone: 700, Reads: 150_000, Writes: 130_000,
 	Noted: 90_000, Judged: 3500, Handed: 1500, Locked: 18_000,
 	Scheduled: 55_000, Raised: 16_000, Fired: 34_000, Rolled: 500, Unrolled: 5, Cancelled: 10_000, TooLate: 12_000,
+	OrderedPopped: 8000, OrderedAgain: 3000, OrderedAcked: 5000,
 	Halves: 19_000, HalfChecks: 16_000, Committed: 8500, RolledBack: 4300, GivenUp: 2900, EndsDone: 12_000, EndsRefused: 4000,
 	SentBack: 7500, SentBackDone: 9000, SentBackAgain: 1300, SentPassed: 110, SentItself: 90, DeadLetters: 420,
 	Leased: 20_000, LeaseAcked: 7500, LateAcked: 1300, AckedAgain: 2800, LeaseChanged: 850, Revived: 8000, PlansOver: 1100, LeasesReset: 500, NothingOver: 180,

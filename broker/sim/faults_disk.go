@@ -153,7 +153,7 @@ func (w *world) flipParked(*member) {
 	if len(names) == 0 {
 		return
 	}
-	i, at := w.timed.rng.IntN(len(names)), w.timed.between(90, flipWithin)
+	i, at := w.timed.IntN(len(names)), w.timed.between(90, flipWithin)
 	if err := m.disk.Flip(names[i], places[i]+at, uint(w.rng.IntN(8))); err == nil {
 		m.damaged = true
 		w.covered(Flips)

@@ -30,8 +30,8 @@ const (
 
 // leases is all about leases.
 type leases struct {
-	w       *world
-	rng     *rand.Rand
+	w *world
+	dice
 	log     leaseLog
 	flying  flying
 	answers []leaseAnswer
@@ -64,7 +64,7 @@ func (w *world) addLeases() {
 	if !w.has(FocusLeases, 0, 5) {
 		return
 	}
-	s := &leases{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x90b)), flying: flying{}}
+	s := &leases{w: w, dice: dice{rand.New(rand.NewPCG(w.conf.Seed, 0x90b))}, flying: flying{}}
 	s.log.init(s)
 	w.machines = append(w.machines, s)
 	for i := range leaseClients {
@@ -86,7 +86,7 @@ func (s *leases) resetSometimes() {
 }
 
 func (s *leases) reset(m *member) {
-	name, id := leaseTopic, s.rng.Int32N(queues)
+	name, id := leaseTopic, s.Int32N(queues)
 	if s.chance(30) {
 		name, id = leaseRetry, 0
 	}
@@ -100,10 +100,6 @@ func (s *leases) reset(m *member) {
 	}))
 	m.turn()
 }
-
-func (s *leases) between(from, to int64) int64 { return from + s.rng.Int64N(to-from+1) }
-
-func (s *leases) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
 func (s *leases) loop(client string) {
 	s.w.after(s.between(20*milli, 300*milli), func() {
@@ -125,7 +121,7 @@ func (s *leases) step(m *member, client string) {
 	}
 	var planned []shard.PlannedLease
 	for range s.between(1, 2) {
-		name, id := leaseTopic, s.rng.Int32N(queues)
+		name, id := leaseTopic, s.Int32N(queues)
 		if s.chance(35) {
 			name, id = leaseRetry, 0
 		}
@@ -190,7 +186,7 @@ func (s *leases) pop(m *member, planned []shard.PlannedLease) {
 // consume is what a client does with a message that it has for so many ms.
 func (s *leases) consume(h handle, millis int64) {
 	full := millis * milli
-	switch n := s.rng.IntN(100); {
+	switch n := s.IntN(100); {
 	case n < 50:
 		s.later(s.between(0, full), func(m *member) { s.settle(m, h, 0) })
 	case n < 65: // about when its time is over, or later

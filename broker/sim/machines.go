@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/contrailmq/contrail/broker/catalog"
@@ -29,6 +30,14 @@ type machine interface {
 }
 
 const tendEvery = 100 * milli
+
+// dice are a machine's own chance, so that it does not change what else happens.
+type dice struct{ *rand.Rand }
+
+// between is a random number.
+func (d dice) between(from, to int64) int64 { return from + d.Int64N(to-from+1) }
+
+func (d dice) chance(percent int) bool { return d.IntN(100) < percent }
 
 // has says that a run has a state machine: those of its focus and, without any focus, those of two seeds out of six.
 func (w *world) has(f Focus, seeds ...uint64) bool {

@@ -23,8 +23,8 @@ const (
 
 // orders is all about ordered pops.
 type orders struct {
-	w       *world
-	rng     *rand.Rand
+	w *world
+	dice
 	log     orderedLog
 	flying  flying
 	answers []leaseAnswer
@@ -42,7 +42,7 @@ func (w *world) addOrdered() {
 	if !w.has(FocusOrdered, 3) {
 		return
 	}
-	o := &orders{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x0d)), flying: flying{}}
+	o := &orders{w: w, dice: dice{rand.New(rand.NewPCG(w.conf.Seed, 0x0d))}, flying: flying{}}
 	o.log.init(o)
 	w.machines = append(w.machines, o)
 	for i := range orderedClients {
@@ -50,10 +50,6 @@ func (w *world) addOrdered() {
 		c.loop()
 	}
 }
-
-func (o *orders) between(from, to int64) int64 { return from + o.rng.Int64N(to-from+1) }
-
-func (o *orders) chance(percent int) bool { return o.rng.IntN(100) < percent }
 
 func (c *orderedClient) loop() {
 	c.o.w.after(c.o.between(20*milli, 200*milli), func() {
@@ -74,7 +70,7 @@ func (c *orderedClient) pop(m *member) {
 	o := c.o
 	if c.attempt == "" || !o.chance(25) {
 		c.number++
-		c.attempt, c.queue = fmt.Sprintf("%s-%d", c.name, c.number), o.rng.Int32N(queues)
+		c.attempt, c.queue = fmt.Sprintf("%s-%d", c.name, c.number), o.Int32N(queues)
 	}
 	p, ok := o.plan(m, c, m.shard.Index().Lookup(orderedTopic).Queue(c.queue))
 	if !ok {

@@ -24,8 +24,8 @@ const (
 
 // timed is all about scheduled messages; nil: this run has none.
 type timed struct {
-	w          *world
-	rng        *rand.Rand
+	w *world
+	dice
 	schedulers []*scheduler
 	log        timedLog
 	asked      map[string]*scheduled
@@ -65,7 +65,7 @@ func (w *world) addTimed() {
 	if w.conf.Entries != nil || !always && (w.conf.Focus != 0 || w.conf.Seed%2 == 0) {
 		return
 	}
-	t := &timed{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x71e)), asked: map[string]*scheduled{}, bodyMax: 150, far: 5}
+	t := &timed{w: w, dice: dice{rand.New(rand.NewPCG(w.conf.Seed, 0x71e))}, asked: map[string]*scheduled{}, bodyMax: 150, far: 5}
 	if w.conf.Seed%8 == 1 { // so much that it is not worth while to roll it
 		t.bodyMax, t.far = 2500, 50
 	}
@@ -77,10 +77,6 @@ func (w *world) addTimed() {
 		c.loop()
 	}
 }
-
-func (t *timed) between(from, to int64) int64 { return from + t.rng.Int64N(to-from+1) }
-
-func (t *timed) chance(percent int) bool { return t.rng.IntN(100) < percent }
 
 func (c *scheduler) loop() {
 	longest := 350 * milli
@@ -114,7 +110,7 @@ func (c *scheduler) submit(m *member) {
 		a.sent++
 		name, level := timer.WheelTopic, int32(0)
 		if c.t.chance(20) {
-			name, level = timer.ScheduleTopic, c.t.rng.Int32N(levels)
+			name, level = timer.ScheduleTopic, c.t.Int32N(levels)
 		}
 		from := len(b.Buf)
 		b.Buf = message.Append(b.Buf, c.t.draft(a, name, level))
@@ -130,11 +126,11 @@ func (c *scheduler) submit(m *member) {
 func (t *timed) draft(a *scheduled, parking string, level int32) *message.Draft {
 	props := message.AppendProperty(nil, message.PropUniqKey, a.id)
 	props = message.AppendProperty(props, message.PropRealTopic, topic)
-	props = message.AppendProperty(props, message.PropRealQueueID, strconv.Itoa(t.rng.IntN(queues)))
+	props = message.AppendProperty(props, message.PropRealQueueID, strconv.Itoa(t.IntN(queues)))
 	props = message.AppendProperty(props, message.PropTimerOutMillis, string(timer.AppendDue(nil, a.due)))
 	return &message.Draft{
-		Topic: []byte(parking), QueueID: level, Body: []byte(a.id + " " + strings.Repeat("x", t.rng.IntN(t.bodyMax))), Properties: props,
-		BornTime: t.rng.Int64N(1 << 40), BornHost: host, StoreHost: host,
+		Topic: []byte(parking), QueueID: level, Body: []byte(a.id + " " + strings.Repeat("x", t.IntN(t.bodyMax))), Properties: props,
+		BornTime: t.Int64N(1 << 40), BornHost: host, StoreHost: host,
 	}
 }
 
@@ -164,11 +160,11 @@ func (c *scheduler) pick(m *member) []*scheduled {
 
 // clock is somebody's: the leader's, the world's or any member's.
 func (t *timed) clock(leader *member) int64 {
-	switch t.rng.IntN(4) {
+	switch t.IntN(4) {
 	case 0:
 		return epoch.UnixMilli() + t.w.now/milli
 	case 1:
-		return t.w.members[t.rng.IntN(len(t.w.members))].now().UnixMilli()
+		return t.w.members[t.IntN(len(t.w.members))].now().UnixMilli()
 	}
 	return leader.now().UnixMilli()
 }
@@ -178,7 +174,7 @@ func (t *timed) ahead() int64 {
 	if t.chance(t.far) { // it may outlive retention, and the run
 		return t.between(6000, 60_000)
 	}
-	switch n := t.rng.IntN(100); {
+	switch n := t.IntN(100); {
 	case n < 37:
 		return t.between(1, 60)
 	case n < 78:

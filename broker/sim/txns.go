@@ -29,8 +29,8 @@ var txnSettings = txn.Settings{TimeoutMillis: 300, IntervalMillis: 500, ChecksMa
 
 // txns is all about transactions.
 type txns struct {
-	w       *world
-	rng     *rand.Rand
+	w *world
+	dice
 	log     txnLog
 	flying  flying
 	sent    map[string]*half
@@ -67,7 +67,7 @@ func (w *world) addTxns() {
 	if !w.has(FocusTxns, 1, 4) {
 		return
 	}
-	t := &txns{w: w, rng: rand.New(rand.NewPCG(w.conf.Seed, 0x2bc)), flying: flying{}, sent: map[string]*half{}}
+	t := &txns{w: w, dice: dice{rand.New(rand.NewPCG(w.conf.Seed, 0x2bc))}, flying: flying{}, sent: map[string]*half{}}
 	t.log.init(t)
 	w.machines = append(w.machines, t)
 	for i := range txnProducers {
@@ -90,10 +90,6 @@ func (t *txns) deleteSometimes() {
 		t.deleteSometimes()
 	})
 }
-
-func (t *txns) between(from, to int64) int64 { return from + t.rng.Int64N(to-from+1) }
-
-func (t *txns) chance(percent int) bool { return t.rng.IntN(100) < percent }
 
 func (p *txnProducer) loop() {
 	longest := 500 * milli
@@ -157,10 +153,10 @@ func (t *txns) draft(h *half) *message.Draft {
 		props = message.AppendProperty(props, txn.PropImmunity, strconv.FormatInt(h.immunity, 10))
 	}
 	props = message.AppendProperty(props, message.PropRealTopic, txnTopic)
-	props = message.AppendProperty(props, message.PropRealQueueID, strconv.Itoa(t.rng.IntN(txnQueues)))
+	props = message.AppendProperty(props, message.PropRealQueueID, strconv.Itoa(t.IntN(txnQueues)))
 	return &message.Draft{
-		Topic: []byte(txn.HalfTopic), Body: []byte(h.id + " " + strings.Repeat("x", t.rng.IntN(300))), Properties: props,
-		BornTime: t.rng.Int64N(1 << 40), BornHost: host, StoreHost: host,
+		Topic: []byte(txn.HalfTopic), Body: []byte(h.id + " " + strings.Repeat("x", t.IntN(300))), Properties: props,
+		BornTime: t.Int64N(1 << 40), BornHost: host, StoreHost: host,
 	}
 }
 
@@ -189,7 +185,7 @@ func (t *txns) decide(h *half) {
 		return
 	}
 	var ends []entry.TxnDecision
-	switch n := t.rng.IntN(100); {
+	switch n := t.IntN(100); {
 	case n < 40:
 		ends = []entry.TxnDecision{entry.TxnCommit}
 	case n < 55:
@@ -206,7 +202,7 @@ func (t *txns) decide(h *half) {
 
 func (t *txns) endLater(h *half, d entry.TxnDecision) {
 	w := txn.Wish{Offset: h.offset, Position: h.position, Group: h.group, Decision: d, How: entry.TxnByProducer}
-	switch n := t.rng.IntN(40); n {
+	switch n := t.IntN(40); n {
 	case 0:
 		w.Group = "another"
 	case 1:
@@ -297,7 +293,7 @@ func (t *txns) asked(m *member, h *txn.Half) {
 		return
 	}
 	d := entry.TxnCommit
-	switch n := t.rng.IntN(100); {
+	switch n := t.IntN(100); {
 	case n < 40:
 		return
 	case n < 60:
