@@ -255,7 +255,7 @@ describe('console', () => {
       await page.waitForURL('**/messages/' + letter.uniqKey + '**')
       await page.locator('[data-test=verdicts] li', { hasText: 'invoicing' }).filter({ hasText: 'consumed' }).waitFor({ timeout: 60_000 })
       await page.getByRole('tab', { name: 'Copies' }).click()
-      await page.locator('[data-test=lineage] tr', { hasText: 'resent' }).first().waitFor()
+      await page.locator('[data-test=lineage] tr', { hasText: 'given again to' }).first().waitFor()
       await shot(page, 'resent-lineage')
       await page.goto(`${base}/dlq/invoicing?key=${letter.keys}`)
       await page.locator('.vt-body [role=row]').first().click({ position: { x: 300, y: 10 } })
@@ -283,7 +283,7 @@ describe('console', () => {
 
   it('a scheduled message is cancelled, and a second time it is told so', () =>
     withPage({}, async (page) => {
-      const last = await eventually(async () => (await api('/scheduled/next?limit=500')).messages.filter((m) => m.dueAt - Date.now() > 20_000).at(-1), 60_000)
+      const last = await eventually(async () => (await api('/scheduled/next?limit=500')).messages.find((m) => m.dueAt - Date.now() > 15_000), 60_000)
       await page.goto(base + '/scheduled')
       await page.locator('.vt-body [role=row]', { hasText: last.keys }).first().click({ position: { x: 300, y: 10 } })
       await page.locator('[data-test=cancel]').click()

@@ -100,6 +100,7 @@ function Open({ filter }: { filter: { producerGroup?: string; topic?: string; ke
   const w = t.transactions
   const [params, set] = useUrl()
   const query = useTransactions(filter)
+  const [deciding, setDeciding] = useState<{ half: Transaction; word: Word } | undefined>() // here, because its row goes when it is decided
   const columns = useColumns()
   const openMessage = useOpenMessage()
   const rows = query.data?.halves ?? []
@@ -116,18 +117,20 @@ function Open({ filter }: { filter: { producerGroup?: string; topic?: string; ke
               empty={<Answer tone={narrowed ? undefined : 'ok'} title={narrowed ? w.noneMatch : w.empty}><p>{narrowed ? t.dead.noneMatchText : w.emptyText}</p></Answer>}
             />
           </div>
-          {picked && <One half={picked} close={() => set({ sel: undefined })} />}
+          {picked && <One half={picked} decide={(word) => setDeciding({ half: picked, word })} close={() => set({ sel: undefined })} />}
+          {deciding && <DecideDialog {...deciding} close={() => setDeciding(undefined)} />}
         </div>
       )}
     </Loaded>
   )
 }
 
-function One({ half: h, close }: { half: Transaction; close: () => void }) {
+type Word = 'commit' | 'rollback'
+
+function One({ half: h, decide, close }: { half: Transaction; decide: (word: Word) => void; close: () => void }) {
   const t = useT()
   const w = t.transactions
   const at = useNow()
-  const [word, setWord] = useState<'commit' | 'rollback' | undefined>()
   return (
     <Panel title={w.half} close={close} acts={<Go to="/messages/$id" params={{ id: h.uniqKey }} className="act">{t.messages.openLife} <kbd>Enter</kbd></Go>}>
       <dl className="facts">
@@ -143,15 +146,14 @@ function One({ half: h, close }: { half: Transaction; close: () => void }) {
         <Fact name={w.place} value={`${h.broker} : ${count(h.halfOffset)}`} />
       </dl>
       <div className="row wrap" style={{ marginTop: 16 }}>
-        <Act test="commit" onClick={() => setWord('commit')}>{w.commit}</Act>
-        <Act test="rollback" onClick={() => setWord('rollback')}>{w.rollback}</Act>
+        <Act test="commit" onClick={() => decide('commit')}>{w.commit}</Act>
+        <Act test="rollback" onClick={() => decide('rollback')}>{w.rollback}</Act>
       </div>
-      {word && <DecideDialog half={h} word={word} close={() => setWord(undefined)} />}
     </Panel>
   )
 }
 
-function DecideDialog({ half: h, word, close }: { half: Transaction; word: 'commit' | 'rollback'; close: () => void }) {
+function DecideDialog({ half: h, word, close }: { half: Transaction; word: Word; close: () => void }) {
   const t = useT()
   const w = t.transactions.dialog
   const fresh = useFresh()
@@ -168,7 +170,7 @@ function DecideDialog({ half: h, word, close }: { half: Transaction; word: 'comm
       setState({ busy: false, error })
     }
   }
-  const end = () => (fresh(), close()) // not before: the half message is gone from the list, and this dialog with it
+  const end = () => (fresh(), close())
   const acts = (
     <>
       {!state.done && <AsToo cli={brokerCli(['txn', word, '--groups', h.broker, '--offset', String(h.halfOffset), '--position', String(h.position)], broker)} path="/transactions/decide" body={decision(h, word, reason)} />}

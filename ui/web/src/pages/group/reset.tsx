@@ -91,7 +91,7 @@ function Where({ group, form, change }: { group: Group; form: Form; change: (p: 
         <legend>{w.to}</legend>
         <div className="row wrap" role="radiogroup" aria-label={w.to} style={{ gap: 4, marginBottom: 8 }}>
           {targets.map((x) => (
-            <label key={x} className="act" aria-pressed={form.to === x} style={{ gap: 6 }}>
+            <label key={x} className={form.to === x ? 'act on' : 'act'} style={{ gap: 6 }}>
               <input type="radio" name="reset-to" checked={form.to === x} onChange={() => change({ to: x })} data-test={`reset-to-${x}`} /> {w.targets[x]}
             </label>
           ))}

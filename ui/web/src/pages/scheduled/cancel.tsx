@@ -10,17 +10,6 @@ import { Go, Time, TopicName } from '../../parts/small'
 
 export type Waiting = Pick<Message, 'realTopic' | 'broker' | 'dueMicros' | 'id' | 'keys'>
 
-export function CancelAct({ message }: { message: Waiting }) {
-  const t = useT()
-  const [open, setOpen] = useState(false)
-  return (
-    <>
-      <Act test="cancel" onClick={() => setOpen(true)}>{t.scheduled.cancel}</Act>
-      {open && <CancelDialog message={message} close={() => setOpen(false)} />}
-    </>
-  )
-}
-
 export function CancelDialog({ message: m, close }: { message: Waiting; close: () => void }) {
   const t = useT()
   const w = t.scheduled.dialog
@@ -35,18 +24,18 @@ export function CancelDialog({ message: m, close }: { message: Waiting; close: (
     } catch (error) {
       setState({ busy: false, error })
     }
-    fresh()
   }
+  const end = () => (fresh(), close())
   const acts = (
     <>
       {!state.got && <AsToo cli={brokerCli(['schedule', 'cancel', m.realTopic, handle], broker)} path="/scheduled/cancel" body={{ topic: m.realTopic, recallHandle: handle }} />}
-      <button type="button" className="act" onClick={close}>{state.got ? t.close : t.acts.back}</button>
+      <button type="button" className="act" onClick={end}>{state.got ? t.close : t.acts.back}</button>
       {!state.got && <Act danger test="cancel-go" disabled={state.busy} onClick={() => void run()}>{w.go}</Act>}
     </>
   )
   const ok = state.got?.outcome === 'cancelled'
   return (
-    <Dialog title={w.title} close={close} acts={acts} busy={state.busy}>
+    <Dialog title={w.title} close={end} acts={acts} busy={state.busy}>
       <p>{w.what(m.realTopic)}</p>
       <dl className="facts">
         <dt>{t.messages.columns.topic}</dt>

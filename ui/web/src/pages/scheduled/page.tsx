@@ -1,5 +1,5 @@
 // /scheduled: what is due next, what was delivered and how late, what was cancelled.
-import { useCallback, useMemo } from 'react'
+import { useCallback, useMemo, useState } from 'react'
 import type { Params } from '../../api/client'
 import { useScheduledNext } from '../../api/acts'
 import { useScheduled } from '../../api/queries'
@@ -13,6 +13,7 @@ import { lateMicros, userTopic } from '../../lib/copies'
 import { count, duration, middle } from '../../lib/format'
 import { resolve } from '../../lib/range'
 import { Answer, Loaded } from '../../parts/answer'
+import { Act } from '../../parts/dialog'
 import { Tabs } from '../../parts/panel'
 import { Swatch, Time, TopicName } from '../../parts/small'
 import { Table, type Column } from '../../parts/table'
@@ -21,7 +22,7 @@ import { Value } from '../messages/filters'
 import { useOpenMessage } from '../messages/page'
 import { Preview } from '../messages/preview'
 import { keyOf, useSearchStream } from '../messages/stream'
-import { CancelAct } from './cancel'
+import { CancelDialog } from './cancel'
 
 type Tab = 'next' | 'fired' | 'cancelled'
 
@@ -90,6 +91,7 @@ const asked = 500
 
 function List({ rows, note, answer, reason, at }: { rows: Message[]; note: string; answer: string; reason?: string; at: number }) {
   const t = useT()
+  const [cancelling, setCancelling] = useState<Message | undefined>() // here, because its row goes when it is cancelled
   const [params, set] = useUrl()
   const columns = useColumns('next')
   const open = useOpenMessage()
@@ -113,8 +115,9 @@ function List({ rows, note, answer, reason, at }: { rows: Message[]; note: strin
         <div className="grow fill">
           <Table rows={rows} columns={columns} rowKey={keyOf} name="scheduled" label={t.scheduled.title} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)} updatedAt={at} empty={empty} />
         </div>
-        {picked && <Preview message={picked} close={() => set({ sel: undefined })} acts={<CancelAct message={picked} />} />}
+        {picked && <Preview message={picked} close={() => set({ sel: undefined })} acts={<Act test="cancel" onClick={() => setCancelling(picked)}>{t.scheduled.cancel}</Act>} />}
       </div>
+      {cancelling && <CancelDialog message={cancelling} close={() => setCancelling(undefined)} />}
     </>
   )
 }
