@@ -217,6 +217,7 @@ func (p *popper) change(c *Caller, l *lease, invisible time.Duration) bool {
 	}
 	popTime, _ := f.Int("popTime", 0)
 	parts := strings.Fields(l.handle)
+	parts[0] = strconv.FormatInt(l.offset, 10) // a lease of this message alone (MQClientAPIImpl.changeInvisibleTimeAsync)
 	parts[1], parts[2], parts[3] = f.String("popTime"), f.String("invisibleTime"), f.String("reviveQid")
 	l.handle, l.popped, l.until = strings.Join(parts, " "), popTime, popTime+invisible.Milliseconds()
 	p.mu.Lock()

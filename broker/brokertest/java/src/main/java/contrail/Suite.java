@@ -57,6 +57,7 @@ public final class Suite extends Scenario {
             case "delays" -> Delays.run(address, prefix);
             case "transactions" -> Transactions.run(address, prefix);
             case "pop" -> Pops.run(address, prefix);
+            case "admin" -> Admins.run(address, prefix);
             case "first-half" -> firstHalf();
             case "second-half" -> secondHalf();
             case "chaos-produce" -> Chaos.produce(address, prefix);
