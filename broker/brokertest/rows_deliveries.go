@@ -168,7 +168,9 @@ func failing(r *Round) {
 	wg.Wait()
 	r.Notes = slices.DeleteFunc(r.Notes, func(s string) bool { return strings.Contains(s, "back after") })
 	r.Note("%d kills, %d lives of consumers, %d messages sent back more than once", kills, f.lives.Load(), f.again.Load())
-	r.data["finish"] = func() { f.judge(topic, messages, retries) }
+	r.data["finish"] = func() {
+		f.judge(messages, retries, r.everywhere(Groups[0], topic, Queues), r.everywhere(Groups[0], service.RetryPrefix+f.group, 1), r.everywhere(Groups[0], service.DeadPrefix+f.group, 1))
+	}
 }
 
 // await waits until n copies are on their way to or in the retry topic or the dead letters.
@@ -290,14 +292,14 @@ func (f *failer) sendBack(c *Caller, v message.View) bool {
 }
 
 // judge: each message has one copy of each retry, none before its time, and one dead letter.
-func (f *failer) judge(topic string, messages, retries int) {
-	for id, n := range copies(f.r.everywhere(Groups[0], topic, Queues)) {
+func (f *failer) judge(messages, retries int, sent, again, dead map[Place]Kept) {
+	for id, n := range copies(sent) {
 		if n != 1 {
 			f.r.Fail("%s is %d times in its topic", id, n)
 		}
 	}
 	attempts, early := map[string]map[int32]int{}, 0
-	for place, k := range f.r.everywhere(Groups[0], service.RetryPrefix+f.group, 1) {
+	for place, k := range again {
 		if attempts[k.ID] == nil {
 			attempts[k.ID] = map[int32]int{}
 		}
@@ -319,7 +321,6 @@ func (f *failer) judge(topic string, messages, retries int) {
 			}
 		}
 	}
-	dead := f.r.everywhere(Groups[0], service.DeadPrefix+f.group, 1)
 	for place, k := range dead {
 		if k.Times != int32(retries+1) {
 			f.r.Fail("the dead letter at %v was consumed %d times", place, k.Times)

@@ -135,8 +135,9 @@ func (t *timers) drained(patience time.Duration) {
 
 // judge reads what came: each scheduled message once, none before its time, none whose cancel was acknowledged; a message whose cancel
 // was refused because it is delivered, is there. Messages whose send has no answer came once or never.
-func (t *timers) judge() {
-	kept := t.r.everywhere(Groups[0], t.topic, t.queues)
+func (t *timers) judge() { t.verdict(t.r.everywhere(Groups[0], t.topic, t.queues)) }
+
+func (t *timers) verdict(kept map[Place]Kept) {
 	came := copies(kept)
 	early, lost, twice, wrong, acked, late := 0, 0, 0, 0, 0, []int64{}
 	for place, k := range kept {

@@ -300,8 +300,9 @@ func (t *txnSet) decided(patience time.Duration) {
 }
 
 // judge: what was to be committed came once and not before anybody asked for it; what was to be rolled back never.
-func (t *txnSet) judge() {
-	kept := t.r.everywhere(Groups[0], t.topic, Queues)
+func (t *txnSet) judge() { t.verdict(t.r.everywhere(Groups[0], t.topic, Queues)) }
+
+func (t *txnSet) verdict(kept map[Place]Kept) {
 	came := copies(kept)
 	early := 0
 	for place, k := range kept {
@@ -368,7 +369,7 @@ func contradicted(r *Round) {
 	close(stop)
 	wg.Wait()
 	r.Note("%d ends of %d transactions, %d refused because it was decided otherwise, %d of another group or place refused; %d kills", ends.Load(), t.next.Load(), refused.Load(), foreign.Load(), kills)
-	r.data["finish"] = t.firstWins
+	r.data["finish"] = func() { t.firstWins(r.everywhere(Groups[0], t.topic, Queues)) }
 }
 
 // contradict begins some transactions and ends each several times, three callers at once.
@@ -426,8 +427,7 @@ func (t *txnSet) end(c *Caller, h *half, ends, refused, foreign *atomic.Int64) {
 }
 
 // firstWins: the ends that were accepted of a transaction are all the same, and the message is there once where it was committed.
-func (t *txnSet) firstWins() {
-	kept := t.r.everywhere(Groups[0], t.topic, Queues)
+func (t *txnSet) firstWins(kept map[Place]Kept) {
 	came := copies(kept)
 	both, wrong, none, commits, rollbacks := 0, 0, 0, 0, 0
 	for id, h := range t.byID {
