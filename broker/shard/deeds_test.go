@@ -134,7 +134,7 @@ func TestDeedsWithManyKeysDoNotStarve(t *testing.T) {
 }
 
 // A leader that was cut off does not know what was decided meanwhile: it must not say that a deed does not hold. It did, and who ended a
-// transaction that it did not know yet was told that there is none (the simulator, seed 8 of the focus on transactions).
+// transaction that it did not know yet was told that there is none (the simulator, seed 10 of the focus on transactions).
 func TestWhoMayHaveBeenReplacedRefusesNothing(t *testing.T) {
 	n := newTrio(t, 1, 2, 3)
 	l := n.led()
