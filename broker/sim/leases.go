@@ -35,6 +35,7 @@ type leases struct {
 	log     leaseLog
 	flying  flying
 	answers []leaseAnswer
+	resets  bool // offsets are reset now and then
 }
 
 // handle is what a client has of a message that it popped.
@@ -70,7 +71,7 @@ func (w *world) addLeases() {
 	for i := range leaseClients {
 		s.loop(fmt.Sprint(leaseName, i))
 	}
-	if s.chance(40) {
+	if s.resets = s.chance(40); s.resets {
 		s.resetSometimes()
 	}
 }
@@ -79,17 +80,18 @@ func (w *world) addLeases() {
 func (s *leases) resetSometimes() {
 	s.w.after(s.between(20*milli, second), func() {
 		if m := s.w.anyLeader(); m != nil && !s.w.stopped {
-			s.reset(m)
+			name, id := leaseTopic, s.Int32N(queues)
+			if s.chance(30) {
+				name, id = leaseRetry, 0
+			}
+			s.reset(m, name, id)
+			m.turn()
 		}
 		s.resetSometimes()
 	})
 }
 
-func (s *leases) reset(m *member) {
-	name, id := leaseTopic, s.Int32N(queues)
-	if s.chance(30) {
-		name, id = leaseRetry, 0
-	}
+func (s *leases) reset(m *member, name string, id int32) {
 	t := m.shard.Index().Lookup(name)
 	if t == nil {
 		return
@@ -98,7 +100,6 @@ func (s *leases) reset(m *member) {
 	m.shard.Command(entry.KindOffsetReset, entry.AppendOffset(nil, &entry.Offset{
 		Group: leaseGroup, Topic: name, QueueID: id, Offset: max(end-s.between(0, 10), 0), Client: "reset", AtMicros: m.now().UnixMicro(),
 	}))
-	m.turn()
 }
 
 func (s *leases) loop(client string) {
@@ -214,6 +215,9 @@ func (s *leases) settle(m *member, h handle, visible int64) {
 	if again, err := m.shard.Deliveries().CanAck(h.key, h.ack, max(c.Offset, 0)); again && err == nil {
 		s.told(m, leaseAnswer{handle: h, says: saysSettled})
 		return
+	}
+	if s.resets && s.chance(3) { // just then
+		s.reset(m, h.key.Topic, h.key.QueueID)
 	}
 	e := &delivery.Settle{Ack: h.ack, Client: h.client, VisibleMillis: visible}
 	s.flying.takes(m)

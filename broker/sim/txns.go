@@ -15,7 +15,7 @@ import (
 
 // In every third run some producers send half messages and end them: once, twice, with a commit and a rollback that race, late, for another
 // group, or never, because they died. The leader checks what is open, and whichever producer of the group is asked answers what it likes; some
-// halves nobody knows of, and they are given up. txns_log.go holds the log against the rules, and the answers against the log.
+// halves nobody knows of, and an operator decides or they are given up. txns_log.go holds the log against the rules, and the answers against the log.
 
 const (
 	txnProducers = 2
@@ -36,6 +36,7 @@ type txns struct {
 	sent    map[string]*half
 	acked   []*half
 	answers []endAnswer
+	deletes bool // the real topic is deleted now and then
 }
 
 // half is a half message as its producer knows it.
@@ -74,21 +75,7 @@ func (w *world) addTxns() {
 		p := &txnProducer{t: t, group: fmt.Sprintf("%sg%d", txnName, i)}
 		p.loop()
 	}
-	if t.chance(25) {
-		t.deleteSometimes()
-	}
-}
-
-// deleteSometimes deletes the real topic now and then, which may be when messages are about to come into it. A producer makes it again.
-func (t *txns) deleteSometimes() {
-	t.w.after(t.between(second, 4*second), func() {
-		if m := t.w.anyLeader(); m != nil && !t.w.stopped {
-			t.w.say("%s is asked to delete topic %s", m, txnTopic)
-			m.shard.Command(entry.KindTopicDelete, []byte(txnTopic))
-			m.turn()
-		}
-		t.deleteSometimes()
-	})
+	t.deletes = t.chance(25)
 }
 
 func (p *txnProducer) loop() {
@@ -182,6 +169,9 @@ func (p *txnProducer) stored(h *half, b *shard.Batch) {
 // decide is what a producer does with a half message that is stored: it ends it, or dies before.
 func (t *txns) decide(h *half) {
 	if h.orphan {
+		if t.chance(30) {
+			t.operate(h)
+		}
 		return
 	}
 	var ends []entry.TxnDecision
@@ -200,6 +190,15 @@ func (t *txns) decide(h *half) {
 	}
 }
 
+// operate has an operator decide what nobody knows of.
+func (t *txns) operate(h *half) {
+	w := txn.Wish{Offset: h.offset, Position: h.position, Decision: entry.TxnCommit, How: entry.TxnByAdmin}
+	if t.chance(50) {
+		w.Decision = entry.TxnRollback
+	}
+	t.w.after(t.between(0, 3*second), func() { t.endAnywhere(w, h) })
+}
+
 func (t *txns) endLater(h *half, d entry.TxnDecision) {
 	w := txn.Wish{Offset: h.offset, Position: h.position, Group: h.group, Decision: d, How: entry.TxnByProducer}
 	switch n := t.IntN(40); n {
@@ -216,9 +215,17 @@ func (t *txns) endLater(h *half, d entry.TxnDecision) {
 }
 
 func (t *txns) endAnywhere(wish txn.Wish, h *half) {
-	if m := t.w.anyLeader(); m != nil && !t.w.stopped {
-		t.end(m, wish, h)
-		m.turn()
+	m := t.w.anyLeader()
+	if m == nil || t.w.stopped {
+		return
+	}
+	t.end(m, wish, h)
+	m.turn()
+	for _, other := range t.w.members { // who heard no answer asks another one that says to lead
+		if other != m && other.leads() && t.chance(70) {
+			t.end(other, wish, h)
+			other.turn()
+		}
 	}
 }
 
@@ -241,6 +248,10 @@ func (t *txns) end(m *member, wish txn.Wish, h *half) {
 	}
 	t.flying.takes(m)
 	m.shard.Submit(b)
+	if t.deletes && t.chance(3) { // just when a message is about to come into it; a producer makes it again
+		t.w.say("%s is asked to delete topic %s", m, txnTopic)
+		m.shard.Command(entry.KindTopicDelete, []byte(txnTopic))
+	}
 }
 
 // becomes appends what becomes of a half message; false: it cannot be read, or its topic is gone.

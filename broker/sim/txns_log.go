@@ -205,7 +205,7 @@ func (l *txnLog) anyDue(now int64) bool {
 func (l *txnLog) judge(says *endAnswer) {
 	w, wish := l.t.w, &says.wish
 	h := l.find(wish.Offset)
-	right := h != nil && wish.Position == h.Position && wish.Group == h.Group
+	right := h != nil && wish.Position == h.Position && (wish.Group == h.Group || wish.How == entry.TxnByAdmin)
 	if says.err == nil || errors.Is(says.err, txn.ErrDecided) {
 		if !right || h.decision != wish.Decision {
 			w.violate("the end of half message %d with %d is answered as done: %+v", wish.Offset, wish.Decision, h)
