@@ -48,7 +48,7 @@ export function cloned(source: Group, group: Group, topic: string) {
     .map((q) => ({ broker: q.broker, topic: q.topic, queueId: q.queueId, theirs: q.committed, ours: own.get(`${q.broker}/${q.topic}/${q.queueId}`) ?? -1 }))
 }
 
-const blockedFrom = 5000 // ms for which nothing moved: until then a message is simply being consumed
+const blockedFrom = 15_000 // ms for which nothing moved: clients commit every 5 s
 
 /** The queues whose first message holds up the others, the longest first. */
 export const blocked = (group: Group, now: number) => (group.queues ?? []).filter((q) => q.head && now - q.head.sinceAt >= blockedFrom).sort((a, b) => a.head!.sinceAt - b.head!.sinceAt)

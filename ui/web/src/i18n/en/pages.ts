@@ -207,7 +207,7 @@ export const groups = {
   unknown: (n: string) => `There is no consumer group ${n}.`,
   unknownNext: 'A group appears when a consumer connects or commits an offset.',
   keepsUp: 'keeps up',
-  behind: (n: string) => `${n} messages behind`,
+  behind: (n: string) => (n === '1' ? '1 message behind' : `${n} messages behind`),
   oldestFor: (d: string) => `the oldest has waited ${d}`,
   nobodyOnline: 'nobody is online',
   membersOnline: (n: number) => (n === 1 ? '1 member online' : `${n} members online`),
