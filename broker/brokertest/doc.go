@@ -8,5 +8,5 @@
 // Invariants: every process and client ends with its test. Goroutines: none but the tests'.
 //
 // Files: process.go; cluster.go, lan.go (namespaces, cuts, loss, slow links), faultyproxy.go (delays, resets); producers.go,
-// register.go (load with a history); checkers.go; row.go (a round), rows_*.go (faults); java (the Java clients' suite), goclient (the Go client's, a module of its own).
+// register.go (load with a history), caller.go (requests by hand until a member answers; what every member keeps); checkers.go; row.go (a round), rows_*.go (faults); java (the Java clients' suite), goclient (the Go client's, a module of its own).
 package brokertest

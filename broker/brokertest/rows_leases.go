@@ -239,7 +239,7 @@ func leases(r *Round) {
 	stop := make(chan struct{})
 	var calm atomic.Bool
 	var wg sync.WaitGroup
-	for w := range 16 {
+	for w := range 40 {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -299,7 +299,7 @@ func (p *popper) misbehave(c *Caller, calm bool) bool {
 	}
 	for i := range raced {
 		l := &raced[i]
-		time.Sleep(time.Until(time.UnixMilli(l.until + int64(rand.IntN(41)-30))))
+		time.Sleep(time.Until(time.UnixMilli(l.until + int64(rand.IntN(151)-30))))
 		p.raced.Add(1)
 		if p.change(c, l, invisible) {
 			p.changed.Add(1)
@@ -378,14 +378,18 @@ func (r *Round) manyLeases() {
 	if time.Since(began) > invisible {
 		r.Note("the first leases were over by then")
 	}
-	rest := p.popAll(len(out), time.Minute) // what is leased does not come
+	const again = 20 * time.Second
+	rest := p.popAll(len(out), again) // what is leased does not come
 	p.ackEach(rest)
 	for len(rest) < len(out)/2 && time.Since(began) < invisible+90*time.Second {
-		more := p.popAll(len(out), time.Minute)
+		more := p.popAll(len(out), again)
 		p.ackEach(more)
 		rest = append(rest, more...)
 	}
-	p.settle(30 * time.Second)
+	p.settle(60 * time.Second)
+	if more := p.popAll(len(out), again); len(more) > 0 {
+		r.Fail("%d messages come again when all are acked", len(more))
+	}
 	p.tell("many leases")
 }
 
