@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -21,17 +22,51 @@ func TestGRPCClients(t *testing.T) {
 			Client(t, 4*time.Minute, "java", "-Xmx256m", "-Duser.home="+t.TempDir(), "-cp", classpath, "contrail.GrpcSuite", p.GRPC, p.NameServer, "t-", strconv.FormatBool(tls))
 		})
 	}
+	t.Run("node-1.0.8", func(t *testing.T) {
+		t.Parallel()
+		dir := copied(t, "grpcnode", "package.json", "package-lock.json", "suite.mjs")
+		prepare(t, dir, "npm", "ci", "--silent", "--no-audit", "--no-fund")
+		Client(t, 4*time.Minute, "node", filepath.Join(dir, "suite.mjs"), startGRPC(t).GRPC, "t-")
+	})
+	t.Run("python-5.1.2", func(t *testing.T) {
+		t.Parallel()
+		dir := copied(t, "grpcpython", "requirements.txt", "suite.py")
+		prepare(t, dir, "python3", "-m", "venv", "v")
+		prepare(t, dir, "v/bin/pip", "install", "-q", "--disable-pip-version-check", "-r", "requirements.txt")
+		Client(t, 4*time.Minute, filepath.Join(dir, "v", "bin", "python"), filepath.Join(dir, "suite.py"), startGRPC(t).GRPC, "t-")
+	})
 	t.Run("go-5.1.4", func(t *testing.T) {
 		t.Parallel()
 		program := filepath.Join(t.TempDir(), "grpcclient")
-		build := exec.Command("go", "build", "-o", program, ".")
-		build.Dir = "grpcclient"
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
-		}
-		p := startGRPC(t)
-		Client(t, 4*time.Minute, program, p.GRPC, "all", "t-")
+		prepare(t, "grpcclient", "go", "build", "-o", program, ".")
+		Client(t, 4*time.Minute, program, startGRPC(t).GRPC, "all", "t-")
 	})
+}
+
+// copied is a folder with files of another one, in which a client's packages may be installed.
+func copied(t *testing.T, from string, files ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range files {
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// prepare runs what a client's program needs before it runs.
+func prepare(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
 }
 
 // startGRPC is a node with the topics and groups of the clients' scenarios.
