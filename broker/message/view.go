@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 )
 
@@ -114,6 +115,9 @@ func (v View) Magic() uint32 { return binary.BigEndian.Uint32(v[offMagic:]) }
 
 // BodyCRC is CRC-32 (IEEE) of the body without its top bit.
 func (v View) BodyCRC() uint32 { return binary.BigEndian.Uint32(v[offBodyCRC:]) }
+
+// Whole says that the body is the one that was stored.
+func (v View) Whole() bool { return crc32.ChecksumIEEE(v.Body())&0x7fffffff == v.BodyCRC() }
 
 // QueueID is the queue within the topic.
 func (v View) QueueID() int32 { return int32(binary.BigEndian.Uint32(v[offQueueID:])) }

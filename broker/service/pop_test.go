@@ -717,7 +717,7 @@ func TestRevivalsAreCut(t *testing.T) {
 	g, _ := s.Group("g")
 	leases, seen, deeds := s.Shard().Deliveries().Leases(k, messages), map[int64]bool{}, 0
 	for len(leases) > 0 {
-		r := &revival{s: s, key: k, group: g}
+		r := &revival{s: s, key: k, group: g, from: s.Shard().StoredReader()}
 		var err error
 		if leases, err = r.fill(leases); err != nil {
 			t.Fatal(err)
@@ -753,7 +753,7 @@ func TestRevivalLeavesOutWhatWasAcknowledged(t *testing.T) {
 	got := popSome(t, s, popping(c, 3))
 	k := delivery.Key{Group: "g", Topic: "orders"}
 	g, _ := s.Group("g")
-	r := &revival{s: s, key: k, group: g}
+	r := &revival{s: s, key: k, group: g, from: s.Shard().StoredReader()}
 	if _, err := r.fill(s.Shard().Deliveries().Leases(k, 1)); err != nil {
 		t.Fatal(err)
 	}

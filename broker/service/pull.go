@@ -3,7 +3,6 @@ package service
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"sync"
 
 	"github.com/contrailmq/contrail/broker/catalog"
@@ -370,7 +369,7 @@ func (s *Service) damaged(pos int64) error {
 // whole says that a message's body is the one that was stored: clients do not check it.
 func whole(b []byte) bool {
 	v, err := message.Parse(b)
-	return err == nil && crc32.ChecksumIEEE(v.Body())&0x7fffffff == v.BodyCRC()
+	return err == nil && v.Whole()
 }
 
 // suspect has the entry at pos read with its checksum: a log that is damaged is mended from the other members.

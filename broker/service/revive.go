@@ -107,7 +107,7 @@ func (s *Service) reviveIn(leases []delivery.Lease) {
 		return
 	}
 	for len(leases) > 0 {
-		r := &revival{s: s, key: k, group: g}
+		r := &revival{s: s, key: k, group: g, from: s.shard.StoredReader()}
 		var err error
 		if leases, err = r.fill(leases); err != nil {
 			s.opts.Log.Warn("messages that were not acknowledged in time wait: they could not be copied", "group", k.Group, "topic", k.Topic, "queue", k.QueueID, "err", err)
@@ -128,7 +128,7 @@ type revival struct {
 	key   delivery.Key
 	group catalog.Group
 	out   shard.Revival
-	raw   []byte
+	from  *shard.StoredReader
 }
 
 // fill takes leases up to the limits of a deed, and gives those that are left.
@@ -193,8 +193,7 @@ func (r *revival) read(offset int64) (message.View, error) {
 	rows, err := q.Rows(nil, offset, 1)
 	if err == nil && len(rows) > 0 {
 		var v message.View
-		if v, err = r.s.storedIn(r.raw, rows[0].Pos, int(rows[0].Size)); err == nil {
-			r.raw = v
+		if v, err = r.from.Message(rows[0].Pos, int32(rows[0].Size)); err == nil {
 			return v, nil
 		}
 	}

@@ -60,19 +60,11 @@ func (s *Service) Transactions(group string, limit int) inspect.TransactionList 
 // stored reads a message whose place and size are known. It may be stored again, under a fresh checksum: one that decayed is refused, and the
 // log is mended.
 func (s *Service) stored(position int64, size int) (message.View, error) {
-	return s.storedIn(nil, position, size)
-}
-
-// storedIn is stored into memory that may be used again.
-func (s *Service) storedIn(raw []byte, position int64, size int) (message.View, error) {
-	raw, err := s.shard.Message(raw, position, size)
+	v, err := s.shard.StoredReader().Message(position, int32(size))
 	if err != nil {
-		return nil, err
+		s.opts.Log.Error("a message cannot be read", "position", position, "err", err)
 	}
-	if !whole(raw) || message.View(raw).Position() != position {
-		return nil, s.damaged(position)
-	}
-	return message.Parse(raw)
+	return v, err
 }
 
 func text(run []byte, name string) string { return string(message.Property(run, name)) }

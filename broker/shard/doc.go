@@ -21,6 +21,7 @@
 // Files: shard.go (start, loop), inbox.go (what comes in), form.go (entry of what came in), apply.go (entry to state),
 // voted_out.go, checkpoint.go, retention.go, unread.go, trail.go (the log as the trail reads it), member.go (messages, status, changes of
 // members), read.go (read barriers), room.go (full disks), founding.go, locks.go, snapshot.go, incoming.go, rebuild.go, repair.go
-// (damaged logs), marks.go and parts.go (hashes of the state), park.go, fire.go, roll.go and cancel.go (timers), txn.go, deliveries.go, leases.go, deeds.go
+// (damaged logs), marks.go and parts.go (hashes of the state), park.go, fire.go, roll.go and cancel.go (timers), txn.go, deliveries.go, leases.go, stored.go (messages
+// that are stored again), deeds.go
 // (batches that depend on state), stepper.go and planted.go (the simulator's).
 package shard

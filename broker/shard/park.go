@@ -67,8 +67,7 @@ func (s *Shard) parked(raw *[]byte, e *timer.Entry) (message.View, error) {
 		}
 		return v, nil
 	}
-	st := s.Status()
-	if m := st.Members; len(m.Voters) == 1 && len(m.Outgoing) == 0 {
+	if s.onlyCopy() {
 		return nil, errLost
 	}
 	damage := &seglog.CorruptError{Reason: "checksum of a parked message"}

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"encoding/binary"
+
 	"github.com/contrailmq/contrail/broker/consensus"
 	"github.com/contrailmq/contrail/broker/delivery"
 	"github.com/contrailmq/contrail/broker/entry"
@@ -31,6 +33,7 @@ type Planted struct {
 	PlanByPlace      bool // a queue is held to be as a pop was planned when the group's place in it is
 	ResetBeside      bool // a reset of an offset shares its entry, and others are formed behind it before it is applied
 	DropGone         bool // a deed is done without its messages when their topic is gone
+	TrustStored      bool // other messages, likewise
 	DropRolled       bool // a message that is rolled is void and not parked again
 	Log              seglog.Planted
 
@@ -89,6 +92,16 @@ func acksUnasked(k delivery.Key, now int64, all []*delivery.Settle) (out []entry
 		}
 	}
 	return out
+}
+
+// loadUnchecked takes the message at a position, and what stands behind it, for its entry.
+func (r *StoredReader) loadUnchecked(pos int64) error {
+	var head [4]byte
+	if err := r.s.ReadAt(head[:], pos); err != nil {
+		return err
+	}
+	r.data, r.dataPos = make([]byte, binary.BigEndian.Uint32(head[:])&0xfffff), pos
+	return r.s.ReadAt(r.data, pos)
 }
 
 // span is from where to where a fire goes that is formed in whatever state.

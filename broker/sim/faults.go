@@ -43,9 +43,9 @@ func (w *world) faults() []func(*member) {
 	case FocusParked:
 		return []func(*member){w.flipParked, w.flipParked, w.flipParked, w.transfer, w.lull, w.clockStep}
 	case FocusTxns:
-		return []func(*member){w.kill, w.powerLoss, w.killAll, w.pause, w.stale, w.stale, w.stale, w.stale, w.stale, w.storm, w.transfer, w.slowDisk, w.clockStep, w.lull}
+		return []func(*member){w.kill, w.powerLoss, w.killAll, w.pause, w.stale, w.stale, w.stale, w.stale, w.stale, w.storm, w.transfer, w.slowDisk, w.clockStep, w.lull, w.flipParked}
 	case FocusBacks, FocusLeases, FocusOrdered:
-		return []func(*member){w.kill, w.kill, w.powerLoss, w.killAll, w.isolate, w.pause, w.stale, w.storm, w.storm, w.transfer, w.lossy, w.slowDisk, w.clockStep, w.lull}
+		return []func(*member){w.kill, w.kill, w.powerLoss, w.killAll, w.isolate, w.pause, w.stale, w.storm, w.storm, w.transfer, w.lossy, w.slowDisk, w.clockStep, w.lull, w.flipParked}
 	case FocusDecay:
 		return []func(*member){w.flipInNeed, w.flipInNeed, w.flip, w.lull, w.clockStep}
 	case FocusMembers:

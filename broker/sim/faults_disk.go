@@ -133,19 +133,20 @@ func (w *world) flip(m *member) {
 	}
 }
 
-// flipParked inverts a bit of a message that is to be fired soon, while its leader runs: it must not be stored again so.
+// flipParked inverts a bit of a message that is to be stored again soon, while its leader runs: it must not be stored again so.
 func (w *world) flipParked(*member) {
 	m := w.leader()
-	if w.timed == nil || m == nil || w.disksBad(m) {
+	held := w.held()
+	if len(held) == 0 || m == nil || w.disksBad(m) {
 		return
 	}
 	newest, end := m.old()
 	var names []string
 	var places []int64
-	for _, c := range w.timed.log.pending {
+	for _, pos := range held {
 		for _, seg := range m.shard.Log().Segments() {
-			at := c.pos - seg.FirstPos + seglog.SegmentHeaderSize
-			if c.pos >= seg.FirstPos && c.pos < seg.EndPos && len(names) < flipAmong && (seg.Name != newest || at+flipWithin < end) {
+			at := pos - seg.FirstPos + seglog.SegmentHeaderSize
+			if pos >= seg.FirstPos && pos < seg.EndPos && len(names) < flipAmong && (seg.Name != newest || at+flipWithin < end) {
 				names, places = append(names, seg.Name), append(places, at)
 			}
 		}
@@ -153,13 +154,35 @@ func (w *world) flipParked(*member) {
 	if len(names) == 0 {
 		return
 	}
-	i, at := w.timed.IntN(len(names)), w.timed.between(90, flipWithin)
+	by := dice{w.rng}
+	if w.timed != nil {
+		by = w.timed.dice
+	}
+	i, at := by.IntN(len(names)), by.between(90, flipWithin)
 	if err := m.disk.Flip(names[i], places[i]+at, uint(w.rng.IntN(8))); err == nil {
 		m.damaged = true
 		w.covered(Flips)
 		w.say("a bit of a parked message flips at %d of %s of %s", places[i]+at, names[i], m)
 	}
 }
+
+// held is where messages stand that are to be stored again.
+func (w *world) held() (out []int64) {
+	if w.timed != nil {
+		for _, c := range w.timed.log.pending {
+			out = append(out, c.pos)
+		}
+	}
+	for _, x := range w.machines {
+		if h, ok := x.(holder); ok {
+			out = append(out, h.held()...)
+		}
+	}
+	return out
+}
+
+// holder is a machine that has messages which are to be stored again.
+type holder interface{ held() []int64 }
 
 // flipParked takes one of so many messages that are due next, and a byte of it that its body or its properties may have.
 const (

@@ -30,6 +30,7 @@ type leaseQueue struct {
 type leaseMessage struct {
 	attempt
 	content uint64
+	pos     int64
 	state   leaseState
 	ack     entry.PopAck // its handle, while it is in flight
 	until   int64        // likewise
@@ -225,7 +226,7 @@ func (s *leases) message(id string, v message.View) (known bool, err error) {
 	switch name {
 	case leaseTopic, leaseRetry:
 		q := l.queue(name, v.QueueID())
-		q.messages = append(q.messages, &leaseMessage{attempt: a, content: contentOf(v)})
+		q.messages = append(q.messages, &leaseMessage{attempt: a, content: contentOf(v), pos: v.Position()})
 		if name == leaseTopic {
 			return false, nil // it is one that somebody sent
 		}
@@ -260,6 +261,17 @@ func (l *leaseLog) anyOver(now int64) bool {
 		}
 	}
 	return false
+}
+
+// held are the messages in flight.
+func (s *leases) held() (out []int64) {
+	for _, k := range s.log.keys {
+		q := s.log.queues[k]
+		for _, offset := range q.flying {
+			out = append(out, q.messages[offset].pos)
+		}
+	}
+	return out
 }
 
 // judge: what a client was told is true from then on: its handle was given, for ever; what is acknowledged stays so; and a handle that is void

@@ -381,11 +381,7 @@ func (m *member) entries(from uint64, f func(entry.Record) error) (uint64, error
 	return m.shard.Read(from, 4<<20, f)
 }
 
-// message reads a message at a position.
+// message reads a message that is to be stored again.
 func (m *member) message(pos int64, size int32) (message.View, error) {
-	raw, err := m.shard.Message(nil, pos, int(size))
-	if err != nil {
-		return nil, err
-	}
-	return message.Parse(raw)
+	return m.shard.StoredReader().Message(pos, size)
 }

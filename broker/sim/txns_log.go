@@ -201,6 +201,16 @@ func (l *txnLog) anyDue(now int64) bool {
 	return false
 }
 
+// held are the halves that are open.
+func (t *txns) held() (out []int64) {
+	for _, h := range t.log.halves[t.log.skipped:] {
+		if h.decision == 0 {
+			out = append(out, h.Position)
+		}
+	}
+	return out
+}
+
 // judge: what somebody was told is true from then on, because what is decided is decided for ever.
 func (l *txnLog) judge(says *endAnswer) {
 	w, wish := l.t.w, &says.wish
