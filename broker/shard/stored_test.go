@@ -53,6 +53,9 @@ func TestWhatDecayedIsNotStoredAgain(t *testing.T) {
 		if _, err := m.StoredReader().Message(h.Position, h.Size); !errors.As(err, &damage) {
 			t.Errorf("half message %d: %v", offset, err)
 		}
+		if _, err := m.HalfMessage(&h); (offset == 0) != (err == nil) {
+			t.Errorf("half message %d, whose checksum is known: %v", offset, err)
+		}
 	}
 }
 

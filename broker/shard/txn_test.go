@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"errors"
+	"hash/crc32"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -57,6 +58,10 @@ func TestTransactionsAreFoundAgain(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 		h, _ := s.Txn().Find(7)
+		if raw, err := s.Message(nil, h.Position, int(h.Size)); err != nil || h.Sum != crc32.Checksum(raw, castagnoli) {
+			t.Fatalf("checksum %x: %v", h.Sum, err)
+		}
+		h.Sum = 0
 		rows, err := s.Index().Lookup(txn.HalfTopic).Queue(0).Rows(nil, 7, 1)
 		if err != nil || h != (txn.Half{Offset: 7, Position: rows[0].Pos, Size: int32(rows[0].Size), Group: "g", StoredMillis: rows[0].Millis}) {
 			t.Fatalf("%+v, the index has %+v: %v", h, rows, err)

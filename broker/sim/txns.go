@@ -256,7 +256,7 @@ func (t *txns) end(m *member, wish txn.Wish, h *half) {
 
 // becomes appends what becomes of a half message; false: it cannot be read, or its topic is gone.
 func (t *txns) becomes(m *member, b *shard.Batch, open *txn.Half, d entry.TxnDecision) bool {
-	v, err := m.message(open.Position, open.Size)
+	v, err := m.shard.HalfMessage(open)
 	if err != nil {
 		return false
 	}

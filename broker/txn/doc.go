@@ -7,7 +7,7 @@
 //
 // Invariants: the table changes by Put, End and Check in log order only. The first decision wins: an end or a check of what is not open
 // is an error, because the leader asks CanEnd and CanCheck on a state with everything earlier applied. Save depends on nothing but what
-// was applied: what a leader alone keeps (when to check) is made anew from the table, and is not saved.
+// was applied: what a leader alone keeps (when to check) is made anew from the table, and is not saved, nor are checksums.
 //
 // Goroutines: none; safe for concurrent use. One goroutine applies.
 //

@@ -11,7 +11,8 @@ type slot struct {
 	wake             int64 // ms: when it is due; 0: not planned. A leader's alone, not saved
 	size, checks     int32
 	group            int32
-	all, own         link // in the lists of all, and of the group
+	sum              uint32 // not saved: what is saved depends on the log only, and old checkpoints have none
+	all, own         link   // in the lists of all, and of the group
 }
 
 type link struct{ prev, next int32 }

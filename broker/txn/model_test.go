@@ -3,6 +3,7 @@ package txn
 import (
 	"bytes"
 	"errors"
+	"hash/crc32"
 	"slices"
 	"testing"
 
@@ -340,7 +341,7 @@ func TestHalfOf(t *testing.T) {
 		run = message.AppendProperty(run, PropImmunity, seconds)
 		v := message.View(message.Append(nil, &message.Draft{Topic: []byte("half"), Properties: run}))
 		message.Place(v, 0, 7, 800, 900)
-		if got := HalfOf(v); got != (Half{Offset: 7, Position: 800, Size: int32(len(v)), Group: "g", StoredMillis: 900, ImmunityMillis: want}) {
+		if got := HalfOf(v); got != (Half{Offset: 7, Position: 800, Size: int32(len(v)), Group: "g", StoredMillis: 900, ImmunityMillis: want, Sum: crc32.Checksum(v, castagnoli)}) {
 			t.Errorf("%q: %+v", seconds, got)
 		}
 	}

@@ -3,6 +3,7 @@ package txn
 import (
 	"cmp"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strconv"
 	"sync"
@@ -31,9 +32,10 @@ type Half struct {
 	Size            int32  // bytes
 	Group           string // the producer's
 	StoredMillis    int64
-	ImmunityMillis  int64 // before the first check; 0: as the broker is set
-	Checks          int32 // that were made
-	LastCheckMillis int64 // 0 before the first
+	ImmunityMillis  int64  // before the first check; 0: as the broker is set
+	Checks          int32  // that were made
+	LastCheckMillis int64  // 0 before the first
+	Sum             uint32 // CRC-32C of all of the message as it was stored; 0: not known, as after a restart
 }
 
 // Counts since the beginning of the log, and of now.
@@ -95,12 +97,15 @@ func (t *Table) resetLocked() {
 	t.decided, t.counts, t.plan = newRing(), Counts{}, nil
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // HalfOf is what a stored half message says of itself.
 func HalfOf(v message.View) Half {
 	run := v.Properties()
 	return Half{
 		Offset: v.QueueOffset(), Position: v.Position(), Size: int32(len(v)), StoredMillis: v.StoreTime(),
 		Group: string(message.Property(run, message.PropProducerGroup)), ImmunityMillis: immunity(message.Property(run, PropImmunity)),
+		Sum: crc32.Checksum(v, castagnoli),
 	}
 }
 
@@ -139,7 +144,7 @@ func (t *Table) addLocked(h *Half) {
 	g := t.groupLocked(h.Group)
 	t.slots[i] = slot{
 		offset: h.Offset, position: h.Position, size: h.Size, stored: h.StoredMillis, immunity: h.ImmunityMillis,
-		checks: h.Checks, checked: h.LastCheckMillis, group: g,
+		checks: h.Checks, checked: h.LastCheckMillis, group: g, sum: h.Sum,
 	}
 	t.open[h.Offset] = i
 	t.all.push(t.slots, i, ofAll)
@@ -218,7 +223,7 @@ func (t *Table) Check(c *entry.TxnCheck) error {
 
 func (t *Table) halfLocked(i int32) Half {
 	s := &t.slots[i]
-	return Half{s.offset, s.position, s.size, t.groups[s.group].name, s.stored, s.immunity, s.checks, s.checked}
+	return Half{s.offset, s.position, s.size, t.groups[s.group].name, s.stored, s.immunity, s.checks, s.checked, s.sum}
 }
 
 // Find gives an open half message.
