@@ -18,6 +18,7 @@ func TestOfficialClients(t *testing.T) {
 	t.Run("java-5.5.0", func(t *testing.T) { javaClient(t, java["5.5.0"], (*Process).Stop) })
 	t.Run("java-4.9.8", func(t *testing.T) { javaClient(t, java["4.9.8"], (*Process).Kill) })
 	t.Run("java-tools-5.5.0", func(t *testing.T) { javaTools(t, java["5.5.0"]) })
+	t.Run("java-tools-4.9.8", func(t *testing.T) { javaTools(t, java["4.9.8"]) })
 	t.Run("go-2.1.2", func(t *testing.T) {
 		program := filepath.Join(t.TempDir(), "goclient")
 		cmd := exec.Command("go", "build", "-o", program, ".")
