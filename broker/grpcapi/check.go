@@ -21,6 +21,7 @@ const (
 	receiveMax        = 32 // messages
 	messagesMax       = 1024
 	acksMax           = 1024
+	contextMax        = 1024 // bytes of a trace context
 	pollMin           = 5 * time.Second
 	pollMax           = 20 * time.Second
 )
@@ -160,8 +161,10 @@ func (s *Server) checkMessage(m *pb.Message, maxBody int) *pb.Status {
 		return refuse(pb.Code_ILLEGAL_MESSAGE_ID, "message id cannot be empty")
 	case hasControl(sp.GetMessageId()) || len(sp.GetMessageId()) > clientIDMax:
 		return refuse(pb.Code_ILLEGAL_MESSAGE_ID, "message id of %d bytes: up to %d without control characters are possible", len(sp.GetMessageId()), clientIDMax)
-	case hasControl(sp.GetTraceContext()):
-		return refuse(pb.Code_BAD_REQUEST, "trace context cannot contain control character")
+	case hasControl(sp.GetTraceContext()) || hasControl(sp.GetBornHost()):
+		return refuse(pb.Code_BAD_REQUEST, "trace context and born host cannot contain control character")
+	case len(sp.GetTraceContext()) > contextMax || len(sp.GetBornHost()) > clientIDMax:
+		return refuse(pb.Code_BAD_REQUEST, "trace context of %d bytes, born host of %d: up to %d and %d are possible", len(sp.GetTraceContext()), len(sp.GetBornHost()), contextMax, clientIDMax)
 	}
 	if st := checkTag(sp.GetTag()); st != nil {
 		return st

@@ -22,7 +22,7 @@ type sniffer struct {
 
 const (
 	tlsHandshake = 0x16
-	silentMax    = 1000 // connections that have said nothing yet; more wait to be accepted
+	silentMax    = 10_000 // connections that have said nothing yet; more wait to be accepted
 	acceptPause  = 50 * time.Millisecond
 )
 
