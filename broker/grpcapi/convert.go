@@ -100,7 +100,7 @@ func messageOf(b []byte) (*pb.Message, error) {
 		sp.MessageType = pb.MessageType_TRANSACTION
 	}
 	m.Body = body(sp, v)
-	sum := md5.Sum(m.Body)
+	sum := md5.Sum(m.Body) // not CRC32: SDKs do not agree on how that is written
 	sp.BodyDigest = &pb.Digest{Type: pb.DigestType_MD5, Checksum: strings.ToUpper(hex.EncodeToString(sum[:]))}
 	return m, nil
 }

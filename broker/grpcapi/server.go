@@ -39,7 +39,7 @@ type Options struct {
 	Cluster string
 	Listen  string
 	TLS     *tls.Config // for those that come with TLS
-	Key     []byte      // signs receipts; the same on all nodes
+	Key     []byte      // signs receipts; the same on all nodes, of at least 16 bytes
 	Members func() []*Member
 	// MaxDelay is how far ahead a message may be scheduled.
 	MaxDelay   time.Duration
@@ -78,8 +78,8 @@ type Server struct {
 
 // Start opens the port.
 func Start(o Options) (*Server, error) {
-	if len(o.Key) == 0 {
-		return nil, errors.New("grpcapi: no key to sign receipts with")
+	if len(o.Key) < keyBytes {
+		return nil, fmt.Errorf("grpcapi: a key of %d bytes to sign receipts with: from %d on are possible", len(o.Key), keyBytes)
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {

@@ -61,7 +61,7 @@ func start(t *testing.T) *broker {
 	b.svc.SetMembership(clients)
 	b.member = &Member{Name: "broker-a", Service: b.svc, Clients: clients, Leader: func() (string, bool) { return b.server.Addr().String(), true }}
 	b.server, err = Start(Options{
-		Cluster: "DefaultCluster", Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("key"), Members: func() []*Member { return []*Member{b.member} },
+		Cluster: "DefaultCluster", Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("0123456789abcdef"), Members: func() []*Member { return []*Member{b.member} },
 		MaxDelay: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -638,7 +638,7 @@ func TestQueuesOfMessageGroupsAreJavas(t *testing.T) {
 
 // FuzzReceipt: what was not made here is not read.
 func FuzzReceipt(f *testing.F) {
-	s := &Server{o: Options{Key: []byte("key")}}
+	s := &Server{o: Options{Key: []byte("0123456789abcdef")}}
 	f.Add(s.receiptOf(service.Handle{Start: 1, PopMillis: 2, InvisibleMillis: 3, Type: "0", Broker: "b", QueueID: 4, Offset: 5}))
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, receipt string) {
