@@ -123,7 +123,6 @@ final class Admins extends Scenario {
 
         Reader(String group, String tags, String... topics) throws Exception {
             consumer = consumer(group, group);
-            consumer.setPersistConsumerOffsetInterval(200);
             consumer.setConsumeMessageBatchMaxSize(1);
             for (String topic : topics) {
                 consumer.subscribe(topic, tags);
@@ -147,6 +146,15 @@ final class Admins extends Scenario {
             last.put(body, m);
             seen.merge(body, 1, Integer::sum);
             return says.apply(m);
+        }
+
+        /** The group's committed offsets of a topic become these; the client alone stores its first ones after ten seconds. */
+        void at(String topic, long each) throws InterruptedException {
+            String group = consumer.getConsumerGroup().substring(prefix.length());
+            await("the place of " + group, () -> {
+                consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+                return offsets(group, topic).equals(List.of(each, each, each, each));
+            });
         }
 
         /** Everything was seen so often, and nothing else was. */
@@ -209,7 +217,7 @@ final class Admins extends Scenario {
         Filled other = new Filled("cloned-too", 3);
         Reader source = new Reader("g-clone-from", "*", f.topic).start();
         source.saw("the source has all", times(1, f.from(0, 0, 0, 0)));
-        await("its place, " + offsets("g-clone-from", f.topic), () -> offsets("g-clone-from", f.topic).equals(List.of(10L, 10L, 10L, 10L)));
+        source.at(f.topic, 10);
         for (int q = 0; q < QUEUES; q++) {
             admin.updateConsumeOffset(brokerAddr(), prefix + "g-clone-from", other.queue(q), q);
         }
@@ -227,7 +235,7 @@ final class Admins extends Scenario {
         Reader unsubscribed = new Reader("g-clone-too", "*", other.topic);
         admin.cloneGroupOffset(prefix + "g-clone-from", prefix + "g-clone-too", other.topic, true);
         unsubscribed.start().saw("a clone in another topic", times(1, other.from(0, 1, 2, 3)));
-        await("the clone's place", () -> offsets("g-clone-offline", f.topic).equals(List.of(12L, 12L, 12L, 12L)));
+        offline.at(f.topic, 12);
         // The online source did not subscribe to the other topic: the first clone has no place there.
         check(admin.examineConsumeStats(prefix + "g-clone-online").getOffsetTable().keySet().stream().noneMatch(q -> q.getTopic().equals(other.topic)),
             "a topic was cloned to which the online source does not subscribe");
@@ -242,7 +250,7 @@ final class Admins extends Scenario {
         String group = prefix + "g-direct";
         Reader r = new Reader("g-direct", "*", f.topic).start();
         r.saw("all", times(1, f.from(0, 0, 0, 0)));
-        await("the group's place", () -> offsets("g-direct", f.topic).equals(List.of(5L, 5L, 5L, 5L)));
+        r.at(f.topic, 5);
         String client = clientOf("g-direct");
         Map<String, Function<MessageExt, Object>> cases = new TreeMap<>(Map.of(
             "CR_SUCCESS", m -> ConsumeConcurrentlyStatus.CONSUME_SUCCESS,
@@ -324,9 +332,7 @@ final class Admins extends Scenario {
         f.more(4);
         for (Reader r : List.of(byTime, byQueue)) {
             r.saw("all", times(1, f.from(0, 0, 0, 0)));
-        }
-        for (String g : List.of("g-moved-time", "g-moved-queue")) {
-            await("the place of " + g, () -> offsets(g, f.topic).equals(List.of(10L, 10L, 10L, 10L)));
+            r.at(f.topic, 10);
         }
         Map<MessageQueue, Long> to = admin.resetOffsetByTimestamp(f.topic, prefix + "g-moved-time", middle, true);
         Map<MessageQueue, Long> expected = new HashMap<>();
@@ -359,9 +365,9 @@ final class Admins extends Scenario {
         Filled f = new Filled("tracked", 2);
         Reader gone = new Reader("g-track-gone", "*", f.topic).start();
         gone.saw("all", times(1, f.from(0, 0, 0, 0)));
+        gone.at(f.topic, 2);
         gone.consumer.shutdown();
-        new Reader("g-track-all", "*", f.topic).start();
-        new Reader("g-track-other", "other", f.topic).start();
+        List<Reader> readers = new ArrayList<>(List.of(new Reader("g-track-all", "*", f.topic).start(), new Reader("g-track-other", "other", f.topic).start()));
         CountDownLatch never = new CountDownLatch(1);
         Reader stuck = new Reader("g-track-stuck", "*", f.topic);
         stuck.says = m -> {
@@ -372,7 +378,7 @@ final class Admins extends Scenario {
             }
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         };
-        stuck.start();
+        readers.add(stuck.start());
         DefaultLitePullConsumer lite = new DefaultLitePullConsumer(prefix + "g-track-pull");
         lite.setNamesrvAddr(address);
         lite.setInstanceName(prefix + "g-track-pull");
@@ -385,6 +391,7 @@ final class Admins extends Scenario {
         AtomicReference<Map<String, String>> found = new AtomicReference<>(Map.of());
         try {
             await("tracks " + expected, () -> {
+                readers.forEach(r -> r.consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset());
                 found.set(trackOf(m));
                 return found.get().equals(expected);
             });
@@ -392,7 +399,8 @@ final class Admins extends Scenario {
             throw new IllegalStateException("tracks are " + found, e);
         }
         never.countDown();
-        await("the stuck one's track", () -> "CONSUMED".equals(trackOf(m).get("g-track-stuck")));
+        stuck.at(f.topic, 2);
+        check("CONSUMED".equals(trackOf(m).get("g-track-stuck")), "the stuck one's track");
     }
 
     private Map<String, String> trackOf(MessageExt m) {
@@ -471,7 +479,7 @@ final class Admins extends Scenario {
         Filled f = new Filled("commands", 4);
         Reader r = new Reader("g-commands", "*", f.topic).start();
         r.saw("all", times(1, f.from(0, 0, 0, 0)));
-        await("the group's place", () -> offsets("g-commands", f.topic).equals(List.of(4L, 4L, 4L, 4L)));
+        r.at(f.topic, 4);
         String group = prefix + "g-commands";
         line(mqadmin("consumerProgress"), group, 1);
         r.consumer.shutdown();
