@@ -78,7 +78,7 @@ func TestWhereACopyGoesThatItsConsumerSends(t *testing.T) {
 }
 
 // A leader whose clock is behind pops an ordered queue at an earlier time than the one before it. Whoever says again that it acknowledged what
-// was popped first is told that it is so, not that its handle is made up (the simulator, seed 11 of the focus on ordered pops).
+// was popped first is told that it is so, not that its handle is made up (the simulator, seed 135 of the focus on ordered pops).
 func TestAckedAgainWhenTheNextPopIsOfAnEarlierTime(t *testing.T) {
 	table, k := New(0), Key{"g", "orders", 0}
 	pop := func(from, at int64) {

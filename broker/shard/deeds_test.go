@@ -134,7 +134,7 @@ func TestDeedsWithManyKeysDoNotStarve(t *testing.T) {
 }
 
 // A leader that was cut off does not know what was decided meanwhile: it must not say that a deed does not hold. It did, and who ended a
-// transaction that it did not know yet was told that there is none (the simulator, seed 16 of the focus on transactions).
+// transaction that it did not know yet was told that there is none (the simulator, seed 25 of the focus on transactions).
 func TestWhoMayHaveBeenReplacedRefusesNothing(t *testing.T) {
 	n := newTrio(t, 1, 2, 3)
 	l := n.led()
@@ -156,7 +156,7 @@ func TestWhoMayHaveBeenReplacedRefusesNothing(t *testing.T) {
 }
 
 // The topic of a committed message was deleted while the commit waited: the transaction was said to be committed, and its message was nowhere
-// (the simulator, seed 21 of the focus on transactions). It stays open instead, and is given up in the end.
+// (the simulator, seed 13 of the focus on transactions). It stays open instead, and is given up in the end.
 func TestNothingIsDecidedWithoutItsMessage(t *testing.T) {
 	s := halves(t, vfs.NewMem(), 1)
 	h, _ := s.Txn().Find(0)

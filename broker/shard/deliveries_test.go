@@ -223,7 +223,7 @@ func TestNothingRestsOnWhatAResetTakesAway(t *testing.T) {
 }
 
 // An ordered queue was popped again, with the attempt of its last pop, while the ack of its only message was on its way: the group's place was
-// the same, and the message was given again although it was acknowledged (the simulator, seed 21 of the focus on ordered pops).
+// the same, and the message was given again although it was acknowledged (the simulator, seed 45 of the focus on ordered pops).
 func TestWhatWasAcknowledgedMeanwhileIsNotPoppedAgain(t *testing.T) {
 	s := stepped(t, vfs.NewMem())
 	proposed(t, s, entry.KindTopicPut, topicBody(t, "orders"))
