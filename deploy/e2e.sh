@@ -23,7 +23,7 @@ for i in $(seq 600); do
   sleep 0.5
 done
 curl -fsS "http://127.0.0.1:$page/api/v1/trail" | grep -q '"storeUp":true' || { cat "$dir/contrail.log" >&2; exit 1; }
-bin/contrail-demo -name-server "127.0.0.1:$names" > "$dir/demo.log" 2>&1 & demo=$!
+bin/contrail-demo -name-server "127.0.0.1:$names" -grpc "" > "$dir/demo.log" 2>&1 & demo=$!
 cd ui/web
 npm run --silent e2e:states
 BASE_URL="http://127.0.0.1:$page" SHOTS="${SHOTS:-$dir/shots}" npm run --silent e2e || { tail -50 "$dir/contrail.log" "$dir/demo.log" >&2; exit 1; }

@@ -14,6 +14,11 @@ for i in $(seq 300); do
 done
 page=$(grep -o 'page=http://[^ ]*' run/contrail.log | tail -1 | cut -d= -f2)
 ns=$(curl -fsS "${page}api/v1/node" | grep -o '"nameServer":"[^"]*"' | cut -d'"' -f4)
+broker=$(grep -o 'clientsDial=[^ ]*:10911' run/contrail.log | tail -1 | cut -d= -f2)
+for t in returns:fifo vouchers:delay gifts:transaction; do # gRPC clients want to be told what a topic takes
+  bin/contrail topic create --broker "$broker" "${t%%:*}" --type "${t##*:}" >> run/demo.log
+done
+bin/contrail group create --broker "$broker" refunds --ordered --max-retries 2 --backoff 2s,5s >> run/demo.log
 bin/contrail-demo -name-server "$ns" >> run/demo.log 2>&1 & demo=$!
 cat <<TXT
 
@@ -21,6 +26,7 @@ cat <<TXT
 
     page          $page
     name server   $ns      (point your own RocketMQ clients here)
+    gRPC          127.0.0.1:8081      (RocketMQ 5 clients)
     log           run/contrail.log
 
   What to look at
