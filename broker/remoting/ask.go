@@ -51,7 +51,9 @@ func (a foreign) ask(code int32, fields []rpc.Field, body []byte, _ time.Duratio
 	for _, f := range fields {
 		named[f.Name] = f.Value
 	}
-	a.Ask(code, named, body, func(code int32, remark string, body []byte) { done(&reply{code: code, remark: remark, body: body}, nil) })
+	a.Ask(code, named, body, func(code int32, remark string, body []byte) {
+		done(&reply{code: code, remark: remark, body: body}, nil)
+	})
 }
 
 // askableOf is a connection as one that can be asked; false: it cannot.
