@@ -45,6 +45,7 @@ type Cluster struct {
 type Node struct {
 	ID                          int
 	Listen, NameServer, Console string
+	GRPC                        string
 	Brokers                     map[string]string
 	Dir                         string // data folder
 
@@ -87,6 +88,7 @@ func (c *Cluster) newNode(id int) *Node {
 		n.host = c.Lan.Addr(id)
 	}
 	n.Listen, n.NameServer, n.Console = c.addr(n, 7001), c.addr(n, 9876), c.addr(n, 8080)
+	n.GRPC = c.addr(n, 8081)
 	for i, g := range Groups {
 		n.Brokers[g] = c.addr(n, 10911+10*i)
 	}
@@ -145,7 +147,7 @@ func (n *Node) config() string {
 		if p := n.c.Proxies[[2]int{n.ID, o.ID}]; p != nil {
 			listen = p.Addr
 		}
-		fmt.Fprintf(&b, "    - {id: %d, listen: %q, nameServer: %q, brokers: {", o.ID, listen, o.NameServer)
+		fmt.Fprintf(&b, "    - {id: %d, listen: %q, nameServer: %q, grpc: %q, brokers: {", o.ID, listen, o.NameServer, o.GRPC)
 		for i, g := range Groups {
 			fmt.Fprintf(&b, "%s%s: %q", []string{"", ", ", ", "}[i], g, o.Brokers[g])
 		}

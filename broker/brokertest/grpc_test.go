@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +44,45 @@ func TestGRPCClients(t *testing.T) {
 	})
 }
 
+// TestGRPCFailover runs the official Go client, producer and push consumer, against three nodes, one of which is killed, comes back, and another one is stopped in
+// order: the client goes on by itself, and nothing that was acknowledged is missing.
+func TestGRPCFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a minute")
+	}
+	program := filepath.Join(t.TempDir(), "grpcclient")
+	prepare(t, "grpcclient", "go", "build", "-o", program, ".")
+	c := StartCluster(t, ClusterOptions{})
+	r := &Round{Cluster: c, T: t}
+	r.spread(30 * time.Second)
+	forGRPC(t, c.Nodes[0].Brokers[Groups[0]])
+	var endpoints []string
+	for _, n := range c.Nodes {
+		endpoints = append(endpoints, n.GRPC)
+	}
+	client := startOfficial(t, program, strings.Join(endpoints, ";"), "failover", "t-")
+	time.Sleep(8 * time.Second)
+	killed := c.Leader(Groups[0])
+	killed.Kill()
+	time.Sleep(8 * time.Second)
+	killed.Start()
+	c.Settle(60 * time.Second)
+	time.Sleep(3 * time.Second)
+	stopped := c.Leader(Groups[1])
+	if code := stopped.Stop(); code != 0 {
+		t.Errorf("node %d ended with %d", stopped.ID, code)
+	}
+	time.Sleep(5 * time.Second)
+	stopped.Start()
+	time.Sleep(5 * time.Second)
+	client.end(t)
+	out, _ := os.ReadFile(client.out)
+	t.Logf("%s", out)
+	if !strings.Contains(string(out), "OK failover") {
+		t.Errorf("%s\n%s", out, client.err.String())
+	}
+}
+
 // copied is a folder with files of another one, in which a client's packages may be installed.
 func copied(t *testing.T, from string, files ...string) string {
 	t.Helper()
@@ -73,13 +113,19 @@ func prepare(t *testing.T, dir, name string, args ...string) {
 func startGRPC(t *testing.T) *Process {
 	t.Helper()
 	p := Start(t, Options{Extra: "transactions: {timeout: 2s, checkInterval: 2s}\n"})
+	forGRPC(t, p.Broker)
+	return p
+}
+
+// forGRPC makes topics and groups.
+func forGRPC(t *testing.T, broker string) {
+	t.Helper()
 	for _, args := range [][]string{
 		{"topic", "create", "t-normal"}, {"topic", "create", "t-fifo", "--type", "fifo"}, {"topic", "create", "t-delay", "--type", "delay"}, {"topic", "create", "t-txn", "--type", "transaction"},
 		{"group", "create", "t-g-fifo", "--ordered"}, {"group", "create", "t-g-push", "--max-retries", "2", "--backoff", "1s,2s"},
 	} {
-		if out, err := exec.Command(Binary(t), append(args, "--broker", p.Broker)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(Binary(t), append(args, "--broker", broker)...).CombinedOutput(); err != nil {
 			t.Fatalf("contrail %v: %v\n%s", args, err, out)
 		}
 	}
-	return p
 }

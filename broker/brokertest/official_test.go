@@ -68,7 +68,7 @@ func startOfficial(t *testing.T, name string, args ...string) *official {
 func (o *official) end(t *testing.T) {
 	t.Helper()
 	_, _ = o.in.Write([]byte("\n"))
-	timer := time.AfterFunc(30*time.Second, func() { _ = o.cmd.Process.Kill() })
+	timer := time.AfterFunc(100*time.Second, func() { _ = o.cmd.Process.Kill() })
 	defer timer.Stop()
 	if err := o.cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, o.err.String())

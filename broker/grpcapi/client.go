@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,9 @@ type client struct {
 	settings *pb.Settings // as it was answered; nil: it told none yet
 	stream   *stream      // nil: it cannot be asked
 	free     []*service.Client
-	told     chan struct{}   // closed when settings are there
-	joined   map[string]bool // broker groups whose registries know it
+	inferred group.ConsumerData // of a consumer that told none: what it asked for
+	told     int64              // ms, when the registries heard of it last
+	joined   map[string]bool    // broker groups whose registries know it
 }
 
 // clients are all that were seen lately.
@@ -49,10 +51,11 @@ type clients struct {
 }
 
 const (
-	freeMax       = 64 // handles of a client that are kept for its next calls
-	silentMillis  = 120_000
-	expireEvery   = 10 * time.Second
-	settingsPause = 2 * time.Second // for which a call waits for its client's settings, which may come by another stream a moment later
+	freeMax        = 64 // handles of a client that are kept for its next calls
+	silentMillis   = 120_000
+	expireEvery    = 10 * time.Second
+	requestTimeout = 3 * time.Second
+	beatMillis     = 10_000
 )
 
 // caller finds who calls; a refusal: it does not say who it is.
@@ -74,7 +77,7 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 			return nil, refuse(pb.Code_TOO_MANY_REQUESTS, "%d clients are known, which is the limit", clientsMax)
 		}
 		old := c
-		c = &client{s: s, id: id, addr: from, language: first(md, languageKey), version: first(md, versionKey), told: make(chan struct{})}
+		c = &client{s: s, id: id, addr: from, language: first(md, languageKey), version: first(md, versionKey)}
 		if old != nil { // it came back from elsewhere
 			c.takeOver(old)
 		}
@@ -87,9 +90,7 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 func (c *client) takeOver(old *client) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	if c.settings = old.settings; c.settings != nil {
-		close(c.told)
-	}
+	c.settings, c.inferred = old.settings, old.inferred
 	old.leaveLocked(time.Now().UnixMilli())
 }
 
@@ -165,24 +166,43 @@ func (c *client) identity() group.Identity {
 // Notify implements group.Conn: gRPC clients ask for their assignments every few seconds.
 func (c *client) Notify(string) {}
 
-// toldSettings are the client's settings, waiting a moment for them: some SDKs begin to receive before they were answered. nil: it tells none.
-func (c *client) toldSettings(ctx context.Context) *pb.Settings {
-	c.mu.Lock()
-	settings := c.settings
-	c.mu.Unlock()
-	if settings != nil {
-		return settings
-	}
-	t := time.NewTimer(settingsPause)
-	defer t.Stop()
-	select {
-	case <-c.told:
-	case <-ctx.Done():
-	case <-t.C:
-	}
+// requestTimeout is what the client's settings say, or SDKs' default.
+func (c *client) requestTimeout() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.settings
+	if d := c.settings.GetRequestTimeout().AsDuration(); d > 0 {
+		return d
+	}
+	return requestTimeout
+}
+
+// infer keeps a consumer that told no settings to this broker, which was restarted say, in its group by what it asks for.
+func (c *client) infer(name, topic, kind, expression string, push bool) {
+	c.mu.Lock()
+	if c.settings != nil {
+		c.mu.Unlock()
+		return
+	}
+	now := time.Now().UnixMilli()
+	d := &c.inferred
+	if d.Group != name {
+		*d = group.ConsumerData{Group: name, ConsumeType: consumesActively, Model: clustering, FromWhere: fromLast}
+	}
+	if push {
+		d.ConsumeType = consumesPassively
+	}
+	i := slices.IndexFunc(d.Subscriptions, func(k group.Subscription) bool { return k.Topic == topic })
+	isNew := i < 0 || d.Subscriptions[i].Expression != expression
+	if i < 0 && len(d.Subscriptions) < topicsMax {
+		d.Subscriptions = append(d.Subscriptions, group.Subscription{Topic: topic, Expression: expression, Type: kind})
+	} else if isNew && i >= 0 {
+		d.Subscriptions[i].Expression, d.Subscriptions[i].Type = expression, kind
+	}
+	due := isNew || now-c.told > beatMillis
+	c.mu.Unlock()
+	if due {
+		c.beat()
+	}
 }
 
 // expire forgets clients that were silent for too long.

@@ -2,10 +2,12 @@ package grpcapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 
+	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/service"
 )
 
@@ -22,6 +24,7 @@ func (s *Server) Heartbeat(ctx context.Context, r *pb.HeartbeatRequest) (*pb.Hea
 	settings := c.settings
 	c.mu.Unlock()
 	if settings == nil {
+		c.beat() // by what it asked for
 		return &pb.HeartbeatResponse{Status: refuse(pb.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")}, nil
 	}
 	switch settings.GetClientType() {
@@ -41,10 +44,16 @@ func (s *Server) Heartbeat(ctx context.Context, r *pb.HeartbeatRequest) (*pb.Hea
 // beat tells the registries of all members that the client is there.
 func (c *client) beat() {
 	c.mu.Lock()
-	settings := c.settings
-	c.mu.Unlock()
-	hb := heartbeatOf(c.id, settings)
 	now := time.Now().UnixMilli()
+	hb := &group.Heartbeat{ClientID: c.id}
+	if c.told = now; c.settings != nil {
+		hb = heartbeatOf(c.id, c.settings)
+	} else if c.inferred.Group != "" {
+		d := c.inferred
+		d.Subscriptions = slices.Clone(d.Subscriptions)
+		hb.Consumers = []group.ConsumerData{d}
+	}
+	c.mu.Unlock()
 	for _, m := range c.s.o.Members() {
 		c.join(now, m)
 		_, tell := m.Clients.Beat(now, c, c.identity(), hb)

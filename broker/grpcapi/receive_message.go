@@ -17,7 +17,8 @@ import (
 
 // ReceiveMessage: group, message_queue (its topic and its broker's name count, its id does not), filter_expression, batch_size (at most 32),
 // invisible_duration, auto_renew, long_polling_timeout, attempt_id. Streams a status, then messages, then the time of delivery; MESSAGE_NOT_FOUND when none came
-// in time. Other answers: ILLEGAL_INVISIBLE_TIME, ILLEGAL_POLLING_TIME, ILLEGAL_FILTER_EXPRESSION, TOPIC_NOT_FOUND, UNRECOGNIZED_CLIENT_TYPE.
+// in time. Other answers: ILLEGAL_INVISIBLE_TIME, ILLEGAL_POLLING_TIME, ILLEGAL_FILTER_EXPRESSION, TOPIC_NOT_FOUND. It needs no settings: some SDKs begin before
+// they were answered, and go on for minutes before they tell them to a broker that was restarted.
 func (s *Server) ReceiveMessage(r *pb.ReceiveMessageRequest, g grpc.ServerStreamingServer[pb.ReceiveMessageResponse]) error {
 	ctx := g.Context()
 	c, st := s.caller(ctx)
@@ -74,12 +75,6 @@ func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageReques
 	if st != nil {
 		return nil, st
 	}
-	var settings *pb.Settings
-	if !s.relayed(ctx) { // it told the other node
-		if settings = c.toldSettings(ctx); settings == nil {
-			return nil, refuse(pb.Code_UNRECOGNIZED_CLIENT_TYPE, "cannot find client settings for this client")
-		}
-	}
 	w := &wish{renew: r.GetAutoRenew()}
 	invisible := r.GetInvisibleDuration().AsDuration()
 	if w.renew {
@@ -87,11 +82,14 @@ func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageReques
 	} else if st := checkInvisible(invisible); st != nil {
 		return nil, st
 	}
-	poll, st := pollTime(ctx, r, settings, c.version)
+	poll, st := pollTime(ctx, r, c.requestTimeout(), c.version)
 	if st != nil {
 		return nil, st
 	}
 	kind, expression := expressionOf(r.GetFilterExpression())
+	if !s.relayed(ctx) { // the other node knows it
+		c.infer(group, topic, kind, expression, w.renew)
+	}
 	if n := len(r.GetAttemptId()); n > clientIDMax {
 		return nil, refuse(pb.Code_BAD_REQUEST, "attempt id of %d bytes, the limit is %d", n, clientIDMax)
 	}
@@ -106,12 +104,12 @@ func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageReques
 
 // pollTime is how long a receive is held: what the client asks for, or what is left of the call's time without half of the client's request timeout, from 5 to
 // 20 s (org.apache.rocketmq.proxy.grpc.v2.consumer.ReceiveMessageActivity).
-func pollTime(ctx context.Context, r *pb.ReceiveMessageRequest, settings *pb.Settings, version string) (time.Duration, *pb.Status) {
+func pollTime(ctx context.Context, r *pb.ReceiveMessageRequest, requestTimeout time.Duration, version string) (time.Duration, *pb.Status) {
 	left := pollMax + pollMin
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
 	}
-	poll := left - settings.GetRequestTimeout().AsDuration()/2
+	poll := left - requestTimeout/2
 	if r.LongPollingTimeout != nil {
 		poll = r.LongPollingTimeout.AsDuration()
 	}

@@ -480,8 +480,12 @@ func TestReceivesAreChecked(t *testing.T) {
 			t.Errorf("%s: %v", c.what, st)
 		}
 	}
-	if _, st := b.receive("stranger", "billing", "orders", nil); st.GetCode() != pb.Code_UNRECOGNIZED_CLIENT_TYPE {
+	b.send(normal("orders", "1", "x"))
+	if got, st := b.receive("stranger", "strangers", "orders", nil); len(got) != 1 {
 		t.Errorf("one that told no settings: %v", st)
+	}
+	if sub, found, online := b.member.Clients.Subscription("strangers", "orders"); !found || !online || sub.Expression != "*" {
+		t.Errorf("what it subscribes to: %+v %v %v", sub, found, online)
 	}
 }
 

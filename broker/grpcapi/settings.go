@@ -18,6 +18,9 @@ const (
 	sendFirst    = 10 * time.Millisecond
 	sendLast     = time.Second
 	topicsMax    = 1000 // of one client's settings
+
+	consumesPassively, consumesActively = "CONSUME_PASSIVELY", "CONSUME_ACTIVELY"
+	clustering, fromLast                = "CLUSTERING", "CONSUME_FROM_LAST_OFFSET"
 )
 
 // answerSettings fills in what the broker decides.
@@ -83,9 +86,9 @@ func heartbeatOf(id string, settings *pb.Settings) *group.Heartbeat {
 		return hb
 	}
 	sub := settings.GetSubscription()
-	c := group.ConsumerData{Group: nameOf(sub.GetGroup()), ConsumeType: "CONSUME_PASSIVELY", Model: "CLUSTERING", FromWhere: "CONSUME_FROM_LAST_OFFSET"}
+	c := group.ConsumerData{Group: nameOf(sub.GetGroup()), ConsumeType: consumesPassively, Model: clustering, FromWhere: fromLast}
 	if settings.GetClientType() == pb.ClientType_SIMPLE_CONSUMER {
-		c.ConsumeType = "CONSUME_ACTIVELY"
+		c.ConsumeType = consumesActively
 	}
 	for _, e := range sub.GetSubscriptions() {
 		kind, expression := expressionOf(e.GetExpression())

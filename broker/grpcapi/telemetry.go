@@ -110,9 +110,6 @@ func (t *stream) settings(told *pb.Settings) error {
 	}
 	answer := c.s.answerSettings(told)
 	c.mu.Lock()
-	if c.settings == nil {
-		close(c.told)
-	}
 	c.settings, c.stream = answer, t
 	c.mu.Unlock()
 	c.beat()

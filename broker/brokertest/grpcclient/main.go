@@ -31,6 +31,7 @@ func main() {
 		"delays":       {s.delays},
 		"transactions": {s.transactions},
 		"push":         {s.push},
+		"failover":     {s.failover},
 	}
 	scenarios["all"] = slices.Concat(scenarios["normal"], scenarios["fifo"], scenarios["delays"], scenarios["transactions"], scenarios["push"])
 	check(scenarios[os.Args[2]] != nil, "no scenario %s", os.Args[2])
