@@ -21,6 +21,7 @@ type backLog struct {
 	itself map[attempt]int // copies that consumers sent themselves
 	low    map[backQueue]int64
 	sent   map[backQueue][]int64 // that are to be remembered, ascending
+	late   map[string]int        // copies more, of what was sent back again and is not remembered
 	counts int64                 // that were sent back
 	due    []dueCopy             // of the entry at hand, not seen in it yet
 	fires  bool                  // the entry at hand does
@@ -46,7 +47,7 @@ type dueCopy struct {
 func (l *backLog) init(b *backs) {
 	*l = backLog{
 		b: b, copies: map[backQueue][]*backCopy{}, waits: map[attempt]int{}, dead: map[string]int{}, itself: map[attempt]int{}, low: map[backQueue]int64{},
-		sent: map[backQueue][]int64{},
+		sent: map[backQueue][]int64{}, late: map[string]int{},
 	}
 }
 
@@ -95,10 +96,13 @@ func (l *backLog) sendBack(r *entry.SentBack) error {
 	switch {
 	case c == nil:
 		return fmt.Errorf("offset %d of %s is sent back, which is not there", r.Offset, q)
-	case c.spent:
+	case c.spent && r.Offset >= l.low[q]: // what the group committed past is not remembered: a request that comes so late makes another copy
 		return fmt.Errorf("%s at offset %d of %s is sent back again", c.id, r.Offset, q)
 	case c.times >= backTimes && r.To != entry.ToDeadLetter:
 		return fmt.Errorf("%s was retried %d times, and goes to %d", c.id, c.times, r.To)
+	}
+	if c.spent {
+		l.late[c.id]++
 	}
 	c.spent = true
 	l.counts++
@@ -245,6 +249,9 @@ func (b *backs) final() {
 	}
 	for a, n := range l.itself {
 		held[a.id] -= n
+	}
+	for id, n := range l.late {
+		held[id] -= n
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
 		if n := held[id] + l.dead[id]; n != 0 {
