@@ -52,7 +52,7 @@ func TestGRPCFailover(t *testing.T) {
 	}
 	program := filepath.Join(t.TempDir(), "grpcclient")
 	prepare(t, "grpcclient", "go", "build", "-o", program, ".")
-	c := StartCluster(t, ClusterOptions{})
+	c := StartCluster(t, ClusterOptions{Extra: "transactions: {timeout: 2s, checkInterval: 2s}\n"})
 	r := &Round{Cluster: c, T: t}
 	r.spread(30 * time.Second)
 	forGRPC(t, c.Nodes[0].Brokers[Groups[0]])
@@ -60,6 +60,8 @@ func TestGRPCFailover(t *testing.T) {
 	for _, n := range c.Nodes {
 		endpoints = append(endpoints, n.GRPC)
 	}
+	// Its producer is asked by the nodes that lead, whichever one it has its stream to.
+	Client(t, 2*time.Minute, program, strings.Join(endpoints, ";"), "transactions", "t-")
 	client := startOfficial(t, program, strings.Join(endpoints, ";"), "failover", "t-")
 	time.Sleep(8 * time.Second)
 	killed := c.Leader(Groups[0])

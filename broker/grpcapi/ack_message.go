@@ -49,8 +49,7 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 	}
 	answers := make(chan answer, len(r.GetEntries()))
 	asked := 0
-	h := c.take()
-	defer c.give(h)
+	handles := map[*Member]*service.Client{}
 	now := time.Now()
 	for i, e := range r.GetEntries() {
 		a.Entries[i] = &pb.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle(), Status: statusOK}
@@ -64,7 +63,10 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 			}
 			away[m] = append(away[m], i)
 		default:
-			req.Client = h
+			if handles[m] == nil {
+				handles[m] = c.take(m)
+			}
+			req.Client = handles[m]
 			asked++
 			m.Service.Ack(req, func(err *service.Error) { answers <- answer{i, err} })
 		}
@@ -73,6 +75,9 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 		if k := <-answers; k.err != nil {
 			a.Entries[k.i].Status = settleStatus(k.err)
 		}
+	}
+	for m, h := range handles {
+		c.give(m, h)
 	}
 	return away
 }

@@ -38,8 +38,8 @@ func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisi
 }
 
 func (s *Server) change(c *client, m *Member, req *service.AckRequest, d time.Duration) (*pb.ChangeInvisibleDurationResponse, bool) {
-	h := c.take()
-	defer c.give(h)
+	h := c.take(m)
+	defer c.give(m, h)
 	req.Client = h
 	type answer struct {
 		to  service.Changed

@@ -33,12 +33,14 @@ type client struct {
 	addr netip.AddrPort
 	seen atomic.Int64 // ms
 
+	beating atomic.Bool // its heartbeat is on the way to the other nodes
+
 	mu       sync.Mutex
 	language string
 	version  string
 	settings *pb.Settings // as it was answered; nil: it told none yet
 	stream   *stream      // nil: it cannot be asked
-	free     []*service.Client
+	free     map[*Member][]*service.Client
 	inferred group.ConsumerData // of a consumer that told none: what it asked for
 	told     int64              // ms, when the registries heard of it last
 	joined   map[string]bool    // broker groups whose registries know it
@@ -137,26 +139,31 @@ func (s *Server) addrOf(ctx context.Context, md metadata.MD) netip.AddrPort {
 	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 }
 
-// take gives a handle that belongs to the caller alone until it gives it back: the service wants one for each that sends at a time.
-func (c *client) take() *service.Client {
+// take gives a handle for a member's service that belongs to the caller alone until it gives it back: the service wants one for each that sends at a time, and
+// keeps in it what is of its own log.
+func (c *client) take(m *Member) *service.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := len(c.free); n > 0 {
-		h := c.free[n-1]
-		c.free = c.free[:n-1]
-		return h
+	free := c.free[m]
+	if n := len(free); n > 0 {
+		c.free[m] = free[:n-1]
+		return free[n-1]
 	}
 	h := service.NewClient(c.addr, "grpc")
 	h.SetIdentity(service.Identity{ClientID: c.id, Language: c.language, Version: c.version})
 	return h
 }
 
-func (c *client) give(h *service.Client) {
+func (c *client) give(m *Member, h *service.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.free) < freeMax {
-		c.free = append(c.free, h)
+	if len(c.free[m]) >= freeMax {
+		return
 	}
+	if c.free == nil {
+		c.free = map[*Member][]*service.Client{}
+	}
+	c.free[m] = append(c.free[m], h)
 }
 
 func (c *client) identity() group.Identity {

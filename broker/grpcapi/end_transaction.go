@@ -63,8 +63,8 @@ func (s *Server) endHere(ctx context.Context, c *client, m *Member, topic string
 	if !found {
 		return &pb.EndTransactionResponse{Status: &pb.Status{Code: pb.Code_NOT_FOUND}}, true
 	}
-	h := c.take()
-	defer c.give(h)
+	h := c.take(m)
+	defer c.give(m, h)
 	e := &service.EndTxn{
 		Client: h, Group: topic, Offset: offset, Position: position, Decision: service.TxnCommit, FromCheck: r.GetSource() == pb.TransactionSource_SOURCE_SERVER_CHECK,
 	}

@@ -81,16 +81,6 @@ func (s *Server) mark(broker, clientID, from string) string {
 	return hex.EncodeToString(s.sign("relay\x00" + broker + "\x00" + clientID + "\x00" + from))
 }
 
-// onward is the context of a call that is handed on.
-func (s *Server) onward(ctx context.Context, c *client, m *Member) context.Context {
-	md, _ := metadata.FromIncomingContext(ctx)
-	out := metadata.Pairs(clientIDKey, c.id, languageKey, c.language, versionKey, c.version, relayedKey, m.Name, fromKey, c.addr.String(), markKey, s.mark(m.Name, c.id, c.addr.String()))
-	if g := first(md, "x-mq-namespace"); g != "" {
-		out.Set("x-mq-namespace", g)
-	}
-	return metadata.NewOutgoingContext(ctx, out)
-}
-
 // notLed answers a call that was handed on to a node that does not lead: the one that did it knows that nothing was done.
 var notLed = refuse(pb.Code_HA_NOT_AVAILABLE, "this node does not lead the broker group, nothing was done")
 
@@ -114,7 +104,7 @@ func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here 
 			p, err := s.peers.to(at)
 			if err == nil {
 				var a A
-				if a, err = there(s.onward(ctx, c, m), p); err == nil && !isNotLed(a.GetStatus()) {
+				if a, err = there(s.asClient(ctx, c, m.Name), p); err == nil && !isNotLed(a.GetStatus()) {
 					return a
 				}
 			}

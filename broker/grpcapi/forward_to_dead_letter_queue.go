@@ -39,8 +39,8 @@ func (s *Server) bury(c *client, m *Member, req *service.AckRequest) (*pb.Forwar
 	if refused != nil {
 		return answer(settleStatus(refused))
 	}
-	h := c.take()
-	defer c.give(h)
+	h := c.take(m)
+	defer c.give(m, h)
 	done := make(chan *service.Error, 1)
 	m.Service.SendBack(h, &service.Back{Group: req.Group, Position: position, DelayLevel: -1, MaxReconsumeTimes: -1, ReceivedMicros: time.Now().UnixMicro()}, func(err *service.Error) { done <- err })
 	err := <-done

@@ -20,6 +20,9 @@ func (s *Server) Heartbeat(ctx context.Context, r *pb.HeartbeatRequest) (*pb.Hea
 	if st != nil {
 		return &pb.HeartbeatResponse{Status: st}, nil
 	}
+	if !s.relayed(ctx) {
+		s.beatElsewhere(c, r)
+	}
 	c.mu.Lock()
 	settings := c.settings
 	c.mu.Unlock()

@@ -42,7 +42,7 @@ func (s *Server) QueryAssignment(ctx context.Context, r *pb.QueryAssignmentReque
 			}
 		default:
 			answer.Status = statusOK
-			answer.Assignments = append(answer.Assignments, assigned(r.GetTopic(), &t, brokerAt(m.Name, at), inOrder)...)
+			answer.Assignments = append(answer.Assignments, assigned(r.GetTopic(), &t, s.brokerAt(m.Name, at), inOrder)...)
 		}
 	}
 	return answer, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 	"github.com/contrailmq/contrail/broker/catalog"
 )
 
-// QueryRoute: topic. Answers OK with a MessageQueue for each queue of each broker group that has the topic and a leader, each with the endpoint of the
-// node that leads; TOPIC_NOT_FOUND, also where topics are made by themselves: a producer of an unknown topic fails at its start.
+// QueryRoute: topic. Answers OK with a MessageQueue for each queue of each broker group that has the topic and a leader, each with the endpoints of the
+// node that leads and of the others; TOPIC_NOT_FOUND, also where topics are made by themselves: a producer of an unknown topic fails at its start.
 func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.QueryRouteResponse, error) {
 	if _, st := s.caller(ctx); st != nil {
 		return &pb.QueryRouteResponse{Status: st}, nil
@@ -31,7 +32,7 @@ func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.Q
 		}
 		known = true
 		if at, ok := m.Leader(); ok {
-			answer.MessageQueues = append(answer.MessageQueues, queuesOf(r.GetTopic(), &t, brokerAt(m.Name, at))...)
+			answer.MessageQueues = append(answer.MessageQueues, queuesOf(r.GetTopic(), &t, s.brokerAt(m.Name, at))...)
 		}
 	}
 	switch {
@@ -82,18 +83,39 @@ func acceptedTypes(t *catalog.Topic) []pb.MessageType {
 	return []pb.MessageType{pb.MessageType_NORMAL}
 }
 
-func brokerAt(name, hostPort string) *pb.Broker {
-	return &pb.Broker{Name: name, Endpoints: endpointsOf(hostPort)}
-}
-
-func endpointsOf(hostPort string) *pb.Endpoints {
-	host, port, _ := net.SplitHostPort(hostPort)
-	n, _ := strconv.ParseInt(port, 10, 32)
-	e := &pb.Endpoints{Scheme: pb.AddressScheme_DOMAIN_NAME, Addresses: []*pb.Address{{Host: host, Port: int32(n)}}}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if e.Scheme = pb.AddressScheme_IPv4; ip.Is6() {
-			e.Scheme = pb.AddressScheme_IPv6
+// brokerAt names the node that leads, and behind it the others: a client whose connection breaks finds another one by itself. A name that is to be resolved
+// stands alone, as SDKs want it.
+func (s *Server) brokerAt(name, leader string) *pb.Broker {
+	e := &pb.Endpoints{Scheme: pb.AddressScheme_DOMAIN_NAME, Addresses: []*pb.Address{addressOf(leader)}}
+	ip, err := netip.ParseAddr(e.Addresses[0].Host)
+	if err != nil {
+		return &pb.Broker{Name: name, Endpoints: e}
+	}
+	if e.Scheme = pb.AddressScheme_IPv4; ip.Is6() {
+		e.Scheme = pb.AddressScheme_IPv6
+	}
+	for _, at := range s.nodes() {
+		a := addressOf(at)
+		if other, err := netip.ParseAddr(a.Host); at != leader && err == nil && other.Is6() == ip.Is6() {
+			e.Addresses = append(e.Addresses, a)
 		}
 	}
-	return e
+	return &pb.Broker{Name: name, Endpoints: e}
+}
+
+// nodes are all nodes' addresses, in the same order on each.
+func (s *Server) nodes() []string {
+	others := s.others()
+	if len(others) == 0 {
+		return nil
+	}
+	all := append(slices.Clone(others), s.o.Own)
+	slices.Sort(all)
+	return all
+}
+
+func addressOf(hostPort string) *pb.Address {
+	host, port, _ := net.SplitHostPort(hostPort)
+	n, _ := strconv.ParseInt(port, 10, 32)
+	return &pb.Address{Host: host, Port: int32(n)}
 }

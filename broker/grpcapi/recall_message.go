@@ -30,8 +30,8 @@ func (s *Server) RecallMessage(ctx context.Context, r *pb.RecallMessageRequest) 
 	}
 	return route(ctx, s, c, m,
 		func() (*pb.RecallMessageResponse, bool) {
-			h := c.take()
-			defer c.give(h)
+			h := c.take(m)
+			defer c.give(m, h)
 			ctx, cancel := context.WithTimeout(ctx, recallPatience)
 			defer cancel()
 			id, err := m.Service.Recall(ctx, h, topic, r.GetRecallHandle())

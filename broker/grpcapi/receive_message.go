@@ -242,7 +242,7 @@ func (s *Server) handOn(ctx context.Context, g grpc.ServerStreamingServer[pb.Rec
 	if err != nil {
 		return false, nil
 	}
-	from, err := p.ReceiveMessage(s.onward(ctx, c, m), r)
+	from, err := p.ReceiveMessage(s.asClient(ctx, c, m.Name), r)
 	if err != nil {
 		return false, nil
 	}

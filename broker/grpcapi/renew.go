@@ -142,13 +142,13 @@ func (s *Server) renewOne(r *renewal) {
 		s.renewals.renewed(r, service.Changed{}, err)
 		return
 	}
-	h := r.c.take()
+	h := r.c.take(r.m)
 	req := &service.ChangeRequest{InvisibleMillis: renewFor.Milliseconds(), AckRequest: service.AckRequest{
 		Client: h, Group: r.group, Topic: stands, QueueID: r.handle.QueueID, Offset: r.handle.Offset, Handle: r.handle.String(),
 	}}
 	r.m.Service.ChangeInvisible(req, func(to service.Changed, err *service.Error) {
 		s.renewals.renewed(r, to, err)
-		r.c.give(h)
+		r.c.give(r.m, h)
 	})
 }
 

@@ -159,8 +159,8 @@ var sendings = sync.Pool{New: func() any { return &sending{done: make(chan struc
 
 // store has the service store the messages; false: nothing was, because this node does not lead.
 func (s *Server) store(c *client, m *Member, topic string, queue int32, list []*pb.Message, received int64) (*pb.SendMessageResponse, bool) {
-	h := c.take()
-	defer c.give(h)
+	h := c.take(m)
+	defer c.give(m, h)
 	w := sendings.Get().(*sending)
 	defer sendings.Put(w)
 	p := m.Service.Parcel(h)
@@ -219,9 +219,9 @@ func (s *Server) told(c *client, m *Member, call, topic, group string, err *serv
 	if m.Refused == nil {
 		return
 	}
-	h := c.take()
+	h := c.take(m)
 	m.Refused(h, call, topic, group, err)
-	c.give(h)
+	c.give(m, h)
 }
 
 // javaHash is java.lang.String.hashCode: of UTF-16 units.

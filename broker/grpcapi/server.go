@@ -41,6 +41,8 @@ type Options struct {
 	TLS     *tls.Config // for those that come with TLS
 	Key     []byte      // signs receipts; the same on all nodes, of at least 16 bytes
 	Members func() []*Member
+	Own     string          // this node's address, as clients dial it
+	Others  func() []string // the other nodes' addresses, host:port; nil: there are none
 	// MaxDelay is how far ahead a message may be scheduled.
 	MaxDelay   time.Duration
 	Reflection bool

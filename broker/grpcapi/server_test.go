@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -37,10 +38,11 @@ import (
 
 // broker is a node with one broker group in memory, and a client of it.
 type broker struct {
-	t      *testing.T
-	svc    *service.Service
-	server *Server
-	member *Member
+	t       *testing.T
+	svc     *service.Service
+	server  *Server
+	member  *Member
+	members []*Member
 	pb.MessagingServiceClient
 }
 
@@ -49,19 +51,11 @@ const maxBody = 8 << 10
 func start(t *testing.T) *broker {
 	t.Helper()
 	b := &broker{t: t}
+	b.member = b.open("broker-a")
+	b.svc, b.members = b.member.Service, []*Member{b.member}
 	var err error
-	b.svc, err = service.Open(context.Background(), service.Options{
-		Cluster: "DefaultCluster", Broker: "broker-a", NodeID: "n", StoreHost: netip.MustParseAddrPort("10.0.0.1:10911"), FS: vfs.NewMem(), Dir: "log",
-		SegmentBytes: 1 << 20, Durable: true, AutoCreateTopic: true, AutoCreateGroup: true, MaxMessage: maxBody, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	clients := group.New()
-	b.svc.SetMembership(clients)
-	b.member = &Member{Name: "broker-a", Service: b.svc, Clients: clients, Leader: func() (string, bool) { return b.server.Addr().String(), true }}
 	b.server, err = Start(Options{
-		Cluster: "DefaultCluster", Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("0123456789abcdef"), Members: func() []*Member { return []*Member{b.member} },
+		Cluster: "DefaultCluster", Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("0123456789abcdef"), Members: func() []*Member { return b.members },
 		MaxDelay: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -72,16 +66,32 @@ func start(t *testing.T) *broker {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = b.server.Shutdown(ctx)
-		_ = b.svc.Close()
 	})
+	return b
+}
+
+// open is a member in memory, with topics of all types.
+func (b *broker) open(name string) *Member {
+	t := b.t
+	t.Helper()
+	svc, err := service.Open(context.Background(), service.Options{
+		Cluster: "DefaultCluster", Broker: name, NodeID: "n", StoreHost: netip.MustParseAddrPort("10.0.0.1:10911"), FS: vfs.NewMem(), Dir: "log",
+		SegmentBytes: 1 << 20, Durable: true, AutoCreateTopic: true, AutoCreateGroup: true, MaxMessage: maxBody, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = svc.Close() })
+	clients := group.New()
+	svc.SetMembership(clients)
 	for name, kind := range map[string]string{"orders": "NORMAL", "steps": "FIFO", "later": "DELAY", "money": "TRANSACTION", "all": "MIXED"} {
 		topic := catalog.NewTopic(name, 4)
 		topic.Attributes = map[string]string{"message.type": kind}
-		if refused := b.svc.PutTopic(context.Background(), topic); refused != nil {
+		if refused := svc.PutTopic(context.Background(), topic); refused != nil {
 			t.Fatal(refused)
 		}
 	}
-	return b
+	return &Member{Name: name, Service: svc, Clients: clients, Leader: func() (string, bool) { return b.server.Addr().String(), true }}
 }
 
 func (b *broker) dial(c credentials.TransportCredentials) *grpc.ClientConn {
@@ -549,6 +559,32 @@ func TestRecallHandlesAreChecked(t *testing.T) {
 	}
 	if r := recall("later", handle); r.GetStatus().GetCode() != pb.Code_INTERNAL_SERVER_ERROR || !strings.Contains(r.GetStatus().GetMessage(), "cancelled already") {
 		t.Errorf("again: %v", r)
+	}
+}
+
+// TestBrokerGroupsAreApart: a node has members of several, and one client sends to all of them. What is kept of a client for one of them is nothing to another:
+// a message that was stored in one log with the place in a queue of another one stopped both.
+func TestBrokerGroupsAreApart(t *testing.T) {
+	b := start(t)
+	b.members = append(b.members, b.open("broker-b"))
+	for i := range 60 {
+		if r := b.send(normal("orders", fmt.Sprint("ID", i), "x")); r.GetStatus().GetCode() != pb.Code_OK {
+			t.Fatal(r)
+		}
+	}
+	total := int64(0)
+	for _, m := range b.members {
+		stored := int64(0)
+		for id := range int32(4) {
+			_, end, _ := m.Service.Shard().Index().Lookup("orders").Queue(id).Bounds()
+			stored += end
+		}
+		if total += stored; stored == 0 {
+			t.Errorf("%s has none", m.Name)
+		}
+	}
+	if total != 60 {
+		t.Errorf("%d of 60 are stored", total)
 	}
 }
 

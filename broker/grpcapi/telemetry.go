@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -23,6 +24,9 @@ type stream struct {
 	send chan *pb.TelemetryCommand
 	done chan struct{}
 	once sync.Once
+
+	told    atomic.Pointer[pb.TelemetryCommand] // the newest settings
+	mirrors []chan *pb.TelemetryCommand         // to the other nodes
 
 	mu   sync.Mutex
 	asks map[string]func(*pb.TelemetryCommand) // by nonce
@@ -44,6 +48,9 @@ func (s *Server) Telemetry(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Te
 	}
 	t := &stream{c: c, send: make(chan *pb.TelemetryCommand, streamQueue), done: make(chan struct{}), asks: map[string]func(*pb.TelemetryCommand){}}
 	defer t.end()
+	if !s.relayed(g.Context()) {
+		t.mirror(g.Context())
+	}
 	received := make(chan error, 1)
 	go func() { received <- t.receive(g) }()
 	for {
@@ -89,11 +96,13 @@ func (t *stream) receive(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Tele
 			if err := t.settings(k.Settings); err != nil {
 				return err
 			}
+			t.told.Store(m)
 		case *pb.TelemetryCommand_ThreadStackTrace:
 			t.answered(k.ThreadStackTrace.GetNonce(), m)
 		case *pb.TelemetryCommand_VerifyMessageResult:
 			t.answered(k.VerifyMessageResult.GetNonce(), m)
 		}
+		t.reflect(m)
 	}
 }
 

@@ -55,6 +55,7 @@ type cancels struct {
 
 // target is a topic as sending needs it.
 type target struct {
+	of      *Service
 	version uint64
 	topic   catalog.Topic
 	queues  *queue.Topic
@@ -171,7 +172,7 @@ func (h *SendHeader) clone() SendHeader {
 // target finds the topic of a message; nil without error: it must be created first.
 func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
 	version := s.shard.Catalog().Version()
-	if t := c.last; t != nil && t.version == version && string(h.Topic) == t.topic.Name {
+	if t := c.last; t != nil && t.of == s && t.version == version && string(h.Topic) == t.topic.Name {
 		return t, nil
 	}
 	if err := s.checkSendTopic(string(h.Topic)); err != nil && !h.Inner {
@@ -184,7 +185,7 @@ func (s *Service) target(c *Client, h *SendHeader) (*target, *Error) {
 	if e.Perm&catalog.PermWrite == 0 {
 		return nil, Refuse(CodeNoPermission, "the topic[%s] sending message is forbidden: its permission is %d", e.Name, e.Perm)
 	}
-	t := &target{version: version, topic: e.Topic, queues: s.topicQueues(e)}
+	t := &target{of: s, version: version, topic: e.Topic, queues: s.topicQueues(e)}
 	if !t.queues.Live() {
 		return nil, nil
 	}

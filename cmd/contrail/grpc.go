@@ -80,7 +80,7 @@ func (n *node) startGRPC() error {
 	}
 	s, err := grpcapi.Start(grpcapi.Options{
 		Cluster: n.conf.Cluster, Listen: listen, TLS: certificate, Key: key, Members: n.grpcMembers, MaxDelay: time.Duration(n.conf.Timers.MaxDelay),
-		Reflection: n.conf.GRPC.Reflection, Log: n.log,
+		Reflection: n.conf.GRPC.Reflection, Log: n.log, Own: advertise, Others: n.grpcOthers,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (grpc.listen)", err)
@@ -110,6 +110,16 @@ func (n *node) grpcMember(b *broker, refused func(remoting.Refusal)) *grpcapi.Me
 			refused(remoting.Refusal{Request: err.Code, Client: c.Identity().ClientID, Addr: c.AddrText(), Topic: topic, Group: group, Text: call + ": " + err.Text})
 		},
 	}
+}
+
+// grpcOthers are the other nodes' addresses.
+func (n *node) grpcOthers() (all []string) {
+	for _, k := range n.conf.Replication.Nodes {
+		if k.ID != n.conf.Replication.ID && k.GRPC != "" {
+			all = append(all, k.GRPC)
+		}
+	}
+	return all
 }
 
 // grpcLeader gives where clients reach the node that leads b's group.
