@@ -23,7 +23,7 @@ cluster: build ## three nodes on this machine: replicated broker groups; the pag
 cluster-stop: ## stops them; data stays under run/cluster
 	@deploy/cluster.sh stop
 
-test: prepare lint unit e2e ## everything that proves it, official clients and a browser included (about 15 minutes on 2 cores)
+test: prepare lint unit e2e ## everything that proves it, official clients and a browser included (about 20 minutes on 2 cores)
 	@echo "all tests passed"
 
 lint: $(UI)/dist/index.html ## go vet, staticcheck, gofmt, tsc, eslint

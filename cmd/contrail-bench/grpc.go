@@ -59,7 +59,7 @@ func grpcFloorCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s := grpc.NewServer(grpc.MaxRecvMsgSize(16<<20), grpc.SharedWriteBuffer(true))
+		s := grpc.NewServer(grpc.MaxRecvMsgSize(16 << 20))
 		pb.RegisterMessagingServiceServer(s, bareServer{})
 		return s.Serve(l)
 	}}
