@@ -53,7 +53,7 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 	now := time.Now()
 	for i, e := range r.GetEntries() {
 		a.Entries[i] = &pb.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle(), Status: statusOK}
-		m, req, st := s.ackOf(c, topic, group, e.GetReceiptHandle(), now)
+		m, req, st := s.ackOf(topic, group, e.GetReceiptHandle(), now)
 		switch {
 		case st != nil:
 			a.Entries[i].Status = st
@@ -83,20 +83,20 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 }
 
 // ackOf reads a receipt; what is renewed is acknowledged by its newest handle.
-func (s *Server) ackOf(c *client, topic, group, receipt string, now time.Time) (*Member, *service.AckRequest, *pb.Status) {
+func (s *Server) ackOf(topic, group, receipt string, now time.Time) (*Member, *service.AckRequest, *pb.Status) {
 	h, text, st := s.readReceipt(receipt)
 	if st != nil {
 		return nil, nil, st
 	}
-	if newest, ok := s.renewals.take(c, receipt); ok {
-		h, text = newest, newest.String()
-	}
-	if expired(&h, now) {
-		return nil, nil, receiptExpired
-	}
 	m := s.member(h.Broker)
 	if m == nil {
 		return nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
+	}
+	if newest, ok := s.renewals.take(receipt); ok {
+		h, text = newest, newest.String()
+	}
+	if m.Service.Leads() && expired(&h, now) { // where it is led it may be renewed
+		return nil, nil, receiptExpired
 	}
 	stands, err := service.RealTopic(topic, group, h.Type)
 	if err != nil {

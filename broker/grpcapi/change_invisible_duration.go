@@ -25,7 +25,7 @@ func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisi
 	if d < changeMin || d > invisibleMax {
 		return fail(refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime of %d ms: from %d to %d are possible", d.Milliseconds(), changeMin, invisibleMax.Milliseconds())), nil
 	}
-	m, req, st := s.ackOf(c, topic, group, r.GetReceiptHandle(), time.Now())
+	m, req, st := s.ackOf(topic, group, r.GetReceiptHandle(), time.Now())
 	if st != nil {
 		s.refused(c, nil, "ChangeInvisibleDuration", topic, group, st)
 		return fail(st), nil

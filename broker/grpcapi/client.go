@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc/metadata"
@@ -30,8 +31,8 @@ const (
 type client struct {
 	s    *Server
 	id   string
-	addr netip.AddrPort
-	seen atomic.Int64 // ms
+	addr netip.AddrPort // of its first connection
+	seen atomic.Int64   // ms
 
 	beating atomic.Bool // its heartbeat is on the way to the other nodes
 
@@ -53,6 +54,7 @@ type clients struct {
 }
 
 const (
+	wordMax        = 64
 	freeMax        = 64 // handles of a client that are kept for its next calls
 	silentMillis   = 120_000
 	expireEvery    = 10 * time.Second
@@ -70,30 +72,18 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 	case len(id) > clientIDMax || hasControl(id):
 		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id of %d bytes: up to %d without control characters are possible", len(id), clientIDMax)
 	}
-	from := s.addrOf(ctx, md)
 	s.clients.mu.Lock()
 	defer s.clients.mu.Unlock()
 	c := s.clients.by[id]
-	if c == nil || c.addr.Addr() != from.Addr() {
-		if c == nil && len(s.clients.by) >= clientsMax {
+	if c == nil {
+		if len(s.clients.by) >= clientsMax {
 			return nil, refuse(pb.Code_TOO_MANY_REQUESTS, "%d clients are known, which is the limit", clientsMax)
 		}
-		old := c
-		c = &client{s: s, id: id, addr: from, language: first(md, languageKey), version: first(md, versionKey)}
-		if old != nil { // it came back from elsewhere
-			c.takeOver(old)
-		}
+		c = &client{s: s, id: id, addr: s.addrOf(ctx, md), language: word(md, languageKey), version: word(md, versionKey)}
 		s.clients.by[id] = c
 	}
 	c.seen.Store(time.Now().UnixMilli())
 	return c, nil
-}
-
-func (c *client) takeOver(old *client) {
-	old.mu.Lock()
-	defer old.mu.Unlock()
-	c.settings, c.inferred = old.settings, old.inferred
-	old.leaveLocked(time.Now().UnixMilli())
 }
 
 // join has a member's registry know the connection.
@@ -118,6 +108,15 @@ func (c *client) leaveLocked(now int64) {
 		}
 	}
 	c.joined = nil
+}
+
+// word is what a client calls its language and version, as far as a list of clients should show it.
+func word(md metadata.MD, name string) string {
+	w := first(md, name)
+	if w = w[:min(len(w), wordMax)]; hasControl(w) || !utf8.ValidString(w) {
+		return ""
+	}
+	return w
 }
 
 func first(md metadata.MD, name string) string {

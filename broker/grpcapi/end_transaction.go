@@ -31,9 +31,12 @@ func (s *Server) EndTransaction(ctx context.Context, r *pb.EndTransactionRequest
 	if r.GetResolution() == pb.TransactionResolution_TRANSACTION_RESOLUTION_UNSPECIFIED {
 		return fail(statusOK), nil
 	}
-	missing := refuse(pb.Code_NOT_FOUND, "no open transaction of message %.100s in topic %s", r.GetMessageId(), topic)
+	last := refuse(pb.Code_NOT_FOUND, "no open transaction of message %.100s in topic %s", r.GetMessageId(), topic)
 	for _, m := range s.o.Members() {
 		if _, ok := m.Service.Topic(topic); !ok {
+			continue
+		}
+		if only := s.relayedFor(ctx); only != "" && only != m.Name {
 			continue
 		}
 		a := route(ctx, s, c, m,
@@ -41,14 +44,15 @@ func (s *Server) EndTransaction(ctx context.Context, r *pb.EndTransactionRequest
 			func(ctx context.Context, p pb.MessagingServiceClient) (*pb.EndTransactionResponse, error) {
 				return p.EndTransaction(ctx, r)
 			}, fail)
-		if a.GetStatus().GetCode() != pb.Code_NOT_FOUND {
+		switch a.GetStatus().GetCode() {
+		case pb.Code_NOT_FOUND:
+		case pb.Code_HA_NOT_AVAILABLE:
+			last = a.GetStatus() // it may be there
+		default:
 			return a, nil
 		}
-		if s.relayed(ctx) {
-			break
-		}
 	}
-	return fail(missing), nil
+	return fail(last), nil
 }
 
 // endHere ends the transaction if this node's member has it; false: nothing was done, because it does not lead.

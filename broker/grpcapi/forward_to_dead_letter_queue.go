@@ -19,7 +19,7 @@ func (s *Server) ForwardMessageToDeadLetterQueue(ctx context.Context, r *pb.Forw
 	if st != nil {
 		return fail(st), nil
 	}
-	m, req, st := s.ackOf(c, topic, group, r.GetReceiptHandle(), time.Now())
+	m, req, st := s.ackOf(topic, group, r.GetReceiptHandle(), time.Now())
 	if st != nil {
 		return fail(st), nil
 	}

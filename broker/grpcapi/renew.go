@@ -60,7 +60,7 @@ func dueOf(h *service.Handle) time.Time {
 }
 
 // take ends the renewal of a message, and gives its newest handle.
-func (l *renewals) take(c *client, receipt string) (service.Handle, bool) {
+func (l *renewals) take(receipt string) (service.Handle, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.by[receipt]

@@ -107,9 +107,9 @@ func hashed(places []place, messageGroup string) (place, int32) {
 	return places[0], 0
 }
 
-// preferred are the named broker group, or those that this node leads, or else all.
+// preferred are the named broker group, or those that this node leads, or those that are led, or else all.
 func preferred(places []place, name string) []place {
-	var own []place
+	var own, led []place
 	for _, p := range places {
 		if p.m.Name == name {
 			return []place{p}
@@ -117,9 +117,15 @@ func preferred(places []place, name string) []place {
 		if p.m.Service.Leads() {
 			own = append(own, p)
 		}
+		if _, ok := p.m.Leader(); ok {
+			led = append(led, p)
+		}
 	}
-	if len(own) > 0 {
+	switch {
+	case len(own) > 0:
 		return own
+	case len(led) > 0:
+		return led
 	}
 	return places
 }

@@ -36,7 +36,6 @@ type Member struct {
 
 // Options of a Server.
 type Options struct {
-	Cluster string
 	Listen  string
 	TLS     *tls.Config // for those that come with TLS
 	Key     []byte      // signs receipts; the same on all nodes, of at least 16 bytes
@@ -47,7 +46,6 @@ type Options struct {
 	MaxDelay   time.Duration
 	Reflection bool
 	Log        *slog.Logger
-	Options    []grpc.ServerOption // more of them: interceptors that count
 }
 
 // Limits of the port.
@@ -90,12 +88,12 @@ func Start(o Options) (*Server, error) {
 	s := &Server{o: o, health: health.NewServer(), listener: newSniffer(l, o.TLS), stop: make(chan struct{})}
 	s.clients.by = map[string]*client{}
 	s.renewals.init()
-	s.grpc = grpc.NewServer(append([]grpc.ServerOption{
+	s.grpc = grpc.NewServer(
 		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
-		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64 << 10), grpc.ReadBufferSize(64 << 10),
+		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64<<10), grpc.ReadBufferSize(64<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
-	}, o.Options...)...)
+	)
 	pb.RegisterMessagingServiceServer(s.grpc, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	if o.Reflection {

@@ -56,7 +56,7 @@ func start(t *testing.T) *broker {
 	b.svc, b.members = b.member.Service, []*Member{b.member}
 	var err error
 	b.server, err = Start(Options{
-		Cluster: "DefaultCluster", Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("0123456789abcdef"), Members: func() []*Member { return b.members },
+		Listen: "127.0.0.1:0", TLS: certificate(t), Key: []byte("0123456789abcdef"), Members: func() []*Member { return b.members },
 		MaxDelay: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

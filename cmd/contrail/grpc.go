@@ -79,7 +79,7 @@ func (n *node) startGRPC() error {
 		return err
 	}
 	s, err := grpcapi.Start(grpcapi.Options{
-		Cluster: n.conf.Cluster, Listen: listen, TLS: certificate, Key: key, Members: n.grpcMembers, MaxDelay: time.Duration(n.conf.Timers.MaxDelay),
+		Listen: listen, TLS: certificate, Key: key, Members: n.grpcMembers, MaxDelay: time.Duration(n.conf.Timers.MaxDelay),
 		Reflection: n.conf.GRPC.Reflection, Log: n.log, Own: advertise, Others: n.grpcOthers,
 	})
 	if err != nil {
