@@ -20,7 +20,7 @@ func (s *Server) AckMessage(ctx context.Context, r *pb.AckMessageRequest) (*pb.A
 		return &pb.AckMessageResponse{Status: st}, nil
 	}
 	a := &pb.AckMessageResponse{Entries: make([]*pb.AckMessageResultEntry, len(r.GetEntries()))}
-	away := s.ackHere(c, topic, group, r, a)
+	away := s.ackHere(ctx, c, topic, group, r, a)
 	for m, entries := range away {
 		s.ackThere(ctx, c, m, r, entries, a)
 	}
@@ -41,11 +41,12 @@ func (s *Server) settler(ctx context.Context, topic, group *pb.Resource) (c *cli
 }
 
 // ackHere settles what is of broker groups that this node leads; the others, by member, it gives back.
-func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest, a *pb.AckMessageResponse) map[*Member][]int {
+func (s *Server) ackHere(ctx context.Context, c *client, topic, group string, r *pb.AckMessageRequest, a *pb.AckMessageResponse) map[*Member][]int {
 	var away map[*Member][]int
 	type answer struct {
-		i   int
-		err *service.Error
+		i       int
+		err     *service.Error
+		release func(bool)
 	}
 	answers := make(chan answer, len(r.GetEntries()))
 	asked := 0
@@ -53,11 +54,12 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 	now := time.Now()
 	for i, e := range r.GetEntries() {
 		a.Entries[i] = &pb.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle(), Status: statusOK}
-		m, req, st := s.ackOf(topic, group, e.GetReceiptHandle(), now)
+		m, req, release, st := s.ackOf(ctx, topic, group, e.GetReceiptHandle(), now)
 		switch {
 		case st != nil:
 			a.Entries[i].Status = st
 		case !m.Service.Leads():
+			release(false)
 			if away == nil {
 				away = map[*Member][]int{}
 			}
@@ -68,11 +70,12 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 			}
 			req.Client = handles[m]
 			asked++
-			m.Service.Ack(req, func(err *service.Error) { answers <- answer{i, err} })
+			m.Service.Ack(req, func(err *service.Error) { answers <- answer{i, err, release} })
 		}
 	}
 	for range asked {
-		if k := <-answers; k.err != nil {
+		k := <-answers
+		if k.release(k.err == nil); k.err != nil {
 			a.Entries[k.i].Status = settleStatus(k.err)
 		}
 	}
@@ -82,27 +85,30 @@ func (s *Server) ackHere(c *client, topic, group string, r *pb.AckMessageRequest
 	return away
 }
 
-// ackOf reads a receipt; what is renewed is acknowledged by its newest handle.
-func (s *Server) ackOf(topic, group, receipt string, now time.Time) (*Member, *service.AckRequest, *pb.Status) {
+// ackOf reads a receipt; what is renewed is settled by its newest handle, and is not renewed until release says what became of that.
+func (s *Server) ackOf(ctx context.Context, topic, group, receipt string, now time.Time) (m *Member, r *service.AckRequest, release func(settled bool), st *pb.Status) {
 	h, text, st := s.readReceipt(receipt)
 	if st != nil {
-		return nil, nil, st
+		return nil, nil, nil, st
 	}
-	m := s.member(h.Broker)
-	if m == nil {
-		return nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
-	}
-	if newest, ok := s.renewals.take(receipt); ok {
-		h, text = newest, newest.String()
-	}
-	if m.Service.Leads() && expired(&h, now) { // where it is led it may be renewed
-		return nil, nil, receiptExpired
+	if m = s.member(h.Broker); m == nil {
+		return nil, nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
 	}
 	stands, err := service.RealTopic(topic, group, h.Type)
 	if err != nil {
-		return nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
+		return nil, nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
 	}
-	return m, &service.AckRequest{Group: group, Topic: stands, QueueID: h.QueueID, Offset: h.Offset, Handle: text}, nil
+	newest, release, renewed := s.renewals.hold(ctx, receipt, group, topic)
+	if renewed {
+		h, text = newest, newest.String()
+	} else {
+		release = func(bool) {}
+	}
+	if m.Service.Leads() && expired(&h, now) { // where it is led it may be renewed
+		release(false)
+		return nil, nil, nil, receiptExpired
+	}
+	return m, &service.AckRequest{Group: group, Topic: stands, QueueID: h.QueueID, Offset: h.Offset, Handle: text}, release, nil
 }
 
 // settleStatus: what is not leased by the handle any more is a wrong handle.
@@ -130,7 +136,7 @@ func (s *Server) ackThere(ctx context.Context, c *client, m *Member, r *pb.AckMe
 	got := route(ctx, s, c, m,
 		func() (*pb.AckMessageResponse, bool) { // it leads by now
 			here := &pb.AckMessageResponse{Entries: make([]*pb.AckMessageResultEntry, len(entries))}
-			away := s.ackHere(c, nameOf(r.GetTopic()), nameOf(r.GetGroup()), part, here)
+			away := s.ackHere(ctx, c, nameOf(r.GetTopic()), nameOf(r.GetGroup()), part, here)
 			here.Status = statusOK
 			return here, len(away) == 0
 		},

@@ -25,16 +25,18 @@ func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisi
 	if d < changeMin || d > invisibleMax {
 		return fail(refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime of %d ms: from %d to %d are possible", d.Milliseconds(), changeMin, invisibleMax.Milliseconds())), nil
 	}
-	m, req, st := s.ackOf(topic, group, r.GetReceiptHandle(), time.Now())
+	m, req, release, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now())
 	if st != nil {
 		s.refused(c, nil, "ChangeInvisibleDuration", topic, group, st)
 		return fail(st), nil
 	}
-	return route(ctx, s, c, m,
+	a := route(ctx, s, c, m,
 		func() (*pb.ChangeInvisibleDurationResponse, bool) { return s.change(c, m, req, d) },
 		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.ChangeInvisibleDurationResponse, error) {
 			return p.ChangeInvisibleDuration(ctx, r)
-		}, fail), nil
+		}, fail)
+	release(a.GetStatus().GetCode() == pb.Code_OK)
+	return a, nil
 }
 
 func (s *Server) change(c *client, m *Member, req *service.AckRequest, d time.Duration) (*pb.ChangeInvisibleDurationResponse, bool) {

@@ -34,13 +34,14 @@ type client struct {
 	addr netip.AddrPort // of its first connection
 	seen atomic.Int64   // ms
 
+	gone    atomic.Bool // it left: whoever has it at hand does not bring it back
 	beating atomic.Bool // its heartbeat is on the way to the other nodes
 
 	mu       sync.Mutex
 	language string
 	version  string
 	settings *pb.Settings // as it was answered; nil: it told none yet
-	stream   *stream      // nil: it cannot be asked
+	streams  []*stream    // that are there, the newest last; none: it cannot be asked
 	free     map[*Member][]*service.Client
 	inferred group.ConsumerData // of a consumer that told none: what it asked for
 	told     int64              // ms, when the registries heard of it last
@@ -90,7 +91,7 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 func (c *client) join(now int64, m *Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.joined[m.Name] {
+	if c.joined[m.Name] || c.gone.Load() {
 		return
 	}
 	if c.joined == nil {
@@ -229,7 +230,7 @@ func (s *Server) forgetSilent(now int64) {
 	var gone []*client
 	s.clients.mu.Lock()
 	for id, c := range s.clients.by {
-		if c.seen.Load() < now-silentMillis && !c.streams() {
+		if c.seen.Load() < now-silentMillis && !c.hasStream() {
 			delete(s.clients.by, id)
 			gone = append(gone, c)
 		}
@@ -240,15 +241,24 @@ func (s *Server) forgetSilent(now int64) {
 	}
 }
 
-func (c *client) streams() bool {
+func (c *client) hasStream() bool { return c.stream() != nil }
+
+// stream is the newest one, of its own rather than another node's mirror; nil: there is none.
+func (c *client) stream() (found *stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stream != nil
+	for _, t := range c.streams {
+		if found == nil || t.direct || !found.direct {
+			found = t
+		}
+	}
+	return found
 }
 
 // left takes a client out of its groups.
 func (c *client) left(now int64) {
 	c.mu.Lock()
+	c.gone.Store(true)
 	c.leaveLocked(now)
 	c.mu.Unlock()
 	c.s.renewals.drop(c)

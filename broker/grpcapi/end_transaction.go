@@ -39,17 +39,21 @@ func (s *Server) EndTransaction(ctx context.Context, r *pb.EndTransactionRequest
 		if only := s.relayedFor(ctx); only != "" && only != m.Name {
 			continue
 		}
+		if _, led := m.Leader(); !led && !m.Service.Leads() { // it may be there, and the others are not kept waiting
+			last = refuse(pb.Code_HA_NOT_AVAILABLE, "broker group %s has no leader at the moment", m.Name)
+			continue
+		}
 		a := route(ctx, s, c, m,
 			func() (*pb.EndTransactionResponse, bool) { return s.endHere(ctx, c, m, topic, r) },
 			func(ctx context.Context, p pb.MessagingServiceClient) (*pb.EndTransactionResponse, error) {
 				return p.EndTransaction(ctx, r)
 			}, fail)
 		switch a.GetStatus().GetCode() {
-		case pb.Code_NOT_FOUND:
-		case pb.Code_HA_NOT_AVAILABLE:
-			last = a.GetStatus() // it may be there
-		default:
+		case pb.Code_OK:
 			return a, nil
+		case pb.Code_NOT_FOUND:
+		default:
+			last = a.GetStatus()
 		}
 	}
 	return fail(last), nil

@@ -3,13 +3,16 @@ package grpcapi
 import (
 	"context"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -22,19 +25,24 @@ import (
 const (
 	leaderPatience = 3 * time.Second
 	leaderPause    = 20 * time.Millisecond
-	peersMax       = 64
+	peersMax       = 256
 )
 
-// peers are connections to the other nodes.
+var dialPauses = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
+
+// peers are connections to the other nodes: lane 0 for calls, the others for mirrored streams, of which each client has one.
 type peers struct {
 	mu sync.Mutex
 	by map[string]*grpc.ClientConn
 }
 
-func (p *peers) to(address string) (pb.MessagingServiceClient, error) {
+const mirrorLanes = 8
+
+func (p *peers) to(address string, lane int) (pb.MessagingServiceClient, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.by[address]; c != nil {
+	key := address + "#" + strconv.Itoa(lane)
+	if c := p.by[key]; c != nil {
 		return pb.NewMessagingServiceClient(c), nil
 	}
 	if len(p.by) >= peersMax { // nodes came and went
@@ -44,14 +52,15 @@ func (p *peers) to(address string) (pb.MessagingServiceClient, error) {
 		clear(p.by)
 	}
 	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(frameMax)),
-		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
+		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second, Backoff: dialPauses}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 15 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 	if err != nil {
 		return nil, err
 	}
 	if p.by == nil {
 		p.by = map[string]*grpc.ClientConn{}
 	}
-	p.by[address] = c
+	p.by[key] = c
 	return pb.NewMessagingServiceClient(c), nil
 }
 
@@ -84,7 +93,10 @@ func (s *Server) mark(broker, clientID, from string) string {
 // notLed answers a call that was handed on to a node that does not lead: the one that did it knows that nothing was done.
 var notLed = refuse(pb.Code_HA_NOT_AVAILABLE, "this node does not lead the broker group, nothing was done")
 
-func isNotLed(st *pb.Status) bool { return st.GetCode() == pb.Code_HA_NOT_AVAILABLE }
+// isNotLed tells it from a leader that is not available for another reason.
+func isNotLed(st *pb.Status) bool {
+	return st.GetCode() == notLed.Code && st.GetMessage() == notLed.Message
+}
 
 // answer is what all of the protocol's answers have.
 type answer interface{ GetStatus() *pb.Status }
@@ -101,14 +113,14 @@ func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here 
 		} else if s.relayed(ctx) {
 			return fail(notLed)
 		} else if at, ok := m.Leader(); ok {
-			p, err := s.peers.to(at)
+			p, err := s.peers.to(at, 0)
 			if err == nil {
 				var a A
 				if a, err = there(s.asClient(ctx, c, m.Name), p); err == nil && !isNotLed(a.GetStatus()) {
 					return a
 				}
 			}
-			if err != nil && ctx.Err() == nil && !refusedConnection(err) {
+			if err != nil && !refusedConnection(err) {
 				return fail(refuse(pb.Code_INTERNAL_SERVER_ERROR, "the node that leads %s did not answer: whether it was done is not known", m.Name))
 			}
 		}

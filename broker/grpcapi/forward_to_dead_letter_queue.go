@@ -19,15 +19,17 @@ func (s *Server) ForwardMessageToDeadLetterQueue(ctx context.Context, r *pb.Forw
 	if st != nil {
 		return fail(st), nil
 	}
-	m, req, st := s.ackOf(topic, group, r.GetReceiptHandle(), time.Now())
+	m, req, release, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now())
 	if st != nil {
 		return fail(st), nil
 	}
-	return route(ctx, s, c, m,
+	a := route(ctx, s, c, m,
 		func() (*pb.ForwardMessageToDeadLetterQueueResponse, bool) { return s.bury(c, m, req) },
 		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.ForwardMessageToDeadLetterQueueResponse, error) {
 			return p.ForwardMessageToDeadLetterQueue(ctx, r)
-		}, fail), nil
+		}, fail)
+	release(a.GetStatus().GetCode() == pb.Code_OK)
+	return a, nil
 }
 
 // bury copies the message to the dead letters first: if the acknowledgement behind it is lost, the copy is known and not made twice.

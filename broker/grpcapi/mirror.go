@@ -2,6 +2,8 @@ package grpcapi
 
 import (
 	"context"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -48,7 +50,7 @@ func (t *stream) reflect(m *pb.TelemetryCommand) {
 func (t *stream) mirrorTo(ctx context.Context, at string, out chan *pb.TelemetryCommand) {
 	for ctx.Err() == nil {
 		t.mirrorOnce(ctx, at, out)
-		if !pause(ctx, mirrorPause) {
+		if !pause(ctx, mirrorPause+rand.N(mirrorPause)) {
 			return
 		}
 	}
@@ -57,13 +59,16 @@ func (t *stream) mirrorTo(ctx context.Context, at string, out chan *pb.Telemetry
 func (t *stream) mirrorOnce(ctx context.Context, at string, out chan *pb.TelemetryCommand) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p, err := t.c.s.peers.to(at)
+	p, err := t.c.s.peers.to(at, 1+int(javaHash(t.c.id)&0x7FFFFFFF)%mirrorLanes)
 	if err != nil {
 		return
 	}
 	up, err := p.Telemetry(t.c.s.asClient(ctx, t.c, anyGroup))
 	if err != nil {
 		return
+	}
+	for len(out) > 0 { // what it holds is older than the newest settings
+		<-out
 	}
 	if settings := t.told.Load(); settings != nil {
 		if up.Send(settings) != nil {
@@ -87,6 +92,9 @@ func (t *stream) mirrorOnce(ctx context.Context, at string, out chan *pb.Telemet
 		case <-ctx.Done():
 			return
 		case m := <-out:
+			if m.GetSettings() != nil {
+				m = t.told.Load()
+			}
 			if up.Send(m) != nil {
 				return
 			}
@@ -104,11 +112,13 @@ func (s *Server) beatElsewhere(c *client, r *pb.HeartbeatRequest) {
 		defer c.beating.Store(false)
 		ctx, cancel := context.WithTimeout(s.asClient(context.Background(), c, anyGroup), groupPatience)
 		defer cancel()
+		var asked sync.WaitGroup
 		for _, at := range others {
-			if p, err := s.peers.to(at); err == nil {
-				_, _ = p.Heartbeat(ctx, r) // the next one is seconds away
+			if p, err := s.peers.to(at, 0); err == nil {
+				asked.Go(func() { _, _ = p.Heartbeat(ctx, r) }) // the next one is seconds away
 			}
 		}
+		asked.Wait()
 	}()
 }
 

@@ -206,6 +206,15 @@ func giveBack(_ *Member, got chan *service.PopResult) {
 
 // deliver streams messages with their receipts.
 func (s *Server) deliver(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult) error {
+	var renewed []string
+	err := s.stream(g, c, m, w, r, &renewed)
+	if err != nil || g.Context().Err() != nil { // nobody has them: their leases run out
+		s.renewals.forget(renewed)
+	}
+	return err
+}
+
+func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult, renewed *[]string) error {
 	if err := sendStatus(g, statusOK); err != nil {
 		return err
 	}
@@ -228,6 +237,7 @@ func (s *Server) deliver(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse]
 		msg.SystemProperties.ReceiptHandle, msg.SystemProperties.InvisibleDuration = &receipt, invisible
 		if w.renew {
 			s.renewals.add(c, m, w.req.Group, w.req.Topic, receipt, h)
+			*renewed = append(*renewed, receipt)
 		}
 		if err := g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_Message{Message: msg}}); err != nil {
 			return err
@@ -238,7 +248,7 @@ func (s *Server) deliver(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse]
 
 // handOn streams what the node that leads answers; false: nothing was, because it does not.
 func (s *Server) handOn(ctx context.Context, g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, at string, r *pb.ReceiveMessageRequest) (bool, error) {
-	p, err := s.peers.to(at)
+	p, err := s.peers.to(at, 0)
 	if err != nil {
 		return false, nil
 	}

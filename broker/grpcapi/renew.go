@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"container/heap"
+	"context"
 	"sync"
 	"time"
 
@@ -29,29 +30,34 @@ type renewal struct {
 	handle  service.Handle // the newest
 	next    time.Time
 	until   time.Time
-	at      int // in the heap; -1: it is being renewed
+	at      int           // in the heap; -1: it is in none, because it is being renewed or held
+	changes chan struct{} // closed when the renewal that is under way is over; nil: none is
+	holds   int           // settlements under way
 	over    bool
 }
 
-// renewals are all, by the first receipt, and by when they are due.
+// renewals are all, by the first receipt, by client, and by when they are due.
 type renewals struct {
 	mu    sync.Mutex
 	by    map[string]*renewal
+	of    map[*client]map[*renewal]bool
 	order renewalHeap
 }
 
-func (l *renewals) init() { l.by = map[string]*renewal{} }
+func (l *renewals) init() { l.by, l.of = map[string]*renewal{}, map[*client]map[*renewal]bool{} }
 
 func (l *renewals) add(c *client, m *Member, group, topic, receipt string, h service.Handle) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.by) >= renewalsMax {
+	if len(l.by) >= renewalsMax || c.gone.Load() {
 		return // it has its minute
 	}
-	now := time.Now()
-	r := &renewal{c: c, m: m, receipt: receipt, group: group, topic: topic, handle: h, until: now.Add(renewMost)}
-	r.next = dueOf(&r.handle)
+	r := &renewal{c: c, m: m, receipt: receipt, group: group, topic: topic, handle: h, until: time.Now().Add(renewMost), next: dueOf(&h)}
 	l.by[receipt] = r
+	if l.of[c] == nil {
+		l.of[c] = map[*renewal]bool{}
+	}
+	l.of[c][r] = true
 	heap.Push(&l.order, r)
 }
 
@@ -59,22 +65,69 @@ func dueOf(h *service.Handle) time.Time {
 	return time.UnixMilli(h.PopMillis + h.InvisibleMillis).Add(-renewAhead)
 }
 
-// take ends the renewal of a message, and gives its newest handle.
-func (l *renewals) take(receipt string) (service.Handle, bool) {
+// hold gives the newest handle of a message that is about to be settled, when a renewal that is under way is over; it is not renewed until release, which says
+// whether it was settled. false: it is not renewed here.
+func (l *renewals) hold(ctx context.Context, receipt, group, topic string) (h service.Handle, release func(settled bool), ok bool) {
+	for {
+		l.mu.Lock()
+		r := l.by[receipt]
+		if r == nil || r.group != group || r.topic != topic {
+			l.mu.Unlock()
+			return h, nil, false
+		}
+		changes := r.changes
+		if changes == nil {
+			r.holds++
+			l.unscheduleLocked(r)
+			h = r.handle
+			l.mu.Unlock()
+			return h, func(settled bool) { l.release(r, settled) }, true
+		}
+		l.mu.Unlock()
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			return h, nil, false
+		}
+	}
+}
+
+func (l *renewals) release(r *renewal, settled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.by[receipt]
-	if r == nil {
-		return service.Handle{}, false
+	r.holds--
+	switch {
+	case r.over:
+	case settled:
+		l.removeLocked(r)
+	case r.holds == 0:
+		heap.Push(&l.order, r)
 	}
-	l.removeLocked(r)
-	return r.handle, true
+}
+
+func (l *renewals) unscheduleLocked(r *renewal) {
+	if r.at >= 0 {
+		heap.Remove(&l.order, r.at)
+	}
 }
 
 func (l *renewals) removeLocked(r *renewal) {
+	l.unscheduleLocked(r)
+	r.over = true
 	delete(l.by, r.receipt)
-	if r.over = true; r.at >= 0 {
-		heap.Remove(&l.order, r.at)
+	if delete(l.of[r.c], r); len(l.of[r.c]) == 0 {
+		delete(l.of, r.c)
+	}
+}
+
+// forget ends the renewal of a message that did not reach its client.
+func (l *renewals) forget(receipts []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, receipt := range receipts {
+		if r := l.by[receipt]; r != nil {
+			l.removeLocked(r)
+		}
 	}
 }
 
@@ -82,10 +135,8 @@ func (l *renewals) removeLocked(r *renewal) {
 func (l *renewals) drop(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range l.by {
-		if r.c == c {
-			l.removeLocked(r)
-		}
+	for r := range l.of[c] {
+		l.removeLocked(r)
 	}
 }
 
@@ -99,25 +150,31 @@ func (l *renewals) due(now time.Time) (list []*renewal) {
 			l.removeLocked(r)
 			continue
 		}
+		r.changes = make(chan struct{})
 		list = append(list, r)
 	}
 	return list
 }
 
-// renewed takes the new handle, or ends it.
+// renewed takes the new handle. What failed and is still leased is tried again; what is not leased by the handle any more is over.
 func (l *renewals) renewed(r *renewal, to service.Changed, err *service.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(r.changes)
+	r.changes = nil
 	switch {
-	case r.over: // it was settled meanwhile by the old handle
-	case err != nil:
-		delete(l.by, r.receipt)
-		r.over = true
-	default:
+	case r.over:
+		return
+	case err == nil:
 		r.handle = changedHandle(r.handle, to)
 		r.next = dueOf(&r.handle)
-		heap.Push(&l.order, r)
+	case err.NotLed() || err.Code == service.CodeNoMessage || err.Code == service.CodeMessageIllegal || expired(&r.handle, time.Now()):
+		l.removeLocked(r)
+		return
+	default:
+		r.next = time.Now().Add(renewEvery)
 	}
+	heap.Push(&l.order, r)
 }
 
 // renew renews what is due, until the server ends.

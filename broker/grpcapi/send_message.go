@@ -59,6 +59,9 @@ func (s *Server) checkMessages(list []*pb.Message) (topic string, st *pb.Status)
 		if nameOf(m.GetTopic()) != topic {
 			return topic, refuse(pb.Code_MESSAGE_CORRUPTED, "topic in message is not same")
 		}
+		if a, b := m.GetSystemProperties(), list[0].GetSystemProperties(); a.GetMessageType() != b.GetMessageType() || a.GetMessageGroup() != b.GetMessageGroup() {
+			return topic, refuse(pb.Code_BAD_REQUEST, "messages of one request have different types or message groups")
+		}
 		if st := s.checkMessage(m, maxBody); st != nil {
 			return topic, st
 		}
@@ -81,10 +84,14 @@ func (s *Server) choose(topic string, m *pb.Message, fixed string) (*Member, int
 		return nil, 0, st
 	}
 	if g := m.GetSystemProperties().GetMessageGroup(); g != "" {
-		p, queue := hashed(places, g)
-		if fixed == "" || p.m.Name == fixed {
-			return p.m, queue, nil
+		if fixed != "" { // its queue among all was in that broker group, as far as the other node saw
+			if p, queue := hashed(places, g); p.m.Name == fixed {
+				return p.m, queue, nil
+			}
+			places = preferred(places, fixed)
 		}
+		p, queue := hashed(places, g)
+		return p.m, queue, nil
 	}
 	places = preferred(places, fixed)
 	p := places[rand.IntN(len(places))]

@@ -116,7 +116,6 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
 	close(s.stop)
-	s.clients.endStreams()
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

@@ -744,7 +744,7 @@ func TestOperatorsAskClients(t *testing.T) {
 	if err := stream.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is gone", func() bool { return !m.Conn.(*client).streams() })
+	eventually(t, "it is gone", func() bool { return !m.Conn.(*client).hasStream() })
 	got := make(chan said, 1)
 	m.Conn.(*client).Ask(wire.ConsumerRunningInfo, nil, nil, func(code int32, remark string, _ []byte) { got <- said{code, remark, ""} })
 	if s := <-got; s.code != service.CodeConsumeTimeout {

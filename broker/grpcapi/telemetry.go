@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +21,11 @@ import (
 
 // stream is a client's telemetry stream: how it tells its settings, and how it is asked.
 type stream struct {
-	c    *client
-	send chan *pb.TelemetryCommand
-	done chan struct{}
-	once sync.Once
+	c      *client
+	direct bool // the client's own; else another node's mirror of one
+	send   chan *pb.TelemetryCommand
+	done   chan struct{}
+	once   sync.Once
 
 	told    atomic.Pointer[pb.TelemetryCommand] // the newest settings
 	mirrors []chan *pb.TelemetryCommand         // to the other nodes
@@ -46,9 +48,9 @@ func (s *Server) Telemetry(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Te
 	if st != nil {
 		return status.Error(codes.InvalidArgument, st.GetMessage())
 	}
-	t := &stream{c: c, send: make(chan *pb.TelemetryCommand, streamQueue), done: make(chan struct{}), asks: map[string]func(*pb.TelemetryCommand){}}
+	t := &stream{c: c, direct: !s.relayed(g.Context()), send: make(chan *pb.TelemetryCommand, streamQueue), done: make(chan struct{}), asks: map[string]func(*pb.TelemetryCommand){}}
 	defer t.end()
-	if !s.relayed(g.Context()) {
+	if t.direct {
 		t.mirror(g.Context())
 	}
 	received := make(chan error, 1)
@@ -61,7 +63,7 @@ func (s *Server) Telemetry(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Te
 			}
 		case err := <-received:
 			return t.rest(g, err)
-		case <-t.done:
+		case <-s.stop: // it is to go to another node
 			return nil
 		}
 	}
@@ -119,7 +121,16 @@ func (t *stream) settings(told *pb.Settings) error {
 	}
 	answer := c.s.answerSettings(told)
 	c.mu.Lock()
-	c.settings, c.stream = answer, t
+	c.settings = answer
+	select {
+	case <-t.done: // it ended meanwhile
+		c.mu.Unlock()
+		return nil
+	default:
+	}
+	if !slices.Contains(c.streams, t) {
+		c.streams = append(c.streams, t)
+	}
 	c.mu.Unlock()
 	c.beat()
 	t.put(&pb.TelemetryCommand{Status: statusOK, Command: &pb.TelemetryCommand_Settings{Settings: answer}})
@@ -142,9 +153,12 @@ func (t *stream) put(m *pb.TelemetryCommand) bool {
 func (t *stream) end() {
 	t.once.Do(func() { close(t.done) })
 	t.c.mu.Lock()
-	last := t.c.stream == t
+	i := slices.Index(t.c.streams, t)
+	last := i >= 0 && len(t.c.streams) == 1
+	if i >= 0 {
+		t.c.streams = slices.Delete(t.c.streams, i, i+1)
+	}
 	if last {
-		t.c.stream = nil
 		t.c.leaveLocked(time.Now().UnixMilli())
 	}
 	t.c.mu.Unlock()
@@ -160,24 +174,9 @@ func (t *stream) end() {
 	}
 }
 
-// endStreams ends all streams, so that clients go to another node.
-func (l *clients) endStreams() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.by {
-		c.mu.Lock()
-		if t := c.stream; t != nil {
-			t.once.Do(func() { close(t.done) })
-		}
-		c.mu.Unlock()
-	}
-}
-
 // ask sends a command with a nonce; done is called once, with nil when there is no answer.
 func (c *client) ask(command func(nonce string) *pb.TelemetryCommand, done func(*pb.TelemetryCommand)) {
-	c.mu.Lock()
-	t := c.stream
-	c.mu.Unlock()
+	t := c.stream()
 	if t == nil {
 		done(nil)
 		return
@@ -222,10 +221,7 @@ func (c *client) Check(k *service.Check) {
 	if err != nil {
 		return
 	}
-	c.mu.Lock()
-	t := c.stream
-	c.mu.Unlock()
-	if t != nil {
+	if t := c.stream(); t != nil {
 		t.put(&pb.TelemetryCommand{Status: statusOK, Command: &pb.TelemetryCommand_RecoverOrphanedTransactionCommand{
 			RecoverOrphanedTransactionCommand: &pb.RecoverOrphanedTransactionCommand{Message: m, TransactionId: k.UniqKey},
 		}})
