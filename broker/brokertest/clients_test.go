@@ -14,6 +14,7 @@ func TestOfficialClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Maven and several minutes")
 	}
+	t.Parallel()
 	java := map[string]string{"5.5.0": buildJava(t, "5.5.0"), "4.9.8": buildJava(t, "4.9.8")}
 	t.Run("java-5.5.0", func(t *testing.T) { javaClient(t, java["5.5.0"], (*Process).Stop) })
 	t.Run("java-4.9.8", func(t *testing.T) { javaClient(t, java["4.9.8"], (*Process).Kill) })

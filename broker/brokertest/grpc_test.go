@@ -15,6 +15,7 @@ func TestGRPCClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Maven and several minutes")
 	}
+	t.Parallel() // beside TestOfficialClients
 	for version, tls := range map[string]bool{"5.1.0": true, "5.0.7": false} {
 		classpath := buildMaven(t, "grpcjava", version)
 		t.Run("java-"+version, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 // clientsAtATime is how many clients' scenarios run side by side: they mostly wait for what is due.
-const clientsAtATime = "3"
+const clientsAtATime = "4"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
