@@ -13,8 +13,8 @@ import (
 	"github.com/contrailmq/contrail/broker/catalog"
 )
 
-// QueryRoute: topic. Answers OK with a MessageQueue for each queue of each broker group that has the topic and a leader, each with the endpoints of the
-// node that leads and of the others; TOPIC_NOT_FOUND, also where topics are made by themselves: a producer of an unknown topic fails at its start.
+// QueryRoute: topic. Answers OK with a MessageQueue for each queue of each broker group that has the topic and a leader, the groups by turns, each with
+// the endpoints of the node that leads and of the others; TOPIC_NOT_FOUND, also where topics are made by themselves: a producer of an unknown topic fails at its start.
 func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.QueryRouteResponse, error) {
 	if _, st := s.caller(ctx); st != nil {
 		return &pb.QueryRouteResponse{Status: st}, nil
@@ -25,6 +25,7 @@ func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.Q
 	}
 	answer := &pb.QueryRouteResponse{Status: statusOK}
 	known := false
+	var groups [][]*pb.MessageQueue
 	for _, m := range s.o.Members() {
 		t, ok := m.Service.Topic(name)
 		if !ok {
@@ -32,9 +33,10 @@ func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.Q
 		}
 		known = true
 		if at, ok := m.Leader(); ok {
-			answer.MessageQueues = append(answer.MessageQueues, queuesOf(r.GetTopic(), &t, s.brokerAt(m.Name, at))...)
+			groups = append(groups, queuesOf(r.GetTopic(), &t, s.brokerAt(m.Name, at)))
 		}
 	}
+	answer.MessageQueues = interleaved(groups)
 	switch {
 	case !known:
 		answer.Status = topicMissing(name)
@@ -42,6 +44,20 @@ func (s *Server) QueryRoute(ctx context.Context, r *pb.QueryRouteRequest) (*pb.Q
 		answer.Status = refuse(pb.Code_HA_NOT_AVAILABLE, "no broker group of topic %s is led at the moment", name)
 	}
 	return answer, nil
+}
+
+// interleaved takes turns: simple consumers ask one queue after the other, each for its long-polling time, and a receive is answered from all queues of a broker
+// group. With the queues of a group in a row a message of the next group would wait for as many long polls as there are queues.
+func interleaved(groups [][]*pb.MessageQueue) (all []*pb.MessageQueue) {
+	for i, more := 0, true; more; i++ {
+		more = false
+		for _, g := range groups {
+			if i < len(g) {
+				all, more = append(all, g[i]), true
+			}
+		}
+	}
+	return all
 }
 
 func queuesOf(topic *pb.Resource, t *catalog.Topic, b *pb.Broker) (queues []*pb.MessageQueue) {

@@ -751,3 +751,20 @@ func TestOperatorsAskClients(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestQueuesOfBrokerGroupsTakeTurns: a simple consumer that asks one after the other is at each broker group soon.
+func TestQueuesOfBrokerGroupsTakeTurns(t *testing.T) {
+	q := func(broker string, n int) (all []*pb.MessageQueue) {
+		for id := range n {
+			all = append(all, &pb.MessageQueue{Id: int32(id), Broker: &pb.Broker{Name: broker}})
+		}
+		return all
+	}
+	var got []string
+	for _, m := range interleaved([][]*pb.MessageQueue{q("a", 3), q("b", 1), nil, q("c", 2)}) {
+		got = append(got, fmt.Sprint(m.Broker.Name, m.Id))
+	}
+	if want := "a0 b0 c0 a1 c1 a2"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
