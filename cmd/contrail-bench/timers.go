@@ -30,11 +30,13 @@ type timers struct {
 	node           *target
 	conf           string
 	scheduledTopic string
+	pending        int64
+	cancelled      int
 }
 
 func timersCommand() *cobra.Command {
 	var s timers
-	c := &cobra.Command{Use: "timers", Short: "Scenario 7, one node, fdatasync, 1 KB: scheduled messages beside normal ones, a storm, lateness, kill -9 with all that waits",
+	c := &cobra.Command{Use: "timers", Short: "Scenario 7, one node, fdatasync, 1 KB: scheduled messages beside normal ones, a storm, lateness, cancels that race, kill -9 with all that waits",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			s.out = cmd.OutOrStdout()
 			return s.run()
@@ -44,6 +46,8 @@ func timersCommand() *cobra.Command {
 	c.Flags().IntVar(&s.rounds, "pairs", 3, "windows of normal and of scheduled messages, in turn")
 	c.Flags().DurationVar(&s.accurate, "lateness-for", 20*time.Second, "how long to send messages with random due times")
 	c.Flags().IntVar(&s.rate, "lateness-rate", 1000, "a second")
+	c.Flags().IntVar(&s.cancelled, "cancels", 0, "about how many messages to send of which half are cancelled, half of those within a second of their due time; 0: none")
+	c.Flags().Int64Var(&s.pending, "pending", 0, "how many shall wait before the node is killed; 10 million are about 13 GB of log")
 	return c
 }
 
@@ -59,17 +63,20 @@ func (s *timers) run() error {
 		return err
 	}
 	s.conf = conf
+	if err := keepAll(conf); err != nil {
+		return err
+	}
 	if s.node, err = spawn("timers", dir, addr, s.binary, "serve", "--config", conf); err != nil {
 		return err
 	}
 	defer func() { s.node.stop() }()
 	s.scheduledTopic = topic + "Scheduled"
-	for _, name := range []string{topic, s.scheduledTopic, "Storm", "Late"} {
+	for _, name := range []string{topic, s.scheduledTopic, "Storm", "Late", cancelsTopic} {
 		if err := createTopic(addr, name, queues); err != nil {
 			return err
 		}
 	}
-	for _, step := range []func() error{s.accept, s.lateness, s.storm, s.restart} {
+	for _, step := range []func() error{s.accept, s.lateness, s.storm, s.cancels, s.pile, s.restart} {
 		if err := step(); err != nil {
 			return err
 		}
