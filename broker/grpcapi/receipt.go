@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -13,11 +14,14 @@ import (
 )
 
 // A receipt is the pop's handle behind a keyed hash of it (SipHash-2-4-128), in base64url: opaque to clients, the same on every node, and not to be made up.
+// One handle has one receipt: bits beyond the last byte and line breaks, which base64 ignores, make it another's.
 const (
 	keyBytes   = 16
 	receiptSum = 16 // bytes of the hash
 	receiptMax = 2048
 )
+
+var receiptEncoding = base64.RawURLEncoding.Strict()
 
 func (s *Server) sign(text string) []byte {
 	lo, hi := siphash.Hash128(binary.LittleEndian.Uint64(s.o.Key), binary.LittleEndian.Uint64(s.o.Key[8:]), []byte(text))
@@ -27,7 +31,7 @@ func (s *Server) sign(text string) []byte {
 // receiptOf makes a receipt.
 func (s *Server) receiptOf(h service.Handle) string {
 	text := h.String()
-	return base64.RawURLEncoding.EncodeToString(append(s.sign(text), text...))
+	return receiptEncoding.EncodeToString(append(s.sign(text), text...))
 }
 
 // readReceipt is the inverse; a refusal: it is none of ours.
@@ -36,8 +40,8 @@ func (s *Server) readReceipt(receipt string) (h service.Handle, text string, st 
 	if len(receipt) == 0 || len(receipt) > receiptMax {
 		return h, "", refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle of %d bytes: from 1 to %d are possible", len(receipt), receiptMax)
 	}
-	b, err := base64.RawURLEncoding.DecodeString(receipt)
-	if err != nil || len(b) <= receiptSum {
+	b, err := receiptEncoding.DecodeString(receipt)
+	if err != nil || len(b) <= receiptSum || strings.ContainsAny(receipt, "\r\n") {
 		return h, "", bad
 	}
 	text = string(b[receiptSum:])
