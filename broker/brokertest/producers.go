@@ -46,7 +46,7 @@ type Producers struct {
 	OneQueue bool          // ordered: a worker always uses the same queue, and tries until it is acked
 	Body     int
 	Servers  []string
-	RouteFor time.Duration // official clients ask again after 30 s
+	RouteFor time.Duration // official clients ask again after 30 s; less, where a group's own gap is measured
 
 	mu     sync.Mutex
 	hist   []Sent
@@ -117,8 +117,12 @@ func (p *Producers) refresher() {
 		case <-p.stop:
 			return
 		case <-time.After(p.RouteFor):
-			p.refresh(server) // an official client keeps to one until it fails; these stand for clients of all of them
-			server = (server + 1) % len(p.Servers)
+			for range p.Servers { // an official client keeps to one until it fails; these stand for clients of all of them
+				known := p.refresh(server)
+				if server = (server + 1) % len(p.Servers); known {
+					break
+				}
+			}
 		}
 	}
 }

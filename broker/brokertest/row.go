@@ -46,6 +46,9 @@ type Round struct {
 	said   sync.Mutex // Notes, Bad
 }
 
+// routeFor is how long W1 goes on with a route: so short that what a group's gap tells is the group's.
+const routeFor = 100 * time.Millisecond
+
 // problemsMax is how many problems of a round are kept.
 const problemsMax = 30
 
@@ -143,7 +146,7 @@ func RunRow(t testing.TB, row *Row, lasts time.Duration) *Outcome {
 }
 
 func (r *Round) startLoad() error {
-	r.P = &Producers{Topic: r.Topic, Workers: 12, Tries: 3, Pause: cmp.Or(r.Row.Pause, 2*time.Millisecond), Body: cmp.Or(r.Row.Body, 200), Servers: r.NameServers(), RouteFor: 2 * time.Second}
+	r.P = &Producers{Topic: r.Topic, Workers: 12, Tries: 3, Pause: cmp.Or(r.Row.Pause, 2*time.Millisecond), Body: cmp.Or(r.Row.Body, 200), Servers: r.NameServers(), RouteFor: routeFor}
 	r.O = &Producers{Topic: "ordered", Workers: 3, OneQueue: true, Tries: 3, Pause: 5 * time.Millisecond, Body: 100, Servers: r.NameServers(), RouteFor: time.Second}
 	r.Reg = &Register{C: r.Cluster, Group: Groups[0], Topic: r.Topic, End: r.ackedEnd}
 	if err := r.P.Start(); err != nil {

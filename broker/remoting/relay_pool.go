@@ -19,6 +19,7 @@ const (
 	waitingBytes = 32 << 20
 	tryEvery     = 20 * time.Millisecond
 	sweepEvery   = 500 * time.Millisecond
+	tellEvery    = 5 * time.Second // while a leader cannot be reached
 )
 
 // RelayStats count what a member did for its clients while it did not lead.
@@ -43,6 +44,8 @@ type relay struct {
 	bytes   int  // of waiting
 	trying  bool // waiting is being handed over
 	closed  bool
+	told    time.Time // when a lost connection was last logged
+	untold  int       // losses since then
 	kick    chan struct{}
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -149,7 +152,7 @@ func (r *relay) lost(l *link, err error) {
 	r.mu.Unlock()
 	unsent, unknown := l.left()
 	if err != nil && !closed && len(unsent)+len(unknown) > 0 {
-		r.log.Warn("connection to the leader lost", "leader", l.addr, "unsent", len(unsent), "unanswered", len(unknown), "err", err)
+		r.tell(l, len(unsent), len(unknown), err)
 	}
 	for _, e := range unknown {
 		r.unknown(e, "the connection broke to the leader")
@@ -157,6 +160,21 @@ func (r *relay) lost(l *link, err error) {
 	for _, e := range unsent {
 		r.undone(e)
 	}
+}
+
+// tell logs a lost connection. Until the members know that their leader is dead it is dialled every few milliseconds: one line says so.
+func (r *relay) tell(l *link, unsent, unknown int, err error) {
+	now := time.Now()
+	r.mu.Lock()
+	if unknown == 0 && now.Sub(r.told) < tellEvery {
+		r.untold++
+		r.mu.Unlock()
+		return
+	}
+	untold := r.untold
+	r.told, r.untold = now, 0
+	r.mu.Unlock()
+	r.log.Warn("connection to the leader lost", "broker", r.group, "leader", l.addr, "unsent", unsent, "unanswered", unknown, "lostSinceLastTold", untold, "err", err)
 }
 
 // run tries again what waits for a leader, and looks after the links.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"strconv"
@@ -480,5 +481,23 @@ func TestWhatIsGivenUpIsNotSentLater(t *testing.T) {
 	}
 	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the connection ended with %v: what it had not brought yet goes on being sent", err)
+	}
+}
+
+// TestDeadLeaderIsToldOnce: it is dialled every few milliseconds until another leads; the log says so once, but each loss of requests whose outcome
+// is not known.
+func TestDeadLeaderIsToldOnce(t *testing.T) {
+	var said strings.Builder
+	r := &relay{group: "a", log: slog.New(slog.NewTextHandler(&said, nil))}
+	l := &link{addr: "10.0.0.1:10911"}
+	for range 100 {
+		r.tell(l, 1, 0, syscall.ECONNREFUSED)
+	}
+	if n := strings.Count(said.String(), "\n"); n != 1 {
+		t.Fatalf("%d lines:\n%s", n, said.String())
+	}
+	r.tell(l, 0, 2, io.EOF)
+	if !strings.Contains(said.String(), "unanswered=2 lostSinceLastTold=99") {
+		t.Fatal(said.String())
 	}
 }
