@@ -18,7 +18,7 @@ import (
 // timerRows are W5: scheduled messages and their cancels.
 func timerRows() []*Row {
 	return []*Row{
-		{Number: 36, Fault: "200 000 scheduled messages are due in one ms; their leader is killed while they drain", Workload: "W1 W5 W7", Pause: 20 * time.Millisecond, Run: timerStorm},
+		{Number: 36, Fault: "1 000 000 scheduled messages are due in one ms; their leader is killed while they drain", Workload: "W1 W5 W7", Pause: 20 * time.Millisecond, Run: timerStorm},
 		{Number: 37, Fault: "cancels race with due times, while leaders are killed", Workload: "W1 W5 W7", Pause: 20 * time.Millisecond, Run: cancelRace},
 		{Number: 38, Fault: "all three are down when scheduled messages are due", Workload: "W1 W5 W7", Pause: 10 * time.Millisecond, Run: downWhenDue},
 	}
@@ -179,7 +179,7 @@ func (t *timers) verdict(kept map[Place]Kept) {
 
 // timerStorm parks as many messages as come to be due in one ms, and kills leaders while they drain.
 func timerStorm(r *Round) {
-	const storm, parking = 200_000, 20 * time.Second
+	const storm, parking = 1_000_000, 100 * time.Second
 	t := newTimers(r, "storm")
 	due := time.Now().Add(parking + 3*time.Second).UnixMilli()
 	began := time.Now()
