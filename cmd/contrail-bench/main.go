@@ -21,7 +21,7 @@ func main() {
 
 func root() *cobra.Command {
 	c := &cobra.Command{Use: "contrail-bench", Short: "What a message costs, beside a floor and other brokers", SilenceUsage: true, SilenceErrors: true}
-	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), idleCommand(), failoverCommand(), catchupCommand(), trailCommand(), timersCommand(), grpcCommand(), grpcFloorCommand())
+	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), idleCommand(), failoverCommand(), catchupCommand(), trailCommand(), timersCommand(), stateCommand(), grpcCommand(), grpcFloorCommand())
 	return c
 }
 
@@ -42,7 +42,7 @@ func listCommand() *cobra.Command {
 		for _, s := range scenarios {
 			fmt.Fprintf(cmd.OutOrStdout(), "%-4s %s\n", s.name, s.text)
 		}
-		fmt.Fprint(cmd.OutOrStdout(), "\nCommands of their own: life, idle, failover and catchup (9), timers (7), trail (10), grpc\n")
+		fmt.Fprint(cmd.OutOrStdout(), "\nCommands of their own: life, idle, failover and catchup (9), timers (7), trail (10), state, grpc\n")
 	}}
 }
 
