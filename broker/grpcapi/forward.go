@@ -87,7 +87,8 @@ func (s *Server) relayedFor(ctx context.Context) string {
 
 // mark proves that a node says for which broker group it hands a call on, and for whom.
 func (s *Server) mark(broker, clientID, from string) string {
-	return hex.EncodeToString(s.sign("relay\x00" + broker + "\x00" + clientID + "\x00" + from))
+	sum := s.sign([]byte("relay\x00" + broker + "\x00" + clientID + "\x00" + from))
+	return hex.EncodeToString(sum[:])
 }
 
 // notLed answers a call that was handed on to a node that does not lead: the one that did it knows that nothing was done.

@@ -23,15 +23,22 @@ const (
 
 var receiptEncoding = base64.RawURLEncoding.Strict()
 
-func (s *Server) sign(text string) []byte {
-	lo, hi := siphash.Hash128(binary.LittleEndian.Uint64(s.o.Key), binary.LittleEndian.Uint64(s.o.Key[8:]), []byte(text))
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(make([]byte, 0, receiptMax/16), lo), hi)
+func (s *Server) sign(text []byte) (sum [receiptSum]byte) {
+	lo, hi := siphash.Hash128(binary.LittleEndian.Uint64(s.o.Key), binary.LittleEndian.Uint64(s.o.Key[8:]), text)
+	binary.LittleEndian.PutUint64(sum[:], lo)
+	binary.LittleEndian.PutUint64(sum[8:], hi)
+	return sum
 }
 
 // receiptOf makes a receipt.
-func (s *Server) receiptOf(h service.Handle) string {
-	text := h.String()
-	return receiptEncoding.EncodeToString(append(s.sign(text), text...))
+func (s *Server) receiptOf(h service.Handle) string { return string(s.appendReceipt(nil, &h)) }
+
+func (s *Server) appendReceipt(dst []byte, h *service.Handle) []byte {
+	var plain [128]byte
+	b := h.AppendTo(plain[:receiptSum])
+	sum := s.sign(b[receiptSum:])
+	copy(b, sum[:])
+	return receiptEncoding.AppendEncode(dst, b)
 }
 
 // readReceipt is the inverse; a refusal: it is none of ours.
@@ -44,10 +51,11 @@ func (s *Server) readReceipt(receipt string) (h service.Handle, text string, st 
 	if err != nil || len(b) <= receiptSum || strings.ContainsAny(receipt, "\r\n") {
 		return h, "", bad
 	}
-	text = string(b[receiptSum:])
-	if subtle.ConstantTimeCompare(b[:receiptSum], s.sign(text)) != 1 {
+	sum := s.sign(b[receiptSum:])
+	if subtle.ConstantTimeCompare(b[:receiptSum], sum[:]) != 1 {
 		return h, "", bad
 	}
+	text = string(b[receiptSum:])
 	h, refused := service.ParseHandle(text)
 	if refused != nil || h.Offset < 0 {
 		return h, "", bad

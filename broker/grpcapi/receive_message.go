@@ -8,7 +8,6 @@ import (
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/contrailmq/contrail/broker/message"
@@ -218,7 +217,9 @@ func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse],
 	if err := sendStatus(g, statusOK); err != nil {
 		return err
 	}
-	invisible := durationpb.New(time.Duration(r.InvisibleMillis) * time.Millisecond)
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	d := delivered{invisible: time.Duration(r.InvisibleMillis) * time.Millisecond}
 	for rest := r.Body; len(rest) > 0; {
 		v, err := message.Parse(rest)
 		if err != nil {
@@ -229,17 +230,13 @@ func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse],
 		if !ok {
 			continue
 		}
-		msg, err := messageOf(v)
-		if err != nil {
-			return err
-		}
-		receipt := s.receiptOf(h)
-		msg.SystemProperties.ReceiptHandle, msg.SystemProperties.InvisibleDuration = &receipt, invisible
+		d.receipt = s.appendReceipt(d.receipt[:0], &h)
 		if w.renew {
+			receipt := string(d.receipt)
 			s.renewals.add(c, m, w.req.Group, w.req.Topic, receipt, h)
 			*renewed = append(*renewed, receipt)
 		}
-		if err := g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_Message{Message: msg}}); err != nil {
+		if err := g.SendMsg(e.received(v, &d)); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,7 @@ const (
 	frameMax      = 16 << 20 // bytes of a request: a batch of messages and their properties
 	headerListMax = 16 << 10
 	streamsMax    = 10_000 // calls under way of one connection
+	streamWorkers = 32     // goroutines whose stacks have grown already; more calls than that get new ones
 	windowBytes   = 1 << 20
 	pingsAtMost   = 10 * time.Second // C++ clients ping each minute, also without calls
 	handshakeMax  = 10 * time.Second
@@ -89,6 +90,7 @@ func Start(o Options) (*Server, error) {
 	s.clients.by = map[string]*client{}
 	s.renewals.init()
 	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(newCodec()), grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
 		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64<<10), grpc.ReadBufferSize(64<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),

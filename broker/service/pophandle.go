@@ -30,9 +30,12 @@ type Handle struct {
 	Offset                            int64 // -1: it was not in it
 }
 
-func (h Handle) String() string {
-	b := strconv.AppendInt(nil, h.Start, 10)
-	for _, n := range []int64{h.PopMillis, h.InvisibleMillis, int64(h.Revive)} {
+func (h Handle) String() string { return string(h.AppendTo(nil)) }
+
+// AppendTo appends what String gives.
+func (h *Handle) AppendTo(b []byte) []byte {
+	b = strconv.AppendInt(b, h.Start, 10)
+	for _, n := range [...]int64{h.PopMillis, h.InvisibleMillis, int64(h.Revive)} {
 		b = strconv.AppendInt(append(b, ' '), n, 10)
 	}
 	b = append(append(append(append(b, ' '), h.Type...), ' '), h.Broker...)
@@ -40,7 +43,7 @@ func (h Handle) String() string {
 	if h.Offset >= 0 {
 		b = strconv.AppendInt(append(b, ' '), h.Offset, 10)
 	}
-	return string(b)
+	return b
 }
 
 // Ordered says that it is of an ordered pop.
