@@ -15,7 +15,7 @@ const module = "github.com/contrailmq/contrail/"
 
 // levels of the broker's packages; a package imports lower ones only.
 var levels = map[string]int{
-	"broker/message": 0, "broker/vfs": 0, "broker/wire": 0, "broker/inspect": 0, "broker/catalog": 0, "broker/plan": 0, "broker/beat": 0,
+	"broker/message": 0, "broker/vfs": 0, "broker/wire": 0, "broker/inspect": 0, "broker/catalog": 0, "broker/plan": 0, "broker/beat": 0, "broker/complain": 0,
 	"broker/timer": 0, "broker/agenda": 0, "broker/canon": 0, "broker/txn": 2, "broker/delivery": 2,
 	"broker/entry": 1, "broker/seglog": 1, "broker/notes": 1, "broker/group": 1, "broker/rpc": 1, "broker/transport": 1, "broker/identity": 1,
 	"broker/sql92": 1,

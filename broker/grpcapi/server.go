@@ -86,7 +86,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gRPC: %w", err)
 	}
-	s := &Server{o: o, health: health.NewServer(), listener: newSniffer(l, o.TLS), stop: make(chan struct{})}
+	s := &Server{o: o, health: health.NewServer(), listener: newSniffer(l, o.TLS, o.Log), stop: make(chan struct{})}
 	s.clients.by = map[string]*client{}
 	s.renewals.init()
 	s.grpc = grpc.NewServer(

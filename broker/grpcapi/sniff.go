@@ -3,13 +3,19 @@ package grpcapi
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/contrailmq/contrail/broker/complain"
 )
 
 // sniffer accepts connections with and without TLS on one port, as RocketMQ's proxy does: SDKs of some languages begin with TLS by default, others
-// without. The first byte tells: 0x16 begins a TLS handshake, and no HTTP/2 preface. Nothing that a client does, or does not do, holds the others up.
+// without. The first byte tells: 0x16 begins a TLS handshake, and no HTTP/2 preface. What is neither is told what this port is, and closed. Nothing that a
+// client does, or does not do, holds the others up.
 type sniffer struct {
 	net.Listener
 	tls   *tls.Config
@@ -18,16 +24,22 @@ type sniffer struct {
 	once  sync.Once
 	slots chan struct{} // of connections that have not said anything yet
 	err   error
+
+	complaints *complain.Log
 }
 
 const (
 	tlsHandshake = 0x16
 	silentMax    = 10_000 // connections that have said nothing yet; more wait to be accepted
 	acceptPause  = 50 * time.Millisecond
+	tellEvery    = 5 * time.Second // of what one kind of wrong peer did
+
+	preface  = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" // RFC 9113, 3.4
+	notHTTP2 = "HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nContent-Length: 60\r\nConnection: close\r\n\r\nThis port speaks gRPC, which is HTTP/2: RocketMQ 5 clients.\n"
 )
 
-func newSniffer(l net.Listener, c *tls.Config) *sniffer {
-	s := &sniffer{Listener: l, tls: c, ready: make(chan net.Conn), ended: make(chan struct{}), slots: make(chan struct{}, silentMax)}
+func newSniffer(l net.Listener, c *tls.Config, log *slog.Logger) *sniffer {
+	s := &sniffer{complaints: complain.New(log, "gRPC: "), Listener: l, tls: c, ready: make(chan net.Conn), ended: make(chan struct{}), slots: make(chan struct{}, silentMax)}
 	go s.accept()
 	return s
 }
@@ -55,23 +67,67 @@ func (s *sniffer) accept() {
 
 func (s *sniffer) sniff(c net.Conn) {
 	defer func() { <-s.slots }()
-	_ = c.SetReadDeadline(time.Now().Add(handshakeMax))
-	r := bufio.NewReaderSize(c, 16)
-	first, err := r.Peek(1)
+	conn, err := s.greet(c)
 	if err != nil {
+		if !errors.Is(err, errSilent) {
+			s.complaints.Warn(err.Error(), tellEvery, "connection closed", "peer", c.RemoteAddr(), "err", err)
+		}
 		_ = c.Close()
 		return
-	}
-	_ = c.SetReadDeadline(time.Time{})
-	var conn net.Conn = &peeked{c, r}
-	if first[0] == tlsHandshake && s.tls != nil {
-		conn = tls.Server(conn, s.tls)
 	}
 	select {
 	case s.ready <- conn:
 	case <-s.ended:
 		_ = c.Close()
 	}
+}
+
+var (
+	errSilent        = errors.New("it said nothing") // a balancer looks whether the port is open, say
+	errNotHTTP2      = errors.New("it does not speak HTTP/2")
+	errNoCertificate = errors.New("it begins a TLS handshake, and grpc.cert is off")
+)
+
+// greet waits until it is clear that a client speaks what this port does.
+func (s *sniffer) greet(c net.Conn) (net.Conn, error) {
+	_ = c.SetDeadline(time.Now().Add(handshakeMax))
+	p := &peeked{c, bufio.NewReaderSize(c, len(preface))}
+	first, err := p.r.Peek(1)
+	if err != nil {
+		return nil, errSilent
+	}
+	var conn net.Conn = p
+	switch {
+	case first[0] != tlsHandshake:
+		err = p.speaksHTTP2()
+	case s.tls == nil:
+		err = errNoCertificate
+	default:
+		t := tls.Server(p, s.tls)
+		conn, err = t, t.Handshake()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conn, c.SetDeadline(time.Time{})
+}
+
+// speaksHTTP2 reads as far as what comes can be the preface of HTTP/2. Who speaks HTTP/1, a person with curl say, is told what this port is.
+func (p *peeked) speaksHTTP2() error {
+	for n := 1; n <= len(preface); n++ {
+		b, err := p.r.Peek(n)
+		if err != nil {
+			return fmt.Errorf("%w: it began like it, and did not go on: %w", errNotHTTP2, err)
+		}
+		if b[n-1] == preface[n-1] {
+			continue
+		}
+		if 'A' <= b[0] && b[0] <= 'Z' {
+			_, _ = p.Conn.Write([]byte(notHTTP2))
+		}
+		return errNotHTTP2
+	}
+	return nil
 }
 
 // Accept implements net.Listener.

@@ -3,11 +3,11 @@ package remoting
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/complain"
 	"github.com/contrailmq/contrail/broker/group"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
@@ -35,8 +35,9 @@ type relay struct {
 	leader func() (addr string, ok bool)
 	leads  func() bool                        // this member does
 	client func(id string) (group.Conn, bool) // that is connected to this member
-	log    *slog.Logger
 	stats  RelayStats
+
+	complaints *complain.Log
 
 	mu      sync.Mutex
 	links   map[place]*link
@@ -44,8 +45,6 @@ type relay struct {
 	bytes   int  // of waiting
 	trying  bool // waiting is being handed over
 	closed  bool
-	told    time.Time // when a lost connection was last logged
-	untold  int       // losses since then
 	kick    chan struct{}
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -58,7 +57,7 @@ type place struct {
 
 func newRelay(o Options, leads func() bool, client func(id string) (group.Conn, bool)) *relay {
 	r := &relay{
-		group: o.Broker, leader: o.Leader, leads: leads, client: client, log: o.Log, links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{}),
+		group: o.Broker, leader: o.Leader, leads: leads, client: client, complaints: complain.New(o.Log, ""), links: map[place]*link{}, kick: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	r.running.Add(1)
 	go r.run()
@@ -162,19 +161,14 @@ func (r *relay) lost(l *link, err error) {
 	}
 }
 
-// tell logs a lost connection. Until the members know that their leader is dead it is dialled every few milliseconds: one line says so.
+// tell logs a lost connection. Until the members know that their leader is dead it is dialled every few milliseconds: one line says so; what a client
+// is not told the outcome of is told each time.
 func (r *relay) tell(l *link, unsent, unknown int, err error) {
-	now := time.Now()
-	r.mu.Lock()
-	if unknown == 0 && now.Sub(r.told) < tellEvery {
-		r.untold++
-		r.mu.Unlock()
-		return
+	every := tellEvery
+	if unknown > 0 {
+		every = 0
 	}
-	untold := r.untold
-	r.told, r.untold = now, 0
-	r.mu.Unlock()
-	r.log.Warn("connection to the leader lost", "broker", r.group, "leader", l.addr, "unsent", unsent, "unanswered", unknown, "lostSinceLastTold", untold, "err", err)
+	r.complaints.Warn("lost", every, "connection to the leader lost", "broker", r.group, "leader", l.addr, "unsent", unsent, "unanswered", unknown, "err", err)
 }
 
 // run tries again what waits for a leader, and looks after the links.

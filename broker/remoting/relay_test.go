@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/complain"
 	"github.com/contrailmq/contrail/broker/offset"
 	"github.com/contrailmq/contrail/broker/service"
 	"github.com/contrailmq/contrail/broker/wire"
@@ -488,7 +489,7 @@ func TestWhatIsGivenUpIsNotSentLater(t *testing.T) {
 // is not known.
 func TestDeadLeaderIsToldOnce(t *testing.T) {
 	var said strings.Builder
-	r := &relay{group: "a", log: slog.New(slog.NewTextHandler(&said, nil))}
+	r := &relay{group: "a", complaints: complain.New(slog.New(slog.NewTextHandler(&said, nil)), "")}
 	l := &link{addr: "10.0.0.1:10911"}
 	for range 100 {
 		r.tell(l, 1, 0, syscall.ECONNREFUSED)
@@ -497,7 +498,7 @@ func TestDeadLeaderIsToldOnce(t *testing.T) {
 		t.Fatalf("%d lines:\n%s", n, said.String())
 	}
 	r.tell(l, 0, 2, io.EOF)
-	if !strings.Contains(said.String(), "unanswered=2 lostSinceLastTold=99") {
+	if !strings.Contains(said.String(), "unanswered=2 err=EOF untold=99") {
 		t.Fatal(said.String())
 	}
 }

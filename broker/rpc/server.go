@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/contrailmq/contrail/broker/complain"
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
@@ -20,6 +21,7 @@ import (
 const (
 	IdleTimeout   = 120 * time.Second
 	FrameTimeout  = 30 * time.Second
+	complainEvery = time.Second // of one kind
 	WriteTimeout  = 30 * time.Second
 	ConnsMax      = 20_000
 	InboundMax    = 256 << 20 // bytes of unfinished frames of all connections
@@ -66,15 +68,15 @@ type Stats struct {
 
 // Server is one port.
 type Server struct {
-	opts     Options
-	listener net.Listener
-	stats    Stats
-	mu       sync.Mutex
-	conns    map[*Conn]struct{}
-	closed   bool
-	draining atomic.Bool // nothing more is read
-	wg       sync.WaitGroup
-	lastLog  atomic.Int64
+	opts       Options
+	listener   net.Listener
+	stats      Stats
+	mu         sync.Mutex
+	conns      map[*Conn]struct{}
+	closed     bool
+	draining   atomic.Bool // nothing more is read
+	wg         sync.WaitGroup
+	complaints *complain.Log
 }
 
 // Listen opens the port and begins to serve.
@@ -84,7 +86,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Name, err)
 	}
-	s := &Server{opts: o, listener: l, conns: map[*Conn]struct{}{}}
+	s := &Server{opts: o, listener: l, conns: map[*Conn]struct{}{}, complaints: complain.New(o.Log, o.Name+": ")}
 	s.wg.Add(1)
 	go s.accept()
 	return s, nil
@@ -190,10 +192,6 @@ func (s *Server) gone(c *Conn) {
 	s.stats.Conns.Add(-1)
 }
 
-// complain logs at most once a second: a flood of bad peers must not become a flood of lines.
 func (s *Server) complain(msg string, args ...any) {
-	now := time.Now().Unix()
-	if last := s.lastLog.Load(); last != now && s.lastLog.CompareAndSwap(last, now) {
-		s.opts.Log.Warn(s.opts.Name+": "+msg, args...)
-	}
+	s.complaints.Warn(msg, complainEvery, msg, args...)
 }

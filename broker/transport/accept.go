@@ -16,7 +16,7 @@ func (t *Transport) accept() {
 			if errors.Is(err, net.ErrClosed) || t.ctx.Err() != nil {
 				return
 			}
-			t.complain.warn("accept", brokenEvery, "accept failed", "err", err)
+			t.complain.Warn("accept", brokenEvery, "accept failed", "err", err)
 			time.Sleep(50 * time.Millisecond) // out of descriptors: others must end first
 			continue
 		}
@@ -31,7 +31,7 @@ func (t *Transport) admit(conn net.Conn) {
 	if t.closed || len(t.conns) >= t.limits.conns {
 		conn.Close()
 		t.counts.refused.Add(1)
-		t.complain.warn("too many", refusedEvery, "connection refused: too many", "addr", conn.RemoteAddr(), "connections", len(t.conns),
+		t.complain.Warn("too many", refusedEvery, "connection refused: too many", "addr", conn.RemoteAddr(), "connections", len(t.conns),
 			"limit", t.limits.conns)
 		return
 	}
@@ -62,7 +62,7 @@ func (c *inbound) run() {
 		p.lives()
 	}
 	if err := c.read(); err != nil {
-		c.t.complain.warn(fmt.Sprint("read ", c.node), brokenEvery, "connection from a peer closed", "peer", c.node, "addr", c.addr,
+		c.t.complain.Warn(fmt.Sprint("read ", c.node), brokenEvery, "connection from a peer closed", "peer", c.node, "addr", c.addr,
 			"err", err)
 	}
 }
@@ -93,7 +93,7 @@ func (c *inbound) refused(err error) {
 	if errors.As(err, &r) {
 		key = fmt.Sprint("refused ", r.node, " ", byte(r.verdict))
 	}
-	c.t.complain.warn(key, refusedEvery, "connection refused", "addr", c.addr, "err", err)
+	c.t.complain.Warn(key, refusedEvery, "connection refused", "addr", c.addr, "err", err)
 }
 
 // succeed makes c the connection of its node, when the one before it, which was not found to be dead yet, is not read any more.

@@ -94,7 +94,7 @@ func (p *peer) send(group string, m *pb.Message) bool {
 
 func (p *peer) push(l *lane, it item) bool {
 	if it.size > FrameMax || len(it.group) > groupMax {
-		p.t.complain.warn("too large", brokenEvery, "message dropped: it is too large", "peer", p.id, "group", it.group, "bytes", it.size,
+		p.t.complain.Warn("too large", brokenEvery, "message dropped: it is too large", "peer", p.id, "group", it.group, "bytes", it.size,
 			"limit", FrameMax, "group_limit", groupMax)
 		p.traffic.dropped.Add(1)
 		return false
@@ -251,10 +251,10 @@ func (p *peer) lost(err error) {
 		p.t.opts.Unreachable(g, p.id)
 	}
 	if was {
-		p.t.complain.warn(fmt.Sprint("lost ", p.id), brokenEvery, "connection ended", "peer", p.id, "addr", addr, "dropped", dropped,
+		p.t.complain.Warn(fmt.Sprint("lost ", p.id), brokenEvery, "connection ended", "peer", p.id, "addr", addr, "dropped", dropped,
 			"err", err)
 	} else {
-		p.t.complain.warn(fmt.Sprint("dial ", p.id, reason(err)), refusedEvery, "cannot connect", "peer", p.id, "addr", addr, "err", err)
+		p.t.complain.Warn(fmt.Sprint("dial ", p.id, reason(err)), refusedEvery, "cannot connect", "peer", p.id, "addr", addr, "err", err)
 	}
 }
 

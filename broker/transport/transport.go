@@ -14,6 +14,8 @@ import (
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/contrailmq/contrail/broker/complain"
 )
 
 // Silence is after how long of hearing nothing a connection is ended.
@@ -98,7 +100,7 @@ type Transport struct {
 	tls      *tls.Config
 	started  time.Time
 	counts   counts
-	complain complaints
+	complain *complain.Log
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -128,7 +130,7 @@ func start(o Options, l limits) (*Transport, error) {
 	}
 	t := &Transport{opts: o, limits: l, listener: listener, started: time.Now(),
 		id:       identity{cluster: o.Cluster, node: o.Node, incarnation: o.Incarnation, key: bytes.Clone(o.Key), vet: o.Vet},
-		complain: complaints{log: o.Log, last: map[string]time.Time{}},
+		complain: complain.New(o.Log, "node transport: "),
 		conns:    map[*inbound]struct{}{}, heard: map[uint64]*inbound{}, streams: map[*stream]struct{}{}}
 	if o.TLS != nil {
 		t.tls = o.TLS.Clone()

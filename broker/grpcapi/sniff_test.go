@@ -1,0 +1,138 @@
+package grpcapi
+
+import (
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// said is a log that may be read while it is written.
+type said struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *said) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func sniffing(t *testing.T, c *tls.Config) (addr string, log *said) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = &said{}
+	s := newSniffer(l, c, slog.New(slog.NewTextHandler(log, nil)))
+	t.Cleanup(func() { _ = s.Close() })
+	go func() {
+		for {
+			c, err := s.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("taken"))
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String(), log
+}
+
+// says dials, writes, and reads to the end.
+func says(t *testing.T, addr, text string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second)) // before a handshake is given up
+	b, err := io.ReadAll(c)
+	if err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Fatalf("it is not hung up on: %v", err)
+	}
+	return string(b)
+}
+
+// TestWhatIsNoGRPCIsToldSo at once, and logged: what came, from where, once for many.
+func TestWhatIsNoGRPCIsToldSo(t *testing.T) {
+	addr, log := sniffing(t, certificate(t))
+	if got := says(t, addr, preface+"rest"); got != "taken" {
+		t.Errorf("HTTP/2 is answered %q", got)
+	}
+	for range 20 {
+		if got := says(t, addr, "GET / HT"); !strings.HasPrefix(got, "HTTP/1.1 505 ") || !strings.HasSuffix(got, "This port speaks gRPC, which is HTTP/2: RocketMQ 5 clients.\n") {
+			t.Errorf("half a request of HTTP/1 is answered %q", got)
+		}
+	}
+	if got := says(t, addr, "\x00\x00\x00\x10garbage"); got != "" {
+		t.Errorf("garbage is answered %q", got)
+	}
+	if got := log.text(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="gRPC: connection closed" peer=127.0.0.1:`) || !strings.Contains(got, errNotHTTP2.Error()) {
+		t.Errorf("logged: %s", got)
+	}
+}
+
+// TestTLSThatFailsIsTold: a client that does not trust the certificate, or speaks no TLS behind its first byte.
+func TestTLSThatFailsIsTold(t *testing.T) {
+	addr, log := sniffing(t, certificate(t))
+	says(t, addr, "\x16GARBAGE")
+	if c, err := tls.Dial("tcp", addr, &tls.Config{ServerName: "contrail"}); err == nil {
+		c.Close()
+		t.Fatal("a certificate that nobody vouches for is trusted")
+	}
+	for end := time.Now().Add(5 * time.Second); strings.Count(log.text(), "\n") < 2 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	if got := log.text(); !strings.Contains(got, "bad certificate") || !strings.Contains(got, "first record does not look like a TLS handshake") {
+		t.Errorf("logged: %s", got)
+	}
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, err := io.ReadAll(c); string(b) != "taken" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+// TestWhoSaysNothingIsNotLogged: balancers look whether a port is open.
+func TestWhoSaysNothingIsNotLogged(t *testing.T) {
+	addr, log := sniffing(t, certificate(t))
+	for range 3 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	says(t, addr, "x") // behind them
+	if got := log.text(); strings.Count(got, "\n") != 1 {
+		t.Errorf("logged: %s", got)
+	}
+}
+
+// TestWithoutACertificate TLS is refused, and the log names the setting.
+func TestWithoutACertificate(t *testing.T) {
+	addr, log := sniffing(t, nil)
+	says(t, addr, "\x16\x03\x01\x02\x00")
+	if got := log.text(); !strings.Contains(got, errNoCertificate.Error()) {
+		t.Errorf("logged: %s", got)
+	}
+}
