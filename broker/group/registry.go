@@ -25,6 +25,8 @@ type Conn interface {
 // Identity is what is known of a client besides its groups.
 type Identity struct {
 	ClientID, Addr, Protocol, Language, Version string
+	// Settings are those that a gRPC client was given; nil: none. A front makes new ones when they change, and sees to their size.
+	Settings *inspect.ClientSettings
 }
 
 // Heartbeat is RocketMQ's HeartbeatData.
@@ -64,10 +66,11 @@ type Happening struct {
 }
 
 type member struct {
-	id        Identity
-	connected int64
-	beat      int64
-	subs      map[string]Subscription
+	id                            Identity
+	connected                     int64
+	beat                          int64
+	model, consumeType, fromWhere string
+	subs                          map[string]Subscription
 }
 
 type consumers struct {
@@ -189,6 +192,7 @@ func (r *Registry) consumerLocked(now int64, c Conn, cl *client, d *ConsumerData
 		e.happenings = append(e.happenings, Happening{Kind: "rebalance", Group: d.Group, ClientID: cl.id.ClientID, Addr: cl.id.Addr, Text: "a consumer joined"})
 	}
 	m.id, m.beat = cl.id, now
+	m.model, m.consumeType, m.fromWhere = wordOf(d.Model), wordOf(d.ConsumeType), wordOf(d.FromWhere)
 	m.subs = make(map[string]Subscription, len(d.Subscriptions))
 	for _, s := range d.Subscriptions[:min(len(d.Subscriptions), subsPerGroup)] {
 		if s.Type == "" {
@@ -400,13 +404,17 @@ func (r *Registry) Clients() []inspect.Client {
 	defer r.mu.RUnlock()
 	out := make([]inspect.Client, 0, len(r.conns))
 	for _, c := range r.conns {
-		out = append(out, inspect.Client{
-			ClientID: c.id.ClientID, Addr: c.id.Addr, Protocol: c.id.Protocol, Language: c.id.Language, Version: c.id.Version,
-			ConnectedAt: c.connected, LastHeartbeat: c.beat, ProducerOf: keys(c.producers), ConsumerOf: keys(c.consumers),
-		})
+		out = append(out, c.inspect())
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Addr < out[j].Addr })
 	return out
+}
+
+func (c *client) inspect() inspect.Client {
+	return inspect.Client{
+		ClientID: c.id.ClientID, Addr: c.id.Addr, Protocol: c.id.Protocol, Language: c.id.Language, Version: c.id.Version,
+		ConnectedAt: c.connected, LastHeartbeat: c.beat, ProducerOf: keys(c.producers), ConsumerOf: keys(c.consumers),
+	}
 }
 
 func keys(m map[string]bool) []string {

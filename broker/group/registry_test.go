@@ -2,7 +2,10 @@ package group
 
 import (
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/contrailmq/contrail/broker/inspect"
 )
 
 type conn struct{ notified []string }
@@ -49,5 +52,44 @@ func TestMembersAreNotifiedOfEveryChange(t *testing.T) {
 	}
 	if g, ok := r.Group("g"); !ok || g.Online || g.LastSeen == 0 {
 		t.Fatalf("%+v", g)
+	}
+}
+
+func TestAClientIsShownAsItToldLast(t *testing.T) {
+	r, a, b := New(), &conn{}, &conn{}
+	tell := func(now int64, c *conn, id Identity, d ...ConsumerData) {
+		_, tell := r.Beat(now, c, id, &Heartbeat{ClientID: id.ClientID, Consumers: d})
+		tell()
+	}
+	r.Connected(1, a, Identity{Addr: "1:1"})
+	r.Connected(1, b, Identity{Addr: "2:2"})
+	if _, found := r.Client("c", ""); found {
+		t.Error("nobody said that name")
+	}
+	billing := ConsumerData{Group: "billing", ConsumeType: "CONSUME_PASSIVELY", Model: "BROADCASTING", FromWhere: "CONSUME_FROM_FIRST_OFFSET", Subscriptions: []Subscription{{Topic: "orders", Expression: "paid"}}}
+	audit := ConsumerData{Group: "audit", ConsumeType: strings.Repeat("x", 1000), Model: "CLUSTERING"}
+	tell(2, a, Identity{ClientID: "c", Addr: "1:1", Settings: &inspect.ClientSettings{GivenAt: 1}}, billing, audit)
+	tell(3, b, Identity{ClientID: "c", Addr: "2:2"}, ConsumerData{Group: "billing", Model: "CLUSTERING"})
+
+	d, _ := r.Client("c", "1:1")
+	if len(d.Consumes) != 2 || d.Consumes[0].Group != "audit" || len(d.Consumes[0].ConsumeType) > wordMax+len("…") {
+		t.Fatalf("%+v", d.Consumes)
+	}
+	if got := d.Consumes[1]; got.Model != "BROADCASTING" || got.ConsumeType != "CONSUME_PASSIVELY" || got.FromWhere != "CONSUME_FROM_FIRST_OFFSET" || got.Subscriptions[0].Expression != "paid" {
+		t.Errorf("another member's words: %+v", got)
+	}
+	if d.Settings == nil || d.Settings.GivenAt != 1 || !slices.Equal(d.Client.ConsumerOf, []string{"audit", "billing"}) {
+		t.Errorf("%+v", d)
+	}
+	if d, _ := r.Client("c", ""); d.Client.Addr != "2:2" || d.Settings != nil {
+		t.Errorf("not the one that was heard last: %+v", d)
+	}
+	tell(4, a, Identity{ClientID: "c", Addr: "1:1", Settings: &inspect.ClientSettings{GivenAt: 4}}, billing)
+	if d, _ := r.Client("c", ""); d.Client.Addr != "1:1" || d.Settings.GivenAt != 4 {
+		t.Errorf("not the newest settings: %+v", d)
+	}
+	r.Close(5, a)
+	if _, found := r.Client("c", "1:1"); found {
+		t.Error("it is gone")
 	}
 }

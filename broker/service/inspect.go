@@ -28,6 +28,9 @@ func (nobody) Group(string) (inspect.Group, bool) { return inspect.Group{}, fals
 func (nobody) Groups() []string                   { return nil }
 func (nobody) TopicGroups(string) []string        { return nil }
 func (nobody) Clients() []inspect.Client          { return nil }
+func (nobody) Client(string, string) (inspect.ClientDetail, bool) {
+	return inspect.ClientDetail{}, false
+}
 
 // InspectNode is this process for the console. The fronts' own figures (connections) are theirs to add.
 func (s *Service) InspectNode() inspect.Node {
@@ -236,3 +239,8 @@ func (s *Service) head(k offset.Key, row *inspect.GroupQueue, q *queue.Queue, at
 
 // InspectClients lists all connections.
 func (s *Service) InspectClients() []inspect.Client { return s.membership().Clients() }
+
+// InspectClient gives one client with its settings; addr "": of several with the id, the one that was heard last.
+func (s *Service) InspectClient(id, addr string) (inspect.ClientDetail, bool) {
+	return s.membership().Client(id, addr)
+}

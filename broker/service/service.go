@@ -103,6 +103,8 @@ type Membership interface {
 	Groups() []string
 	TopicGroups(topic string) []string
 	Clients() []inspect.Client
+	// Client is one connection with what it told; addr "": of several with the id, the one that was heard last.
+	Client(id, addr string) (inspect.ClientDetail, bool)
 }
 
 // Service is one broker group's operations.
