@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/contrailmq/contrail/broker/group"
+	"github.com/contrailmq/contrail/broker/inspect"
 	"github.com/contrailmq/contrail/broker/service"
 )
 
@@ -40,8 +41,9 @@ type client struct {
 	mu       sync.Mutex
 	language string
 	version  string
-	settings *pb.Settings // as it was answered; nil: it told none yet
-	streams  []*stream    // that are there, the newest last; none: it cannot be asked
+	settings *pb.Settings            // as it was answered; nil: it told none yet
+	shown    *inspect.ClientSettings // settings as the registries have them
+	streams  []*stream               // that are there, the newest last; none: it cannot be asked
 	free     map[*Member][]*service.Client
 	inferred group.ConsumerData // of a consumer that told none: what it asked for
 	told     int64              // ms, when the registries heard of it last
@@ -166,8 +168,8 @@ func (c *client) give(m *Member, h *service.Client) {
 	c.free[m] = append(c.free[m], h)
 }
 
-func (c *client) identity() group.Identity {
-	return group.Identity{ClientID: c.id, Addr: c.addr.String(), Protocol: "grpc", Language: c.language, Version: c.version}
+func (c *client) identityLocked() group.Identity {
+	return group.Identity{ClientID: c.id, Addr: c.addr.String(), Protocol: "grpc", Language: c.language, Version: c.version, Settings: c.shown}
 }
 
 // Notify implements group.Conn: gRPC clients ask for their assignments every few seconds.

@@ -56,10 +56,11 @@ func (c *client) beat() {
 		d.Subscriptions = slices.Clone(d.Subscriptions)
 		hb.Consumers = []group.ConsumerData{d}
 	}
+	id := c.identityLocked()
 	c.mu.Unlock()
 	for _, m := range c.s.o.Members() {
 		c.join(now, m)
-		_, tell := m.Clients.Beat(now, c, c.identity(), hb)
+		_, tell := m.Clients.Beat(now, c, id, hb)
 		tell()
 	}
 }

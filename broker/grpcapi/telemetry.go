@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,7 @@ type stream struct {
 	done   chan struct{}
 	once   sync.Once
 
-	told    atomic.Pointer[pb.TelemetryCommand] // the newest settings
+	told    atomic.Pointer[pb.TelemetryCommand] // the newest settings, as mirrors get them
 	mirrors []chan *pb.TelemetryCommand         // to the other nodes
 
 	mu   sync.Mutex
@@ -95,10 +96,9 @@ func (t *stream) receive(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Tele
 		t.c.seen.Store(time.Now().UnixMilli())
 		switch k := m.GetCommand().(type) {
 		case *pb.TelemetryCommand_Settings:
-			if err := t.settings(k.Settings); err != nil {
+			if err := t.settings(m); err != nil {
 				return err
 			}
-			t.told.Store(m)
 		case *pb.TelemetryCommand_ThreadStackTrace:
 			t.answered(k.ThreadStackTrace.GetNonce(), m)
 		case *pb.TelemetryCommand_VerifyMessageResult:
@@ -109,8 +109,8 @@ func (t *stream) receive(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Tele
 }
 
 // settings takes what a client tells of itself, has its groups made, and answers.
-func (t *stream) settings(told *pb.Settings) error {
-	c := t.c
+func (t *stream) settings(m *pb.TelemetryCommand) error {
+	c, told := t.c, m.GetSettings()
 	if st := c.s.checkSettings(told); st != nil {
 		return status.Error(codes.InvalidArgument, "process client telemetryCommand failed. "+st.GetMessage())
 	}
@@ -119,9 +119,10 @@ func (t *stream) settings(told *pb.Settings) error {
 	if sub := told.GetSubscription(); sub != nil {
 		c.s.ensureGroup(ctx, nameOf(sub.GetGroup()))
 	}
-	answer := c.s.answerSettings(told)
+	answer, at := t.answerSettings(m)
+	t.told.Store(asMirrored(answer, at))
 	c.mu.Lock()
-	c.settings = answer
+	c.settings, c.shown = answer, shown(answer, at)
 	select {
 	case <-t.done: // it ended meanwhile
 		c.mu.Unlock()
@@ -135,6 +136,22 @@ func (t *stream) settings(told *pb.Settings) error {
 	c.beat()
 	t.put(&pb.TelemetryCommand{Status: statusOK, Command: &pb.TelemetryCommand_Settings{Settings: answer}})
 	return nil
+}
+
+// answerSettings gives what the client is answered, and when it was, ms. Another node's mirror tells both: the client works by the answer of the node
+// that it talks to, whatever this one would have said.
+func (t *stream) answerSettings(m *pb.TelemetryCommand) (answer *pb.Settings, at int64) {
+	if at, err := strconv.ParseInt(m.GetStatus().GetMessage(), 10, 64); err == nil && !t.direct {
+		return m.GetSettings(), at
+	}
+	return t.c.s.answerSettings(m.GetSettings()), time.Now().UnixMilli()
+}
+
+// asMirrored is settings for another node: as they were answered, with the time in the status, which is of no other use there.
+func asMirrored(answer *pb.Settings, at int64) *pb.TelemetryCommand {
+	return &pb.TelemetryCommand{
+		Status: &pb.Status{Code: pb.Code_OK, Message: strconv.FormatInt(at, 10)}, Command: &pb.TelemetryCommand_Settings{Settings: answer},
+	}
 }
 
 // put queues a command; a client that takes none is not waited for.
