@@ -157,11 +157,69 @@ func (c consoleBroker) InspectGroup(name string) (g inspect.Group, found bool) {
 }
 
 // InspectClients implements server.Broker.
-func (c consoleBroker) InspectClients() (all []inspect.Client) {
+func (c consoleBroker) InspectClients() []inspect.Client {
+	var all clientList
 	for _, b := range c.brokers() {
-		all = append(all, b.svc.InspectClients()...)
+		all.add(b.svc.InspectClients())
 	}
-	return all
+	return all.clients
+}
+
+// clientList is all connections: one for each broker group's port of this node, but one of a gRPC client, which all registries know.
+type clientList struct {
+	clients []inspect.Client
+	grpc    map[string]int // where a gRPC client is
+}
+
+func (l *clientList) add(clients []inspect.Client) {
+	for _, k := range clients {
+		if k.Protocol != "grpc" {
+			l.clients = append(l.clients, k)
+			continue
+		}
+		if i, known := l.grpc[k.ClientID]; known {
+			addClient(&l.clients[i], &k)
+			continue
+		}
+		if l.grpc == nil {
+			l.grpc = map[string]int{}
+		}
+		l.grpc[k.ClientID] = len(l.clients)
+		l.clients = append(l.clients, k)
+	}
+}
+
+func addClient(to, from *inspect.Client) {
+	to.ConnectedAt, to.LastHeartbeat = min(to.ConnectedAt, from.ConnectedAt), max(to.LastHeartbeat, from.LastHeartbeat)
+	to.ProducerOf, to.ConsumerOf = union(to.ProducerOf, from.ProducerOf), union(to.ConsumerOf, from.ConsumerOf)
+}
+
+// InspectClient implements server.Broker: of what the broker groups know of a client, the newest.
+func (c consoleBroker) InspectClient(id, addr string) (d inspect.ClientDetail, found bool) {
+	for _, b := range c.brokers() {
+		one, ok := b.svc.InspectClient(id, addr)
+		switch {
+		case ok && found:
+			d = newest(d, one)
+		case ok:
+			d, found = one, true
+		}
+	}
+	return d, found
+}
+
+// newest is the one that was heard last, with the settings that were given last. What a gRPC client consumes and produces is known everywhere.
+func newest(a, b inspect.ClientDetail) inspect.ClientDetail {
+	if b.Client.LastHeartbeat > a.Client.LastHeartbeat {
+		a, b = b, a
+	}
+	if b.Client.Protocol == "grpc" && a.Client.Protocol == "grpc" {
+		addClient(&a.Client, &b.Client)
+	}
+	if a.Settings == nil || b.Settings != nil && b.Settings.GivenAt > a.Settings.GivenAt {
+		a.Settings = b.Settings
+	}
+	return a
 }
 
 // InspectOut implements metrics.Source.

@@ -37,6 +37,7 @@ var operations = []operation{
 	{"/groups/{group}", "group", "One consumer group with its queues and members", inspect.Group{}, "", nil},
 	{"/cluster", "cluster", "Nodes, broker groups and changes under way", inspect.Cluster{}, "", nil},
 	{"/clients", "clients", "All connections", Clients{}, "", nil},
+	{"/clients/{client}", "client", "One client with what it consumes and the settings it was given; without addr, of several with that id the one that was heard last", inspect.ClientDetail{}, "", []string{"addr"}},
 	{"/messages", "messages", "Search, newest first; from and to are µs; state is scheduled, fired, cancelled, retried or dead", trail.Matches{}, "", searchParams},
 	{"/messages/stream", "messagesStream", "Search, answered line by line as parts of the range are done", Progress{}, "application/x-ndjson", searchParams},
 	{"/messages/{id}", "message", "The life of one message, by UNIQ_KEY or offset message id", MessageLife{}, "", nil},

@@ -29,6 +29,8 @@ type fakeBroker struct {
 	groups map[string]inspect.Group
 	stored map[int64][]byte
 	panics bool
+
+	clients []inspect.ClientDetail
 }
 
 func newFakeBroker() *fakeBroker {
@@ -38,7 +40,8 @@ func newFakeBroker() *fakeBroker {
 		groups: map[string]inspect.Group{"billing": {Name: "billing", Online: true, Model: "CLUSTERING", LagMessages: 2,
 			Subscriptions: []inspect.Subscription{{Topic: "orders", Type: "TAG", Expression: "*"}},
 			Queues:        []inspect.GroupQueue{{Topic: "orders", QueueID: 0, Max: 3, Committed: 1}}}},
-		stored: map[int64][]byte{},
+		stored:  map[int64][]byte{},
+		clients: []inspect.ClientDetail{{Client: inspect.Client{ClientID: "10.0.0.7@1#x/y%z", Addr: "10.0.0.7:1", Protocol: "remoting"}, Consumes: []inspect.Consuming{{Group: "billing", Model: "CLUSTERING"}}}},
 	}
 }
 
@@ -76,6 +79,15 @@ func (b *fakeBroker) InspectGroup(name string) (inspect.Group, bool) {
 	return g, ok
 }
 func (b *fakeBroker) InspectClients() []inspect.Client { return nil }
+
+func (b *fakeBroker) InspectClient(id, addr string) (inspect.ClientDetail, bool) {
+	for _, d := range b.clients {
+		if d.Client.ClientID == id && (addr == "" || d.Client.Addr == addr) {
+			return d, true
+		}
+	}
+	return inspect.ClientDetail{}, false
+}
 
 func (b *fakeBroker) MessagesAt(_ context.Context, position int64) [][]byte {
 	if raw, ok := b.stored[position]; ok {

@@ -27,6 +27,8 @@ type Broker interface {
 	InspectGroups() []inspect.Group
 	InspectGroup(name string) (inspect.Group, bool)
 	InspectClients() []inspect.Client
+	// InspectClient gives one client with its settings; addr "": of several with the id, the one that was heard last.
+	InspectClient(id, addr string) (inspect.ClientDetail, bool)
 	// MessagesAt gives the stored bytes of the messages at a log position, one of each broker group that has one there.
 	MessagesAt(ctx context.Context, position int64) [][]byte
 	// Find gives stored messages by key; unique: by UNIQ_KEY only.
@@ -121,7 +123,7 @@ func (s *Server) routes() http.Handler {
 	v1 := e.Group("/api/v1")
 	for path, h := range map[string]echo.HandlerFunc{
 		"/overview": s.overview, "/node": s.node, "/trail": s.trailStatus, "/topics": s.topics, "/topics/:topic": s.topic,
-		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/cluster": s.cluster, "/messages": s.messages, "/messages/stream": s.messagesStream,
+		"/groups": s.groups, "/groups/:group": s.group, "/clients": s.clients, "/clients/:client": s.client, "/cluster": s.cluster, "/messages": s.messages, "/messages/stream": s.messagesStream,
 		"/messages/:id": s.message, "/messages/:id/body": s.messageBody, "/messages/:id/raw": s.messageRaw,
 		"/scheduled": s.scheduled, "/scheduled/next": s.scheduledNext, "/transactions": s.transactions, "/dead-letters/:group": s.deadLetters,
 		"/dead-letters/:group/export": s.exportLetters, "/actions": s.actions, "/happenings": s.happenings, "/rates": s.rates, "/live": s.liveStream, "/openapi.json": s.document,

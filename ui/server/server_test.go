@@ -101,9 +101,10 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	full.trail.search = func(trail.Query) (trail.Matches, error) {
 		return trail.Matches{Answer: trail.Found, Messages: full.trail.life.Messages}, nil
 	}
+	full.broker.clients[0].Settings = &inspect.ClientSettings{Backoff: &inspect.Backoff{}, Publishing: &inspect.Publishing{}, Subscription: &inspect.Subscribed{}}
 	empty.broker.store(1000, 0, 0, nil, "UNIQ_KEY", "ID1")
 	formats := map[string]string{"/api/v1/dead-letters/{group}/export": "?format=jsonl"}
-	replace := strings.NewReplacer("{topic}", "orders", "{group}", "billing", "{id}", "ID1")
+	replace := strings.NewReplacer("{topic}", "orders", "{group}", "billing", "{id}", "ID1", "{client}", url.PathEscape("10.0.0.7@1#x/y%z"))
 	for path, operations := range doc.Paths {
 		if operations["get"] == nil {
 			continue // TestChanges
@@ -153,6 +154,8 @@ func TestProblemsNameValueAndLimit(t *testing.T) {
 	}{
 		"/api/v1/topics/none":                           {404, []string{`"none"`, "topic"}},
 		"/api/v1/groups/none":                           {404, []string{`"none"`, "group"}},
+		"/api/v1/clients/none":                          {404, []string{`"none"`, "client"}},
+		"/api/v1/clients/none?addr=" + long:             {400, []string{"addr", "512"}},
 		"/api/v1/nothing":                               {404, []string{"/api/v1/nothing"}},
 		"/api/v1/messages?from=5&to=4":                  {400, []string{"from", "5", "4"}},
 		"/api/v1/messages?from=-1":                      {400, []string{"from", "-1"}},

@@ -63,6 +63,23 @@ func (s *Server) clients(c echo.Context) error {
 	return s.json(c, api.Clients{Clients: s.o.Broker.InspectClients()})
 }
 
+func (s *Server) client(c echo.Context) error {
+	id, err := pathParam(c, "client")
+	if err != nil {
+		return err
+	}
+	p := paramsOf(c)
+	addr := p.text("addr")
+	if p.err != nil {
+		return p.err
+	}
+	d, ok := s.o.Broker.InspectClient(id, addr)
+	if !ok {
+		return notFound("no such client is connected to this node", id)
+	}
+	return s.json(c, d)
+}
+
 func (s *Server) overview(c echo.Context) error {
 	b := s.o.Broker
 	topics, groups := b.InspectTopics(), b.InspectGroups()
