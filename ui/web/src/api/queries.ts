@@ -2,7 +2,7 @@
 import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 import { useEvery } from '../app/live'
 import { acted, get } from './client'
-import type { Body, Client, Group, Happening, Matches, MessageLife, Overview, Rate, Topic } from './types'
+import type { Body, Client, ClientDetail, Group, Happening, Matches, MessageLife, Overview, Rate, Topic } from './types'
 
 const listEvery = 5000
 
@@ -28,6 +28,11 @@ export function useTopic(name: string) {
 
 export function useGroup(name: string, on = true) {
   return useQuery({ queryKey: ['group', name], enabled: on, queryFn: ({ signal }) => get<Group>(`/groups/${enc(name)}`, {}, signal), refetchInterval: useEvery(2000) })
+}
+
+/** One connection with what it told and was given. */
+export function useClient(c: Client) {
+  return useQuery({ queryKey: ['client', c.clientId, c.addr], enabled: c.clientId !== '', queryFn: ({ signal }) => get<ClientDetail>(`/clients/${enc(c.clientId)}`, { addr: c.addr }, signal), refetchInterval: useEvery(listEvery) })
 }
 
 /** While the message is still on its way somewhere, its life is asked for again. */

@@ -12,7 +12,9 @@ import { Panel } from '../../parts/panel'
 import { Age, Copy, Go, GroupName, TimeAge } from '../../parts/small'
 import { Table, type Column } from '../../parts/table'
 import { RunningDialog } from './running'
+import { Told } from './told'
 
+const protocolOf = (c: Client) => (c.protocol === 'grpc' ? 'gRPC' : c.protocol)
 const keyOf = (c: Client) => `${c.clientId} ${c.addr}`
 
 function useColumns(): Column<Client>[] {
@@ -24,7 +26,7 @@ function useColumns(): Column<Client>[] {
       { id: 'address', label: c.address, width: 140, grow: 1, value: (r) => r.addr, render: (r) => <span className="mono">{r.addr}</span> },
       { id: 'language', label: c.language, width: 84, value: (r) => r.language },
       { id: 'version', label: c.version, width: 84, value: (r) => r.version },
-      { id: 'protocol', label: c.protocol, width: 92, value: (r) => r.protocol },
+      { id: 'protocol', label: c.protocol, width: 92, value: (r) => protocolOf(r) },
       { id: 'produces', label: c.produces, width: 130, grow: 1, value: (r) => r.producerOf.join(' '), render: (r) => <span title={r.producerOf.join('\n')}>{r.producerOf.join(', ')}</span> },
       { id: 'consumes', label: c.consumes, width: 130, grow: 1, value: (r) => r.consumerOf.join(' '), render: (r) => r.consumerOf.map((g, i) => <span key={g}>{i > 0 && ', '}<GroupName name={g} /></span>) },
       { id: 'connected', label: c.connected, width: 120, right: true, value: (r) => r.connectedAt, render: (r) => <Age ms={r.connectedAt} /> },
@@ -76,10 +78,10 @@ function One({ client: c, close }: { client: Client; close: () => void }) {
   const [asking, setAsking] = useState(false)
   return (
     <Panel title={c.clientId || c.addr} close={close}>
-      <dl className="facts">
+      <dl className="facts even">
         <Fact name={w.id} value={c.clientId && <span className="mono">{c.clientId} <Copy text={c.clientId} what={w.id} /></span>} />
         <Fact name={w.address} value={c.addr} mono />
-        <Fact name={w.protocol} value={c.protocol} />
+        <Fact name={w.protocol} value={protocolOf(c)} />
         <Fact name={w.language} value={c.language} />
         <Fact name={w.version} value={c.version} />
         <Fact name={w.connected} value={<TimeAge ms={c.connectedAt} />} />
@@ -92,6 +94,7 @@ function One({ client: c, close }: { client: Client; close: () => void }) {
         {c.clientId && c.producerOf.length > 0 && <Go to="/messages" className="act" search={{ client: c.clientId }}>{w.sentBy}</Go>}
         {c.consumerOf.map((g) => <Go key={g} to="/messages" className="act" search={{ group: g }}>{w.given(g)}</Go>)}
       </div>
+      <Told client={c} />
       {asking && <RunningDialog client={c} close={() => setAsking(false)} />}
     </Panel>
   )
