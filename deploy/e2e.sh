@@ -4,12 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
 free() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
-names=$(free); broker=$(free); page=$(free)
+names=$(free); broker=$(free); grpc=$(free); page=$(free)
 cat > "$dir/contrail.yaml" <<YAML
 dir: $dir/data
 nameServer: {listen: "127.0.0.1:$names"}
 remoting: {listen: "127.0.0.1:$broker", advertise: "127.0.0.1:$broker"}
-grpc: {listen: ""}
+grpc: {listen: "127.0.0.1:$grpc"}
 console: {listen: "127.0.0.1:$page"}
 transactions: {timeout: 45s}
 YAML
@@ -26,4 +26,4 @@ curl -fsS "http://127.0.0.1:$page/api/v1/trail" | grep -q '"storeUp":true' || { 
 bin/contrail-demo -name-server "127.0.0.1:$names" -grpc "" > "$dir/demo.log" 2>&1 & demo=$!
 cd ui/web
 npm run --silent e2e:states
-BASE_URL="http://127.0.0.1:$page" SHOTS="${SHOTS:-$dir/shots}" npm run --silent e2e || { tail -50 "$dir/contrail.log" "$dir/demo.log" >&2; exit 1; }
+BASE_URL="http://127.0.0.1:$page" GRPC="127.0.0.1:$grpc" SHOTS="${SHOTS:-$dir/shots}" npm run --silent e2e || { tail -50 "$dir/contrail.log" "$dir/demo.log" >&2; exit 1; }

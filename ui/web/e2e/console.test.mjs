@@ -1,8 +1,8 @@
-// Against a running contrail with traffic (or mock/server.mjs): BASE_URL, SHOTS=folder. TOPIC, KEY and ID name a message
+// Against a running contrail with traffic (or mock/server.mjs): BASE_URL, SHOTS=folder, GRPC=host:port of its gRPC clients. TOPIC, KEY and ID name a message
 // just sent; without them one is taken from the API.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { api, base, findings, launch, open, shot } from './lib.mjs'
+import { api, base, findings, grpcConsumer, launch, open, shot } from './lib.mjs'
 
 const hostile = ['<script>', 'javascript:']
 let browser
@@ -330,6 +330,21 @@ describe('console', () => {
       await page.locator('.stack', { hasText: 'goroutine' }).waitFor()
       await shot(page, 'running')
     }))
+
+  it('a gRPC client is shown with the settings that it was given', { skip: !process.env.GRPC }, async () => {
+    const client = await grpcConsumer(process.env.GRPC, 'e2e-client@7#1', 'partners', 'orders')
+    try {
+      await withPage({}, async (page) => {
+        await page.goto(`${base}/clients?q=${encodeURIComponent('e2e-client@7#1')}`)
+        await page.locator('.vt-body [role=row]', { hasText: 'gRPC' }).first().click({ position: { x: 100, y: 10 } })
+        await page.locator('[data-test=settings] [data-test=attempts]', { hasText: /^17$/ }).waitFor()
+        for (const told of ['push consumer', 'GOLANG 5.1.4', 'shop-7', '10 s · 30 s · 1 min', 'partners', 'orders']) await page.locator('[data-test=settings]', { hasText: told }).waitFor()
+        await shot(page, 'client-settings')
+      })
+    } finally {
+      client.close()
+    }
+  })
 
   it('pausing stops the stream', () =>
     withPage({}, async (page) => {

@@ -149,6 +149,21 @@ describe('states', () => {
       await page.getByText('STATE: WAITING').waitFor()
       await shot(page, 'running')
     }))
+  it('a gRPC client is shown with the settings it was given, also in a narrow window', () =>
+    clean('demo', '/clients?q=%23fraud', async (page) => {
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 100, y: 10 } })
+      await page.locator('[data-test=settings] [data-test=attempts]', { hasText: /^17$/ }).waitFor()
+      await page.locator('[data-test=settings]', { hasText: '10 s · 30 s · 1 min' }).waitFor()
+      await shot(page, 'client-settings')
+      await page.setViewportSize({ width: 390, height: 844 })
+      await page.waitForTimeout(300)
+      const beyond = await page.locator('aside.panel').evaluate((p) => [...p.querySelectorAll('.in dd, .in td, .in h2')].filter((e) => e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0 || e.scrollWidth > e.clientWidth + 1).length)
+      assert.equal(beyond, 0, 'nothing is cut')
+      await shot(page, 'client-settings-narrow')
+      await page.goto(base + '/clients?role=producers&q=4713')
+      await page.locator('.vt-body [role=row]').first().click({ position: { x: 60, y: 10 } })
+      await page.locator('[data-test=settings]', { hasText: '10 ms, then × 2 each time, 1 s at most' }).waitFor()
+    }))
   it('of 10 000 rows only those in sight are drawn', async () => {
     for (const url of ['/topics?sort=name.asc', '/groups', '/clients', '/messages']) {
       await clean('many', url, async (page) => {

@@ -155,6 +155,27 @@ export function makeClients(state, now) {
   return out
 }
 
+/** One client with what it told and was given. */
+export function makeClient(client, state, now) {
+  const groups = makeGroups(state, now).filter((g) => client.consumerOf.includes(g.name))
+  const consumes = groups.map((g) => ({ group: g.name, consumeType: g.consumeType, model: g.model, fromWhere: 'CONSUME_FROM_LAST_OFFSET', subscriptions: g.subscriptions }))
+  if (client.protocol !== 'grpc') return { client, consumes, settings: null }
+  const delays = [10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200].map((s) => s * 1000)
+  const producer = client.consumerOf.length === 0
+  return {
+    client, consumes,
+    settings: {
+      givenAt: now - 132_000, clientType: producer ? 'PRODUCER' : 'PUSH_CONSUMER', requestTimeoutMillis: 3000, userAgent: { language: client.language, version: '5.1.4', platform: 'Linux 6.1.0-18-amd64 x86_64', hostname: hostile.body },
+      backoff: producer ? { maxAttempts: 3, strategy: 'exponential', initialMillis: 10, maxMillis: 1000, multiplier: 2, delaysMillis: [], delaysOmitted: 0 } : { maxAttempts: 17, strategy: 'customized', initialMillis: 0, maxMillis: 0, multiplier: 0, delaysMillis: delays, delaysOmitted: 0 },
+      publishing: producer ? { topics: client.producerOf, topicsOmitted: 3, maxBodyBytes: 4 << 20, validateMessageType: true } : null,
+      subscription: producer ? null : {
+        group: client.consumerOf[0], fifo: true, receiveBatchSize: 32, longPollingMillis: 20_000, subscriptionsOmitted: 4,
+        subscriptions: [...groups[0].members[0].subscriptions, { topic: 'a-topic-with-a-name-that-somebody-found-to-be-a-good-idea-once', type: 'SQL92', expression: "region IN ('eu-central-1', 'eu-west-1') AND amount BETWEEN 100 AND 90000 AND " + 'x'.repeat(90), version: 0 }],
+      },
+    },
+  }
+}
+
 export function makeHappenings(now) {
   const h = (ago, kind, text, more = {}) => ({ atMicros: (now - ago) * 1000, kind, topic: '', group: '', client: '', addr: '', node: 'node-1', text, count: 1, detail: {}, ...more })
   return [

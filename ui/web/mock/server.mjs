@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { hostile, makeClients, makeHalves, makeLetters, makeGroups, makeHappenings, makeMessage, makeMessages, makeNode, makePoint, makeRates, makeTopics, makeTrail, minute } from './data.mjs'
+import { hostile, makeClient, makeClients, makeHalves, makeLetters, makeGroups, makeHappenings, makeMessage, makeMessages, makeNode, makePoint, makeRates, makeTopics, makeTrail, minute } from './data.mjs'
 import { makeLife } from './life.mjs'
 
 const { values: args } = parseArgs({ options: { port: { type: 'string', default: '8090' }, mode: { type: 'string', default: 'demo' }, dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) } } })
@@ -131,6 +131,10 @@ function answer(url, w, now) {
   if (name === 'topics') return { topics: empty ? [] : makeTopics(w, now).map((t) => ({ ...t, queues: undefined })) }
   if (name === 'groups' && arg) return (!empty && one(makeGroups(w, now), 'name')) || problem(404, 'No such consumer group', `there is no group ${arg}`, 'look at the list of groups')
   if (name === 'groups') return { groups: empty ? [] : makeGroups(w, now).map((g) => ({ ...g, queues: undefined })) }
+  if (name === 'clients' && arg) {
+    const client = makeClients(w, now).find((c) => c.clientId === arg && (!q.get('addr') || c.addr === q.get('addr')))
+    return client ? makeClient(client, w, now) : problem(404, 'no such client is connected to this node', arg, 'check the name')
+  }
   if (name === 'clients') return { clients: empty ? [] : makeClients(w, now) }
   if (name === 'happenings') return { happenings: empty ? [] : makeHappenings(now) }
   if (name === 'rates') return { rates: empty ? [] : makeRates(Number(q.get('from')), Math.min(now * 1000, Number(q.get('to'))), Number(q.get('step')) || 60e6, q.get('topic'), q.get('group')) }
