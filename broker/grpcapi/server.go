@@ -11,6 +11,7 @@ import (
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -45,7 +46,9 @@ type Options struct {
 	// MaxDelay is how far ahead a message may be scheduled.
 	MaxDelay   time.Duration
 	Reflection bool
-	Log        *slog.Logger
+	// Meters get the metrics of calls; nil: nothing is counted.
+	Meters metric.MeterProvider
+	Log    *slog.Logger
 }
 
 // Limits of the port.
@@ -82,20 +85,17 @@ func Start(o Options) (*Server, error) {
 	if len(o.Key) < keyBytes {
 		return nil, fmt.Errorf("grpcapi: a key of %d bytes to sign receipts with: from %d on are possible", len(o.Key), keyBytes)
 	}
+	options, err := serverOptions(&o)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("gRPC: %w", err)
 	}
-	s := &Server{o: o, health: health.NewServer(), listener: newSniffer(l, o.TLS, o.Log), stop: make(chan struct{})}
+	s := &Server{o: o, grpc: grpc.NewServer(options...), health: health.NewServer(), listener: newSniffer(l, o.TLS, o.Log), stop: make(chan struct{})}
 	s.clients.by = map[string]*client{}
 	s.renewals.init()
-	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(newCodec()), grpc.NumStreamWorkers(streamWorkers),
-		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
-		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64<<10), grpc.ReadBufferSize(64<<10),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
-	)
 	pb.RegisterMessagingServiceServer(s.grpc, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	if o.Reflection {
@@ -109,6 +109,24 @@ func Start(o Options) (*Server, error) {
 	s.ended.Go(s.renew)
 	s.ended.Go(s.expire)
 	return s, nil
+}
+
+func serverOptions(o *Options) ([]grpc.ServerOption, error) {
+	all := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()), grpc.NumStreamWorkers(streamWorkers),
+		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
+		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64 << 10), grpc.ReadBufferSize(64 << 10),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+	}
+	if o.Meters == nil {
+		return all, nil
+	}
+	m, err := newMeters(o.Meters)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, grpc.UnaryInterceptor(m.unary), grpc.StreamInterceptor(m.stream)), nil
 }
 
 // Addr is where it listens.

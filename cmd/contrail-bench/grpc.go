@@ -31,7 +31,10 @@ const (
 	grpcConns    = 4
 	grpcInFlight = 64
 	grpcBatch    = 32
-	grpcTopic    = "bench_grpc"
+
+	grpcReceivers = 4 // calls under way of each connection
+	grpcGroups    = 8
+	grpcTopic     = "bench_grpc"
 )
 
 func grpcCommand() *cobra.Command {
@@ -327,9 +330,12 @@ func grpcSend(l *grpcLoad) {
 	})
 }
 
+// grpcReceive: several groups, so that none of them has had all messages before the window ends.
 func grpcReceive(l *grpcLoad) {
-	topic, group := &pb.Resource{Name: grpcTopic}, &pb.Resource{Name: "bench_grpc_group"}
-	l.each(4, func(ctx context.Context, c pb.MessagingServiceClient) (int, error) {
+	topic := &pb.Resource{Name: grpcTopic}
+	var turn atomic.Int64
+	l.each(grpcReceivers, func(ctx context.Context, c pb.MessagingServiceClient) (int, error) {
+		group := &pb.Resource{Name: fmt.Sprint("bench_grpc_", turn.Add(1)%grpcGroups)}
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		stream, err := c.ReceiveMessage(ctx, &pb.ReceiveMessageRequest{

@@ -20,6 +20,9 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/rlog"
 )
 
+// closing bounds how long the shop waits for the clients to stop: those of gRPC wait for their long polls.
+const closing = 3 * time.Second
+
 func main() {
 	nameServer := flag.String("name-server", "127.0.0.1:9876", "name servers, with semicolons between them")
 	endpoint := flag.String("grpc", "127.0.0.1:8081", "gRPC endpoints, with semicolons between them; empty: that half of the shop stays closed. Its topics must exist (deploy/run.sh makes them)")
@@ -32,6 +35,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, func() {
+		stop() // a second Ctrl-C ends it at once
+		time.Sleep(closing)
+		os.Exit(0)
+	})
 	if err := run(ctx, *nameServer, *endpoint, time.Duration(float64(time.Second)/(*rate))); err != nil {
 		fmt.Fprintln(os.Stderr, "contrail-demo:", err)
 		os.Exit(1)

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/contrailmq/contrail/broker/grpcapi"
 	"github.com/contrailmq/contrail/broker/remoting"
 	"github.com/contrailmq/contrail/broker/service"
@@ -80,7 +82,7 @@ func (n *node) startGRPC() error {
 	}
 	s, err := grpcapi.Start(grpcapi.Options{
 		Listen: listen, TLS: certificate, Key: key, Members: n.grpcMembers, MaxDelay: time.Duration(n.conf.Timers.MaxDelay),
-		Reflection: n.conf.GRPC.Reflection, Log: n.log, Own: advertise, Others: n.grpcOthers,
+		Reflection: n.conf.GRPC.Reflection, Log: n.log, Meters: otel.GetMeterProvider(), Own: advertise, Others: n.grpcOthers,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (grpc.listen)", err)
