@@ -40,26 +40,33 @@ func (s *Server) settler(ctx context.Context, topic, group *pb.Resource) (c *cli
 	return c, topicName, groupName, st
 }
 
+// ask is one message that is settled.
+type ask struct {
+	req     service.AckRequest
+	h       service.Handle // req's
+	release func(settled bool)
+	err     *service.Error
+	result  *pb.AckMessageResultEntry
+}
+
 // ackHere settles what is of broker groups that this node leads; the others, by member, it gives back.
 func (s *Server) ackHere(ctx context.Context, c *client, topic, group string, r *pb.AckMessageRequest, a *pb.AckMessageResponse) map[*Member][]int {
 	var away map[*Member][]int
-	type answer struct {
-		i       int
-		err     *service.Error
-		release func(bool)
-	}
-	answers := make(chan answer, len(r.GetEntries()))
+	n := len(r.GetEntries())
+	answers, asks, results := make(chan *ask, n), make([]ask, n), make([]pb.AckMessageResultEntry, n)
 	asked := 0
 	handles := map[*Member]*service.Client{}
 	now := time.Now()
 	for i, e := range r.GetEntries() {
-		a.Entries[i] = &pb.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle(), Status: statusOK}
-		m, req, release, st := s.ackOf(ctx, topic, group, e.GetReceiptHandle(), now)
+		a.Entries[i] = &results[i]
+		results[i].MessageId, results[i].ReceiptHandle, results[i].Status = e.GetMessageId(), e.GetReceiptHandle(), statusOK
+		k := &asks[i]
+		m, st := s.ackOf(ctx, topic, group, e.GetReceiptHandle(), now, k)
 		switch {
 		case st != nil:
-			a.Entries[i].Status = st
+			results[i].Status = st
 		case !m.Service.Leads():
-			release(false)
+			k.release(false)
 			if away == nil {
 				away = map[*Member][]int{}
 			}
@@ -68,15 +75,15 @@ func (s *Server) ackHere(ctx context.Context, c *client, topic, group string, r 
 			if handles[m] == nil {
 				handles[m] = c.take(m)
 			}
-			req.Client = handles[m]
+			k.req.Client, k.result = handles[m], &results[i]
 			asked++
-			m.Service.Ack(req, func(err *service.Error) { answers <- answer{i, err, release} })
+			m.Service.Ack(&k.req, func(err *service.Error) { k.err = err; answers <- k })
 		}
 	}
 	for range asked {
 		k := <-answers
 		if k.release(k.err == nil); k.err != nil {
-			a.Entries[k.i].Status = settleStatus(k.err)
+			k.result.Status = settleStatus(k.err)
 		}
 	}
 	for m, h := range handles {
@@ -85,30 +92,32 @@ func (s *Server) ackHere(ctx context.Context, c *client, topic, group string, r 
 	return away
 }
 
-// ackOf reads a receipt; what is renewed is settled by its newest handle, and is not renewed until release says what became of that.
-func (s *Server) ackOf(ctx context.Context, topic, group, receipt string, now time.Time) (m *Member, r *service.AckRequest, release func(settled bool), st *pb.Status) {
-	h, text, st := s.readReceipt(receipt)
+// ackOf reads a receipt into k; what is renewed is settled by its newest handle, and is not renewed until k.release says what became of that.
+func (s *Server) ackOf(ctx context.Context, topic, group, receipt string, now time.Time, k *ask) (m *Member, st *pb.Status) {
+	h, st := s.readReceipt(receipt)
 	if st != nil {
-		return nil, nil, nil, st
+		return nil, st
 	}
 	if m = s.member(h.Broker); m == nil {
-		return nil, nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
+		return nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid: its broker group %.100s is not known", h.Broker)
 	}
 	stands, err := service.RealTopic(topic, group, h.Type)
 	if err != nil {
-		return nil, nil, nil, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
+		return nil, receiptInvalid
 	}
 	newest, release, renewed := s.renewals.hold(ctx, receipt, group, topic)
 	if renewed {
-		h, text = newest, newest.String()
+		h = newest
 	} else {
 		release = func(bool) {}
 	}
 	if m.Service.Leads() && expired(&h, now) { // where it is led it may be renewed
 		release(false)
-		return nil, nil, nil, receiptExpired
+		return nil, receiptExpired
 	}
-	return m, &service.AckRequest{Group: group, Topic: stands, QueueID: h.QueueID, Offset: h.Offset, Handle: text}, release, nil
+	k.h, k.release = h, release
+	k.req = service.AckRequest{Group: group, Topic: stands, QueueID: h.QueueID, Offset: h.Offset, Read: &k.h}
+	return m, nil
 }
 
 // settleStatus: what is not leased by the handle any more is a wrong handle.

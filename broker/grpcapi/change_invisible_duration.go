@@ -25,17 +25,18 @@ func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisi
 	if d < changeMin || d > invisibleMax {
 		return fail(refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime of %d ms: from %d to %d are possible", d.Milliseconds(), changeMin, invisibleMax.Milliseconds())), nil
 	}
-	m, req, release, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now())
+	var k ask
+	m, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now(), &k)
 	if st != nil {
 		s.refused(c, nil, "ChangeInvisibleDuration", topic, group, st)
 		return fail(st), nil
 	}
 	a := route(ctx, s, c, m,
-		func() (*pb.ChangeInvisibleDurationResponse, bool) { return s.change(c, m, req, d) },
+		func() (*pb.ChangeInvisibleDurationResponse, bool) { return s.change(c, m, &k.req, d) },
 		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.ChangeInvisibleDurationResponse, error) {
 			return p.ChangeInvisibleDuration(ctx, r)
 		}, fail)
-	release(a.GetStatus().GetCode() == pb.Code_OK)
+	k.release(a.GetStatus().GetCode() == pb.Code_OK)
 	return a, nil
 }
 
@@ -57,8 +58,7 @@ func (s *Server) change(c *client, m *Member, req *service.AckRequest, d time.Du
 		s.told(c, m, "ChangeInvisibleDuration", req.Topic, req.Group, a.err)
 		return &pb.ChangeInvisibleDurationResponse{Status: settleStatus(a.err)}, true
 	}
-	old, _ := service.ParseHandle(req.Handle)
-	return &pb.ChangeInvisibleDurationResponse{Status: statusOK, ReceiptHandle: s.receiptOf(changedHandle(old, a.to))}, true
+	return &pb.ChangeInvisibleDurationResponse{Status: statusOK, ReceiptHandle: s.receiptOf(changedHandle(*req.Read, a.to))}, true
 }
 
 // changedHandle is the handle of a message that got another time. An ordered one keeps its begin.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,12 @@ func (c *client) leaveLocked(now int64) {
 		}
 	}
 	c.joined = nil
+}
+
+// readsCRC32 says that the SDK reads a CRC32 as protocol/v2 is meant: upper-case hexadecimal digits. Java's did always, Go's since it says a version behind 5.0;
+// Node's reads decimals, Python's wants leading zeros.
+func readsCRC32(language, version string) bool {
+	return language == "JAVA" || language == "GO" && version != "" && !strings.HasPrefix(version, "5.0.")
 }
 
 // word is what a client calls its language and version, as far as a list of clients should show it.

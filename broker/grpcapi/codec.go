@@ -17,13 +17,40 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 // encoded is an answer in its wire form; it is sent once.
 type encoded struct {
-	bytes *[]byte // of the library's pool
+	bytes *[]byte // of frames
+}
+
+// framePool is the library's pool without its zeroing, for what is written from the first byte to the last.
+type framePool struct{ pool sync.Pool }
+
+var frames = &framePool{sync.Pool{New: func() any { return new([]byte) }}}
+
+const (
+	frameGrain   = 1 << 10
+	frameKeptMax = 64 << 10 // bytes of a buffer that is kept
+)
+
+// Get implements mem.BufferPool.
+func (p *framePool) Get(n int) *[]byte {
+	b := p.pool.Get().(*[]byte)
+	if cap(*b) < n {
+		*b = make([]byte, (n+frameGrain-1)/frameGrain*frameGrain)
+	}
+	*b = (*b)[:n]
+	return b
+}
+
+// Put implements mem.BufferPool.
+func (p *framePool) Put(b *[]byte) {
+	if cap(*b) <= frameKeptMax {
+		p.pool.Put(b)
+	}
 }
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if e, ok := v.(encoded); ok {
-		return mem.BufferSlice{mem.NewBuffer(e.bytes, mem.DefaultBufferPool())}, nil
+		return mem.BufferSlice{mem.NewBuffer(e.bytes, frames)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }
@@ -34,7 +61,7 @@ var encoders = sync.Pool{New: func() any { return &encoder{} }}
 func (e *encoder) received(v message.View, d *delivered) encoded {
 	head, body := e.message(v, d)
 	n := len(head) + len(body)
-	b := mem.DefaultBufferPool().Get(protowire.SizeTag(receivedMessage) + protowire.SizeBytes(n))
+	b := frames.Get(protowire.SizeTag(receivedMessage) + protowire.SizeBytes(n))
 	out := protowire.AppendTag((*b)[:0], receivedMessage, protowire.BytesType)
 	out = append(append(protowire.AppendVarint(out, uint64(n)), head...), body...)
 	*b = out

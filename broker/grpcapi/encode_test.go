@@ -145,6 +145,28 @@ func TestReceivedIsWhatTheLibraryWouldSend(t *testing.T) {
 	}
 }
 
+// TestDigestIsWhatTheSDKReads: upper-case digits without leading zeros for Java and the newer Go, MD5 for all others.
+func TestDigestIsWhatTheSDKReads(t *testing.T) {
+	for sdk, want := range map[[2]string]bool{
+		{"JAVA", "5.0.0"}: true, {"JAVA", "5.1.0"}: true, {"GO", "5.1.4"}: true, {"GO", "5.0.1-rc1"}: false, {"GO", ""}: false, {"RUST", "5.0.0"}: false, {"PYTHON", "5.1.2"}: false, {"", ""}: false,
+	} {
+		if readsCRC32(sdk[0], sdk[1]) != want {
+			t.Errorf("%v: expected %v", sdk, want)
+		}
+	}
+	var e encoder
+	for body, want := range map[string]string{"foobar": "9EF61F95", "": "0", "33": "A6216D9"} {
+		head, _ := e.message(stored("orders", body, 0), &delivered{crc32: true})
+		m := &pb.Message{}
+		if err := (proto.UnmarshalOptions{}).Unmarshal(append(head, body...), m); err != nil {
+			t.Fatal(err)
+		}
+		if d := m.GetSystemProperties().GetBodyDigest(); d.GetType() != pb.DigestType_CRC32 || d.GetChecksum() != want {
+			t.Errorf("%q: %v, expected %s", body, d, want)
+		}
+	}
+}
+
 // TestReceivedAllocates: a message that is streamed costs the slice and the handle that the library wants.
 func TestReceivedAllocates(t *testing.T) {
 	var e encoder

@@ -19,16 +19,17 @@ func (s *Server) ForwardMessageToDeadLetterQueue(ctx context.Context, r *pb.Forw
 	if st != nil {
 		return fail(st), nil
 	}
-	m, req, release, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now())
+	var k ask
+	m, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now(), &k)
 	if st != nil {
 		return fail(st), nil
 	}
 	a := route(ctx, s, c, m,
-		func() (*pb.ForwardMessageToDeadLetterQueueResponse, bool) { return s.bury(c, m, req) },
+		func() (*pb.ForwardMessageToDeadLetterQueueResponse, bool) { return s.bury(c, m, &k.req) },
 		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.ForwardMessageToDeadLetterQueueResponse, error) {
 			return p.ForwardMessageToDeadLetterQueue(ctx, r)
 		}, fail)
-	release(a.GetStatus().GetCode() == pb.Code_OK)
+	k.release(a.GetStatus().GetCode() == pb.Code_OK)
 	return a, nil
 }
 

@@ -42,25 +42,23 @@ func (s *Server) appendReceipt(dst []byte, h *service.Handle) []byte {
 }
 
 // readReceipt is the inverse; a refusal: it is none of ours.
-func (s *Server) readReceipt(receipt string) (h service.Handle, text string, st *pb.Status) {
-	bad := refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
+func (s *Server) readReceipt(receipt string) (h service.Handle, st *pb.Status) {
 	if len(receipt) == 0 || len(receipt) > receiptMax {
-		return h, "", refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle of %d bytes: from 1 to %d are possible", len(receipt), receiptMax)
+		return h, refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle of %d bytes: from 1 to %d are possible", len(receipt), receiptMax)
 	}
 	b, err := receiptEncoding.DecodeString(receipt)
 	if err != nil || len(b) <= receiptSum || strings.ContainsAny(receipt, "\r\n") {
-		return h, "", bad
+		return h, receiptInvalid
 	}
 	sum := s.sign(b[receiptSum:])
 	if subtle.ConstantTimeCompare(b[:receiptSum], sum[:]) != 1 {
-		return h, "", bad
+		return h, receiptInvalid
 	}
-	text = string(b[receiptSum:])
-	h, refused := service.ParseHandle(text)
+	h, refused := service.ParseHandle(string(b[receiptSum:]))
 	if refused != nil || h.Offset < 0 {
-		return h, "", bad
+		return h, receiptInvalid
 	}
-	return h, text, nil
+	return h, nil
 }
 
 // expired says that the time is over within which a handle settles its message.
@@ -68,4 +66,7 @@ func expired(h *service.Handle, now time.Time) bool {
 	return h.PopMillis+h.InvisibleMillis <= now.UnixMilli()
 }
 
-var receiptExpired = refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is expired")
+var (
+	receiptExpired = refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is expired")
+	receiptInvalid = refuse(pb.Code_INVALID_RECEIPT_HANDLE, "receipt handle is invalid")
+)

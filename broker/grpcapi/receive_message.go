@@ -219,7 +219,7 @@ func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse],
 	}
 	e := encoders.Get().(*encoder)
 	defer encoders.Put(e)
-	d := delivered{invisible: time.Duration(r.InvisibleMillis) * time.Millisecond}
+	d := delivered{invisible: time.Duration(r.InvisibleMillis) * time.Millisecond, crc32: readsCRC32(c.language, c.version)}
 	for rest := r.Body; len(rest) > 0; {
 		v, err := message.Parse(rest)
 		if err != nil {

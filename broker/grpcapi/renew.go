@@ -201,7 +201,7 @@ func (s *Server) renewOne(r *renewal) {
 	}
 	h := r.c.take(r.m)
 	req := &service.ChangeRequest{InvisibleMillis: renewFor.Milliseconds(), AckRequest: service.AckRequest{
-		Client: h, Group: r.group, Topic: stands, QueueID: r.handle.QueueID, Offset: r.handle.Offset, Handle: r.handle.String(),
+		Client: h, Group: r.group, Topic: stands, QueueID: r.handle.QueueID, Offset: r.handle.Offset, Read: &r.handle,
 	}}
 	r.m.Service.ChangeInvisible(req, func(to service.Changed, err *service.Error) {
 		s.renewals.renewed(r, to, err)

@@ -33,7 +33,8 @@ type AckRequest struct {
 	Group, Topic string // Topic is the one in which the message stands: perhaps a retry topic
 	QueueID      int32
 	Offset       int64
-	Handle       string // extraInfo
+	Handle       string  // extraInfo
+	Read         *Handle // the same, of who has read it already; nil: Handle is to be read
 	// Flush is called when done was called for this request, and for others of the same client that were recorded with it; nil: nothing
 	// hangs on it.
 	Flush func()
@@ -103,13 +104,20 @@ func (s *Service) Ack(r *AckRequest, done func(*Error)) {
 	})
 }
 
+func (r *AckRequest) handle() (Handle, *Error) {
+	if r.Read != nil {
+		return *r.Read, nil
+	}
+	return ParseHandle(r.Handle)
+}
+
 // checkAck reads a handle, and compares it with what else the request says.
 func (s *Service) checkAck(r *AckRequest) (k delivery.Key, ack entry.PopAck, h Handle, refused *Error) {
 	if refused = s.refuseToLead(); refused == nil {
 		refused = s.checkAckPlace(r)
 	}
 	if refused == nil {
-		h, refused = ParseHandle(r.Handle)
+		h, refused = r.handle()
 	}
 	if refused != nil {
 		return k, ack, h, refused

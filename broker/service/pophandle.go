@@ -57,16 +57,24 @@ func ParseHandle(text string) (h Handle, refused *Error) {
 	if len(text) > handleMax {
 		return fail("it has " + strconv.Itoa(len(text)) + " bytes, the limit is " + strconv.Itoa(handleMax))
 	}
-	parts := strings.Split(text, " ")
-	if n := len(parts); n != handleParts && n != handleParts-1 {
+	var all [handleParts]string
+	n := 0
+	for part := range strings.SplitSeq(text, " ") {
+		if n < handleParts {
+			all[n] = part
+		}
+		n++
+	}
+	if n != handleParts && n != handleParts-1 {
 		return fail("it has " + strconv.Itoa(n) + " parts, 7 or 8 are possible")
 	}
+	parts := all[:n]
 	h.Type, h.Broker, h.Offset = parts[4], parts[5], -1
 	if h.Type != popNormal && h.Type != popRetry && h.Type != popRetryV2 {
 		return fail("its type is " + strconv.Quote(h.Type))
 	}
 	var small [2]int64
-	into := []*int64{&h.Start, &h.PopMillis, &h.InvisibleMillis, &small[0], nil, nil, &small[1], &h.Offset}
+	into := [handleParts]*int64{&h.Start, &h.PopMillis, &h.InvisibleMillis, &small[0], nil, nil, &small[1], &h.Offset}
 	for i, part := range parts {
 		if into[i] == nil {
 			continue

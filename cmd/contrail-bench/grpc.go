@@ -264,7 +264,7 @@ func (l *grpcLoad) introduce(i int) error {
 }
 
 func (l *grpcLoad) as(i int) context.Context {
-	return metadata.AppendToOutgoingContext(context.Background(), "x-mq-client-id", fmt.Sprintf("bench@%d@%d", os.Getpid(), i), "x-mq-language", "GO", "x-mq-client-version", "5.1.4", "x-mq-protocol", "v2")
+	return metadata.AppendToOutgoingContext(context.Background(), "x-mq-client-id", fmt.Sprintf("bench@%d@%d", os.Getpid(), i), "x-mq-language", "JAVA", "x-mq-client-version", "5.1.0", "x-mq-protocol", "v2")
 }
 
 func (l *grpcLoad) close() {
