@@ -1,6 +1,8 @@
 package brokertest
 
 import (
+	"crypto/tls"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +38,13 @@ func TestGRPCClients(t *testing.T) {
 		prepare(t, dir, "python3", "-m", "venv", "v")
 		prepare(t, dir, "v/bin/pip", "install", "-q", "--disable-pip-version-check", "-r", "requirements.txt")
 		Client(t, 4*time.Minute, filepath.Join(dir, "v", "bin", "python"), filepath.Join(dir, "suite.py"), startGRPC(t).GRPC, "t-")
+	})
+	t.Run("rust-5.0.0", func(t *testing.T) {
+		t.Parallel()
+		program := buildCargo(t, "grpcrust")
+		p := startGRPC(t)
+		Client(t, 4*time.Minute, program, p.GRPC, "all", "t-")
+		Client(t, time.Minute, "env", "TLS=1", "SSL_CERT_FILE="+certificateOf(t, p.GRPC), program, p.GRPC, "transactions", "t-")
 	})
 	t.Run("go-5.1.4", func(t *testing.T) {
 		t.Parallel()
@@ -84,6 +93,37 @@ func TestGRPCFailover(t *testing.T) {
 	if !strings.Contains(string(out), "OK failover") {
 		t.Errorf("%s\n%s", out, client.err.String())
 	}
+}
+
+// buildCargo compiles a program in Rust, from the second time on only what changed, and gives its path.
+func buildCargo(t *testing.T, dir string) string {
+	t.Helper()
+	if _, err := exec.LookPath("cargo"); err != nil {
+		t.Skip("needs Rust, and cargo is not in the PATH")
+	}
+	out, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = filepath.Join(out, "contrail", dir+"-target")
+	prepare(t, dir, "cargo", "build", "--quiet", "--locked", "--target-dir", out)
+	return filepath.Join(out, "debug", dir)
+}
+
+// certificateOf is a file with the certificate that a broker shows, for clients that believe only those that they know.
+func certificateOf(t *testing.T, address string) string {
+	t.Helper()
+	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	name := filepath.Join(t.TempDir(), "broker.pem")
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.ConnectionState().PeerCertificates[0].Raw})
+	if err := os.WriteFile(name, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // copied is a folder with files of another one, in which a client's packages may be installed.
