@@ -156,7 +156,7 @@ impl Suite {
             ids.insert(format!("m{i:02}"), r.message_id().to_string());
         }
         let receipts = p.batch_send((9..12).map(build).collect()).await.expect("send of a batch");
-        assert_eq!(receipts.len(), 3);
+        assert_eq!(receipts.len(), 3); // RocketMQ's proxy gives one, with all ids in it
         for (i, r) in receipts.iter().enumerate() {
             ids.insert(format!("m{:02}", i + 9), r.message_id().to_string());
         }
@@ -297,7 +297,7 @@ impl Suite {
                 _ => {}
             }
         }
-        let got = c.receive(2, 60).await;
+        let got = c.receive(2, 120).await; // longer than it takes until all are decided: neither comes twice
         assert_eq!(bodies(&got), ["commit", "orphan-commit"]);
         for m in &got {
             assert_eq!(m.properties().get("__transactionId__"), Some(&ids[body(m)]));
