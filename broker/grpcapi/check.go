@@ -24,6 +24,7 @@ const (
 	contextMax        = 1024 // bytes of a trace context
 	pollMin           = 5 * time.Second
 	pollMax           = 20 * time.Second
+	answerTime        = 150 * time.Millisecond // of a call's time, for the answer that nothing came: the service looks every 100 ms whose time is up
 )
 
 // nameOf is a resource's internal name; RocketMQ puts a namespace before it.

@@ -102,7 +102,8 @@ func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageReques
 }
 
 // pollTime is how long a receive is held: what the client asks for, or what is left of the call's time without half of the client's request timeout, from 5 to
-// 20 s (org.apache.rocketmq.proxy.grpc.v2.consumer.ReceiveMessageActivity).
+// 20 s (org.apache.rocketmq.proxy.grpc.v2.consumer.ReceiveMessageActivity). Some SDKs, Rust's among them, ask for as long as the call may take: they are answered
+// before its end (by RocketMQ up to 50 ms, org.apache.rocketmq.broker.longpolling.PopRequest), else nothing were an error to them.
 func pollTime(ctx context.Context, r *pb.ReceiveMessageRequest, requestTimeout time.Duration, version string) (time.Duration, *pb.Status) {
 	left := pollMax + pollMin
 	if deadline, ok := ctx.Deadline(); ok {
@@ -113,11 +114,8 @@ func pollTime(ctx context.Context, r *pb.ReceiveMessageRequest, requestTimeout t
 		poll = r.LongPollingTimeout.AsDuration()
 	}
 	poll = min(max(poll, pollMin), pollMax)
-	if poll <= left {
-		return poll, nil
-	}
 	if left >= pollMin {
-		return left, nil
+		return min(poll, left-answerTime), nil
 	}
 	code := pb.Code_ILLEGAL_POLLING_TIME
 	if version == "" || version < "5.0.3" {

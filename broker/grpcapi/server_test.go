@@ -500,6 +500,67 @@ func TestReceivesAreChecked(t *testing.T) {
 	}
 }
 
+func TestHowLongAReceiveIsHeld(t *testing.T) {
+	const never = time.Duration(-1)
+	s := time.Second
+	for _, c := range []struct {
+		deadline, asked, want time.Duration
+		version               string
+		code                  pb.Code
+	}{
+		{never, never, 20 * s, "5.1.4", 0},
+		{never, 7 * s, 7 * s, "5.1.4", 0},
+		{never, s, 5 * s, "5.1.4", 0},
+		{60 * s, 40 * s, 20 * s, "5.1.4", 0},
+		{13 * s, 10 * s, 10 * s, "5.1.4", 0},
+		{10 * s, never, 8500 * time.Millisecond, "5.1.4", 0}, // without half of 3 s
+		{10 * s, 10 * s, 9850 * time.Millisecond, "5.0.0", 0},
+		{8 * s, 10 * s, 7850 * time.Millisecond, "5.0.0", 0},
+		{5100 * time.Millisecond, 5100 * time.Millisecond, 4950 * time.Millisecond, "5.0.0", 0},
+		{4 * s, 4 * s, 0, "5.0.0", pb.Code_BAD_REQUEST},
+		{4 * s, 4 * s, 0, "5.0.3", pb.Code_ILLEGAL_POLLING_TIME},
+	} {
+		ctx, cancel := context.Background(), func() {}
+		if c.deadline != never {
+			ctx, cancel = context.WithTimeout(ctx, c.deadline)
+		}
+		r := &pb.ReceiveMessageRequest{}
+		if c.asked != never {
+			r.LongPollingTimeout = durationpb.New(c.asked)
+		}
+		got, st := pollTime(ctx, r, 3*s, c.version)
+		cancel()
+		if st.GetCode() != c.code || got > c.want || got < c.want-s/2 { // some of the time is gone
+			t.Errorf("%v of %v: %v %v, expected %v %v", c.asked, c.deadline, got, st, c.want, c.code)
+		}
+	}
+}
+
+// Who gives a call as long as it asks the receive to be held is told that nothing came: its time is not over before.
+func TestNothingCameWithinTheCallsTime(t *testing.T) {
+	b := start(t)
+	answered(t, b.consumer("c", "billing"))
+	const d = 5100 * time.Millisecond
+	var st *pb.Status
+	for try := 0; try < 3 && st == nil; try++ { // a machine may be busy for longer than is left
+		ctx, cancel := context.WithTimeout(as("c"), d)
+		stream, err := b.ReceiveMessage(ctx, &pb.ReceiveMessageRequest{
+			Group: resource("billing"), MessageQueue: &pb.MessageQueue{Topic: resource("orders")}, InvisibleDuration: durationpb.New(10 * time.Second), LongPollingTimeout: durationpb.New(d),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := stream.Recv()
+		if cancel(); err != nil {
+			t.Log(err)
+		}
+		st = a.GetStatus()
+	}
+	if st.GetCode() != pb.Code_MESSAGE_NOT_FOUND {
+		t.Errorf("answered %v", st)
+	}
+}
+
 // The first decision wins; the same again is no error.
 func TestTransactionsEndOnce(t *testing.T) {
 	b := start(t)
