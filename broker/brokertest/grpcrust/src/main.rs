@@ -36,10 +36,11 @@ async fn main() {
     match args[2].as_str() {
         "all" => {
             // They mostly wait.
-            tokio::join!(s.normal(), s.refusals(), s.fifo(), s.delays(), s.transactions(), s.dead_letters());
+            tokio::join!(s.normal(), s.refusals(), s.empty(), s.fifo(), s.delays(), s.transactions(), s.dead_letters());
         }
         "normal" => s.normal().await,
         "refusals" => s.refusals().await,
+        "empty" => s.empty().await,
         "fifo" => s.fifo().await,
         "delays" => s.delays().await,
         "transactions" => s.transactions().await,
@@ -129,10 +130,14 @@ impl Suite {
     }
 
     async fn consumer(&self, group: &str, topic: &str, filter: FilterExpression) -> Result<Consumer, ClientError> {
+        self.consumer_with(self.options(), group, topic, filter).await
+    }
+
+    async fn consumer_with(&self, options: ClientOption, group: &str, topic: &str, filter: FilterExpression) -> Result<Consumer, ClientError> {
         let mut o = SimpleConsumerOption::default();
         o.set_topics(vec![topic]);
         o.set_consumer_group(format!("{}{group}", self.prefix));
-        let mut client = SimpleConsumer::new(o, self.options())?;
+        let mut client = SimpleConsumer::new(o, options)?;
         client.start().await?;
         Ok(Consumer { client, topic: topic.into(), filter })
     }
@@ -215,6 +220,25 @@ impl Suite {
         refused(self.consumer("r-refused", unknown, tags("*")).await, "TOPIC_NOT_FOUND", "unknown topic");
         c.end().await;
         p.shutdown().await.expect("end of the producer");
+    }
+
+    /// The client gives a receive no longer than it is to be held: it must be answered before, else nothing is an error.
+    async fn empty(&self) {
+        let topic = &format!("{}normal", self.prefix);
+        let mut options = self.options();
+        options.set_long_polling_timeout(Duration::from_secs(6));
+        let c = self.consumer_with(options, "r-empty", topic, tags("r-none")).await.expect("consumer");
+        for left in [2, 1, 0] {
+            let began = Instant::now();
+            match c.client.receive_with(topic, &c.filter, 32, Duration::from_secs(15)).await {
+                Ok(list) => {
+                    assert!(list.is_empty() && began.elapsed() > Duration::from_millis(5800), "{:?} after {:?}", bodies(&list), began.elapsed());
+                    break;
+                }
+                Err(e) => assert!(left > 0, "{e}"), // the machine was busy for longer than is left
+            }
+        }
+        c.end().await;
     }
 
     /// Two consumers of one group: what one has not acknowledged keeps what is behind it from the other.
