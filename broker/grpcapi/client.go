@@ -34,7 +34,9 @@ type client struct {
 	s    *Server
 	id   string
 	addr netip.AddrPort // of its first connection
-	seen atomic.Int64   // ms
+	// signed is the authorization of its first call; empty: it did not sign it.
+	signed string
+	seen   atomic.Int64 // ms
 
 	gone    atomic.Bool // it left: whoever has it at hand does not bring it back
 	beating atomic.Bool // its heartbeat is on the way to the other nodes
@@ -84,6 +86,9 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 			return nil, refuse(pb.Code_TOO_MANY_REQUESTS, "%d clients are known, which is the limit", clientsMax)
 		}
 		c = &client{s: s, id: id, addr: s.addrOf(ctx, md), language: word(md, languageKey), version: word(md, versionKey)}
+		if text := first(md, authorizationKey); len(text) <= authorizationMax {
+			c.signed = text
+		}
 		s.clients.by[id] = c
 	}
 	c.seen.Store(time.Now().UnixMilli())

@@ -100,8 +100,12 @@ func acceptedTypes(t *catalog.Topic) []pb.MessageType {
 }
 
 // brokerAt names the node that leads, and behind it the others: a client whose connection breaks finds another one by itself. A name that is to be resolved
-// stands alone, as SDKs want it.
+// stands alone, as SDKs want it, and so does what is in front of all nodes: each of them answers for all.
 func (s *Server) brokerAt(name, leader string) *pb.Broker {
+	front := s.o.Front != ""
+	if front {
+		leader = s.o.Front
+	}
 	e := &pb.Endpoints{Scheme: pb.AddressScheme_DOMAIN_NAME, Addresses: []*pb.Address{addressOf(leader)}}
 	ip, err := netip.ParseAddr(e.Addresses[0].Host)
 	if err != nil {
@@ -109,6 +113,9 @@ func (s *Server) brokerAt(name, leader string) *pb.Broker {
 	}
 	if e.Scheme = pb.AddressScheme_IPv4; ip.Is6() {
 		e.Scheme = pb.AddressScheme_IPv6
+	}
+	if front {
+		return &pb.Broker{Name: name, Endpoints: e}
 	}
 	for _, at := range s.nodes() {
 		a := addressOf(at)

@@ -43,6 +43,9 @@ type Options struct {
 	Members func() []*Member
 	Own     string          // this node's address, as clients dial it
 	Others  func() []string // the other nodes' addresses, host:port; nil: there are none
+	Front   string          // host:port of what stands in front of all nodes, and is all that clients are told; empty: they dial the nodes
+	// TLSOnly refuses clients that begin without TLS.
+	TLSOnly bool
 	// MaxDelay is how far ahead a message may be scheduled.
 	MaxDelay   time.Duration
 	Reflection bool
@@ -93,8 +96,8 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gRPC: %w", err)
 	}
-	s := &Server{o: o, grpc: grpc.NewServer(options...), health: health.NewServer(), listener: newSniffer(l, o.TLS, o.Log), stop: make(chan struct{})}
-	s.clients.by = map[string]*client{}
+	s := &Server{o: o, grpc: grpc.NewServer(options...), health: health.NewServer(), listener: newSniffer(l, o.TLS, o.TLSOnly, o.Log), stop: make(chan struct{})}
+	s.clients.by, s.peers.tls = map[string]*client{}, o.TLSOnly
 	s.renewals.init()
 	pb.RegisterMessagingServiceServer(s.grpc, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)

@@ -18,7 +18,8 @@ import (
 // client does, or does not do, holds the others up.
 type sniffer struct {
 	net.Listener
-	tls   *tls.Config
+	tls   *tls.Config // nil: nobody may use it
+	only  bool        // everybody must
 	ready chan net.Conn
 	ended chan struct{}
 	once  sync.Once
@@ -38,8 +39,8 @@ const (
 	notHTTP2 = "HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nContent-Length: 60\r\nConnection: close\r\n\r\nThis port speaks gRPC, which is HTTP/2: RocketMQ 5 clients.\n"
 )
 
-func newSniffer(l net.Listener, c *tls.Config, log *slog.Logger) *sniffer {
-	s := &sniffer{complaints: complain.New(log, "gRPC: "), Listener: l, tls: c, ready: make(chan net.Conn), ended: make(chan struct{}), slots: make(chan struct{}, silentMax)}
+func newSniffer(l net.Listener, c *tls.Config, only bool, log *slog.Logger) *sniffer {
+	s := &sniffer{complaints: complain.New(log, "gRPC: "), Listener: l, tls: c, only: only, ready: make(chan net.Conn), ended: make(chan struct{}), slots: make(chan struct{}, silentMax)}
 	go s.accept()
 	return s
 }
@@ -85,7 +86,8 @@ func (s *sniffer) sniff(c net.Conn) {
 var (
 	errSilent        = errors.New("it said nothing") // a balancer looks whether the port is open, say
 	errNotHTTP2      = errors.New("it does not speak HTTP/2")
-	errNoCertificate = errors.New("it begins a TLS handshake, and grpc.cert is off")
+	errPlain         = errors.New("it does not begin with a TLS handshake, and grpc.tls is enforcing")
+	errNoCertificate = errors.New("it begins a TLS handshake, and grpc.tls is disabled")
 )
 
 // greet waits until it is clear that a client speaks what this port does.
@@ -98,6 +100,8 @@ func (s *sniffer) greet(c net.Conn) (net.Conn, error) {
 	}
 	var conn net.Conn = p
 	switch {
+	case first[0] != tlsHandshake && s.only:
+		err = errPlain
 	case first[0] != tlsHandshake:
 		err = p.speaksHTTP2()
 	case s.tls == nil:

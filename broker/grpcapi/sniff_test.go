@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 // said is a log that may be read while it is written.
@@ -29,14 +32,14 @@ func (s *said) text() string {
 	return s.b.String()
 }
 
-func sniffing(t *testing.T, c *tls.Config) (addr string, log *said) {
+func sniffing(t *testing.T, c *tls.Config, only bool) (addr string, log *said) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log = &said{}
-	s := newSniffer(l, c, slog.New(slog.NewTextHandler(log, nil)))
+	s := newSniffer(l, c, only, slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(func() { _ = s.Close() })
 	go func() {
 		for {
@@ -72,7 +75,7 @@ func says(t *testing.T, addr, text string) string {
 
 // TestWhatIsNoGRPCIsToldSo at once, and logged: what came, from where, once for many.
 func TestWhatIsNoGRPCIsToldSo(t *testing.T) {
-	addr, log := sniffing(t, certificate(t))
+	addr, log := sniffing(t, certificate(t), false)
 	if got := says(t, addr, preface+"rest"); got != "taken" {
 		t.Errorf("HTTP/2 is answered %q", got)
 	}
@@ -91,7 +94,7 @@ func TestWhatIsNoGRPCIsToldSo(t *testing.T) {
 
 // TestTLSThatFailsIsTold: a client that does not trust the certificate, or speaks no TLS behind its first byte.
 func TestTLSThatFailsIsTold(t *testing.T) {
-	addr, log := sniffing(t, certificate(t))
+	addr, log := sniffing(t, certificate(t), false)
 	says(t, addr, "\x16GARBAGE")
 	if c, err := tls.Dial("tcp", addr, &tls.Config{ServerName: "contrail"}); err == nil {
 		c.Close()
@@ -114,7 +117,7 @@ func TestTLSThatFailsIsTold(t *testing.T) {
 
 // TestWhoSaysNothingIsNotLogged: balancers look whether a port is open.
 func TestWhoSaysNothingIsNotLogged(t *testing.T) {
-	addr, log := sniffing(t, certificate(t))
+	addr, log := sniffing(t, certificate(t), false)
 	for range 3 {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -130,9 +133,58 @@ func TestWhoSaysNothingIsNotLogged(t *testing.T) {
 
 // TestWithoutACertificate TLS is refused, and the log names the setting.
 func TestWithoutACertificate(t *testing.T) {
-	addr, log := sniffing(t, nil)
+	addr, log := sniffing(t, nil, false)
 	says(t, addr, "\x16\x03\x01\x02\x00")
 	if got := log.text(); !strings.Contains(got, errNoCertificate.Error()) {
 		t.Errorf("logged: %s", got)
+	}
+}
+
+// TestEnforcedTLS: who begins without it is refused, and the log names the setting.
+func TestEnforcedTLS(t *testing.T) {
+	addr, log := sniffing(t, certificate(t), true)
+	if got := says(t, addr, preface); got != "" {
+		t.Errorf("without TLS it is answered %q", got)
+	}
+	if got := log.text(); !strings.Contains(got, errPlain.Error()) {
+		t.Errorf("logged: %s", got)
+	}
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+		c.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
+}
+
+// TestStalledHandshakes hold nobody up: a thousand that began, and a client that goes on.
+func TestStalledHandshakes(t *testing.T) {
+	addr, _ := sniffing(t, certificate(t), false)
+	for i := range 1000 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte([]string{"\x16\x03\x01", "PRI * HT", ""}[i%3])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := says(t, addr, preface); got != "taken" {
+		t.Errorf("it is answered %q", got)
+	}
+}
+
+// TestWhatStandsInFront: behind a balancer clients are told of nothing else.
+func TestWhatStandsInFront(t *testing.T) {
+	for front, scheme := range map[string]pb.AddressScheme{"mq.example.com:443": pb.AddressScheme_DOMAIN_NAME, "10.9.9.9:8081": pb.AddressScheme_IPv4} {
+		s := &Server{o: Options{Own: "10.0.0.1:8081", Others: func() []string { return []string{"10.0.0.2:8081"} }, Front: front}}
+		e := s.brokerAt("broker-a", "10.0.0.1:8081").GetEndpoints()
+		if len(e.GetAddresses()) != 1 || e.GetScheme() != scheme || fmt.Sprintf("%s:%d", e.GetAddresses()[0].GetHost(), e.GetAddresses()[0].GetPort()) != front {
+			t.Errorf("%s: clients are told %v", front, e)
+		}
 	}
 }

@@ -123,6 +123,9 @@ func (t *stream) settings(m *pb.TelemetryCommand) error {
 	t.told.Store(asMirrored(answer, at))
 	c.mu.Lock()
 	c.settings, c.shown = answer, shown(answer, at)
+	if a, ok := parseAuthorization(c.signed); ok {
+		c.shown.AccessKey = a.accessKey
+	}
 	select {
 	case <-t.done: // it ended meanwhile
 		c.mu.Unlock()

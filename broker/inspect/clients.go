@@ -23,6 +23,7 @@ type ClientSettings struct {
 	ClientType     string      `json:"clientType"` // PRODUCER, PUSH_CONSUMER, SIMPLE_CONSUMER …
 	RequestTimeout int64       `json:"requestTimeoutMillis"`
 	UserAgent      UserAgent   `json:"userAgent"`
+	AccessKey      string      `json:"accessKey"` // that it signs its calls with; empty: it signs none. Nobody checks it while there is no access control
 	Backoff        *Backoff    `json:"backoff"`
 	Publishing     *Publishing `json:"publishing"`   // of a producer
 	Subscription   *Subscribed `json:"subscription"` // of a consumer

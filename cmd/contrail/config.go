@@ -108,6 +108,7 @@ func defaultConfig() config {
 	c.Cluster, c.Broker, c.Node, c.Dir = "DefaultCluster", "broker-a", "node-1", "data"
 	c.Roles = []string{roleNamesrv, roleBroker, roleConsole}
 	c.NameServer.Listen, c.Remoting.Listen, c.GRPC.Listen, c.Console.Listen = ":9876", ":10911", ":8081", "127.0.0.1:8080"
+	c.GRPC.TLS = tlsPermissive
 	c.Console.Actions = true
 	c.Log.SegmentBytes, c.Log.Ack, c.Log.KeepFor = 128<<20, "fdatasync", duration(72*time.Hour)
 	c.Log.MaxMessage, c.Log.AutoTopic, c.Log.AutoGroup, c.Log.TraceTopic = 4<<20, true, true, true

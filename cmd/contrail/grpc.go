@@ -26,18 +26,29 @@ import (
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
-// grpcConfig is the port of RocketMQ's 5.x clients; with several nodes replication.nodes[].grpc says where, and listen and advertise are not used.
+// grpcConfig is the port of RocketMQ's 5.x clients; with several nodes replication.nodes[].grpc says where, listen is not used, and advertise is what
+// stands in front of all of them, if anything does.
 type grpcConfig struct {
 	Listen     string `yaml:"listen"`    // empty: no such port
 	Advertise  string `yaml:"advertise"` // host:port that clients are told to dial; empty: found by itself
 	Cert       string `yaml:"cert"`      // PEM files; without them a certificate that nobody vouches for is made at the start
 	Key        string `yaml:"key"`
+	TLS        string `yaml:"tls"`        // permissive, enforcing, disabled (RocketMQ's tls.server.mode)
 	Reflection bool   `yaml:"reflection"` // tells tools which calls there are
 }
+
+const (
+	tlsPermissive = "permissive" // with TLS or without, as the client begins
+	tlsEnforcing  = "enforcing"
+	tlsDisabled   = "disabled"
+)
 
 func (c *grpcConfig) check() error {
 	if (c.Cert == "") != (c.Key == "") {
 		return fmt.Errorf("grpc: cert %q, key %q; both or none are possible", c.Cert, c.Key)
+	}
+	if c.TLS != tlsPermissive && c.TLS != tlsEnforcing && c.TLS != tlsDisabled {
+		return fmt.Errorf("grpc.tls: %q; permissive, enforcing and disabled are possible", c.TLS)
 	}
 	for field, addr := range map[string]string{"listen": c.Listen, "advertise": c.Advertise} {
 		if addr == "" {
@@ -80,9 +91,13 @@ func (n *node) startGRPC() error {
 	if err != nil {
 		return err
 	}
+	front := ""
+	if n.conf.Replication.on() {
+		front = n.conf.GRPC.Advertise
+	}
 	s, err := grpcapi.Start(grpcapi.Options{
 		Listen: listen, TLS: certificate, Key: key, Members: n.grpcMembers, MaxDelay: time.Duration(n.conf.Timers.MaxDelay),
-		Reflection: n.conf.GRPC.Reflection, Log: n.log, Meters: otel.GetMeterProvider(), Own: advertise, Others: n.grpcOthers,
+		Reflection: n.conf.GRPC.Reflection, Log: n.log, Meters: otel.GetMeterProvider(), Own: advertise, Others: n.grpcOthers, Front: front, TLSOnly: n.conf.GRPC.TLS == tlsEnforcing,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (grpc.listen)", err)
@@ -168,6 +183,9 @@ func (n *node) receiptKey() ([]byte, error) {
 
 // certificate is the configured one, or one that is made now: SDKs of most languages use TLS and do not ask who vouches for it.
 func (n *node) certificate(advertise string) (*tls.Config, error) {
+	if n.conf.GRPC.TLS == tlsDisabled {
+		return nil, nil
+	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}}
 	if n.conf.GRPC.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(n.conf.GRPC.Cert, n.conf.GRPC.Key)

@@ -245,6 +245,7 @@ export const clients = {
   sdk: 'SDK',
   platform: 'Platform',
   host: 'Host',
+  accessKey: 'Access key',
   attempts: 'Attempts at most',
   backoff: 'Waits in between',
   growing: (from: string, times: string, to: string) => `${from}, then × ${times} each time, ${to} at most`,

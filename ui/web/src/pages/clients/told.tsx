@@ -48,6 +48,7 @@ function Settings({ settings: s }: { settings: ClientSettings }) {
         <Fact name={w.sdk} value={`${s.userAgent.language} ${s.userAgent.version}`.trim()} />
         <Fact name={w.platform} value={s.userAgent.platform} />
         <Fact name={w.host} value={s.userAgent.hostname} mono />
+        <Fact name={w.accessKey} value={s.accessKey || undefined} mono />
         <Fact name={w.timeout} value={s.requestTimeoutMillis > 0 ? millis(s.requestTimeoutMillis) : undefined} />
         {s.backoff && <Fact name={w.attempts} value={<span data-test="attempts">{count(s.backoff.maxAttempts)}</span>} />}
         {s.backoff && <Fact name={w.backoff} value={<Waits of={s.backoff} />} />}
