@@ -32,9 +32,10 @@ lint: $(UI)/dist/index.html ## go vet, staticcheck, gofmt, tsc, eslint
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
 	cd $(UI) && npm run --silent typecheck && npm run --silent lint
 
-unit: $(UI)/dist/index.html ## Go and TypeScript tests, each fuzz target on its kept corpus among them
+unit: $(UI)/dist/index.html ## Go and TypeScript tests; each fuzz target on its corpus and for two seconds more
 	cd $(UI) && npm run --silent test
 	$(GO) test -p 1 -timeout 40m ./...
+	@deploy/fuzz.sh 2s
 
 race: ## Go tests of the broker under the race detector
 	$(GO) test -race -short -p 1 ./broker/... ./diagnostics/... ./ui/...
