@@ -17,11 +17,15 @@ import (
 	"testing"
 	"time"
 
+	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/contrailmq/contrail/broker/message"
@@ -352,7 +356,7 @@ func documented(t *testing.T) map[string][]string {
 // node tells nothing that is not on it.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	docs, listed := documented(t), map[string]bool{}
-	for _, file := range []string{"../../broker/metrics/testdata/metrics.txt", "../../tracing/telemetry/testdata/metrics.txt"} {
+	for _, file := range []string{"../../broker/metrics/testdata/metrics.txt", "../../tracing/telemetry/testdata/metrics.txt", "../../broker/grpcapi/testdata/metrics.txt"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -374,15 +378,17 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			t.Errorf("docs/metrics.md: %s is not served", name)
 		}
 	}
-	n, _ := started(t, nil)
+	n, _ := started(t, func(c *config) { c.GRPC.Listen = freePort(t) })
 	exchange(t, n, "ID-1", "")
 	get(t, n, "/api/v1/topics/orders")
+	callGRPC(t, n)
 	seen := 0
 	for name, f := range scrape(t, n) {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") {
 			continue // the client library's, which the page names by their prefix
 		}
 		seen++
+		delete(listed, name)
 		got, ok := docs[name]
 		if !ok {
 			t.Errorf("%s is not on the page", name)
@@ -395,8 +401,22 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	if seen < 40 {
-		t.Errorf("%d families", seen)
+	if seen < 40 || listed["grpc_server_call_started_total"] || listed["grpc_server_call_duration_seconds"] {
+		t.Errorf("%d families; not served: %v", seen, listed)
+	}
+}
+
+// callGRPC asks for a route.
+func callGRPC(t *testing.T, n *node) {
+	t.Helper()
+	c, err := grpc.NewClient(n.conf.GRPC.Listen, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-mq-client-id", "somebody")
+	if _, err := pb.NewMessagingServiceClient(c).QueryRoute(ctx, &pb.QueryRouteRequest{Topic: &pb.Resource{Name: "orders"}}); err != nil {
+		t.Fatal(err)
 	}
 }
 
