@@ -7,7 +7,10 @@ import (
 	"time"
 )
 
-const kindsMax = 256 // that are told apart
+const (
+	kindsMax = 256 // that are told apart
+	others   = ""  // all beyond them are one
+)
 
 // Log is a log that says one thing only now and then.
 type Log struct {
@@ -43,15 +46,19 @@ func (l *Log) Warn(key string, every time.Duration, msg string, args ...any) {
 func (l *Log) due(key string, every time.Duration, now time.Time) (untold int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.dueLocked(key, every, now)
+}
+
+func (l *Log) dueLocked(key string, every time.Duration, now time.Time) (untold int, due bool) {
 	k := l.kinds[key]
 	if k != nil && now.Sub(k.last) < every {
 		k.untold++
 		return 0, false
 	}
+	if k == nil && len(l.kinds) >= kindsMax && key != others {
+		return l.dueLocked(others, every, now)
+	}
 	if k == nil {
-		if len(l.kinds) >= kindsMax {
-			clear(l.kinds)
-		}
 		k = &kind{}
 		l.kinds[key] = k
 	}

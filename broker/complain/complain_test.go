@@ -28,12 +28,16 @@ func TestFloodIsOneLine(t *testing.T) {
 // TestKindsAreBounded: peers may choose what is in a key.
 func TestKindsAreBounded(t *testing.T) {
 	l, now := New(slog.New(slog.DiscardHandler), ""), time.Unix(0, 0)
+	told := 0
 	for i := range 10 * kindsMax {
-		if _, due := l.due(fmt.Sprint(i), time.Minute, now); !due {
-			t.Fatalf("the first of a kind, %d, is not told", i)
+		if _, due := l.due(fmt.Sprint("kind ", i), time.Minute, now); due {
+			told++
 		}
 	}
-	if len(l.kinds) > kindsMax {
-		t.Fatalf("%d kinds are kept", len(l.kinds))
+	if told != kindsMax+1 || len(l.kinds) != kindsMax+1 {
+		t.Fatalf("%d lines of %d kinds", told, len(l.kinds))
+	}
+	if untold, due := l.due("another", time.Minute, now.Add(time.Minute)); !due || untold != 9*kindsMax-1 {
+		t.Fatalf("a minute later: %d left out, %v", untold, due)
 	}
 }

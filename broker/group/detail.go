@@ -7,15 +7,10 @@ import (
 	"github.com/contrailmq/contrail/broker/inspect"
 )
 
-const wordMax = 64 // bytes of a heartbeat's words that are kept for each member
-
-// wordOf is a word as it is kept; RocketMQ's have up to 30 bytes.
-func wordOf(s string) string {
-	if len(s) > wordMax {
-		return strings.ToValidUTF8(s[:wordMax], "") + "…"
-	}
-	return s
-}
+const (
+	wordMax       = 64      // bytes of a heartbeat's words that are kept for each member; RocketMQ's have up to 30
+	expressionMax = 1 << 10 // bytes of an expression that are shown
+)
 
 // Client is one connection with what it told: the one from addr; addr "": of several with the id, the one that was heard last.
 func (r *Registry) Client(id, addr string) (inspect.ClientDetail, bool) {
@@ -39,9 +34,16 @@ func (r *Registry) consumesLocked(c Conn, cl *client) []inspect.Consuming {
 	for name := range cl.consumers {
 		if g := r.groups[name]; g != nil && g.members[c] != nil {
 			m := g.members[c]
-			out = append(out, inspect.Consuming{Group: name, ConsumeType: m.consumeType, Model: m.model, FromWhere: m.fromWhere, Subscriptions: list(m.subs)})
+			out = append(out, inspect.Consuming{Group: name, ConsumeType: m.consumeType, Model: m.model, FromWhere: m.fromWhere, Subscriptions: shortened(list(m.subs))})
 		}
 	}
 	slices.SortFunc(out, func(a, b inspect.Consuming) int { return strings.Compare(a.Group, b.Group) })
 	return out
+}
+
+func shortened(all []inspect.Subscription) []inspect.Subscription {
+	for i := range all {
+		all[i].Expression = inspect.Cut(all[i].Expression, expressionMax)
+	}
+	return all
 }

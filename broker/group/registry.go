@@ -192,7 +192,7 @@ func (r *Registry) consumerLocked(now int64, c Conn, cl *client, d *ConsumerData
 		e.happenings = append(e.happenings, Happening{Kind: "rebalance", Group: d.Group, ClientID: cl.id.ClientID, Addr: cl.id.Addr, Text: "a consumer joined"})
 	}
 	m.id, m.beat = cl.id, now
-	m.model, m.consumeType, m.fromWhere = wordOf(d.Model), wordOf(d.ConsumeType), wordOf(d.FromWhere)
+	m.model, m.consumeType, m.fromWhere = inspect.Cut(d.Model, wordMax), inspect.Cut(d.ConsumeType, wordMax), inspect.Cut(d.FromWhere, wordMax)
 	m.subs = make(map[string]Subscription, len(d.Subscriptions))
 	for _, s := range d.Subscriptions[:min(len(d.Subscriptions), subsPerGroup)] {
 		if s.Type == "" {

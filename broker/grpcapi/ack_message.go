@@ -47,6 +47,8 @@ type ask struct {
 	release func(settled bool)
 	err     *service.Error
 	result  *pb.AckMessageResultEntry
+	m       *Member
+	i       int // in the request
 }
 
 // ackHere settles what is of broker groups that this node leads; the others, by member, it gives back.
@@ -75,14 +77,20 @@ func (s *Server) ackHere(ctx context.Context, c *client, topic, group string, r 
 			if handles[m] == nil {
 				handles[m] = c.take(m)
 			}
-			k.req.Client, k.result = handles[m], &results[i]
+			k.req.Client, k.result, k.m, k.i = handles[m], &results[i], m, i
 			asked++
 			m.Service.Ack(&k.req, func(err *service.Error) { k.err = err; answers <- k })
 		}
 	}
 	for range asked {
 		k := <-answers
-		if k.release(k.err == nil); k.err != nil {
+		switch k.release(k.err == nil); {
+		case k.err.NotLed(): // not any more; an ack may be given twice
+			if away == nil {
+				away = map[*Member][]int{}
+			}
+			away[k.m] = append(away[k.m], k.i)
+		case k.err != nil:
 			k.result.Status = settleStatus(k.err)
 		}
 	}

@@ -3,9 +3,11 @@ package grpcapi
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // serves says that the port answers a client as ever.
@@ -84,33 +88,45 @@ func (r *raw) request(stream uint32) error {
 	return r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: r.block.Bytes(), EndHeaders: true})
 }
 
-// discard reads what the server says until it hangs up.
-func (r *raw) discard() (streams, resets int) {
+// watch reads what the server says until it hangs up.
+func (r *raw) watch(settings func(streams uint32), reset func()) {
 	for {
 		f, err := r.framer.ReadFrame()
 		if err != nil {
-			return streams, resets
+			return
 		}
 		switch f := f.(type) {
 		case *http2.RSTStreamFrame:
-			resets++
+			reset()
 		case *http2.SettingsFrame:
 			if n, ok := f.Value(http2.SettingMaxConcurrentStreams); ok {
-				streams = int(n)
+				settings(n)
 			}
 		}
 	}
 }
 
-// TestRapidReset (CVE-2023-44487): a hundred thousand streams that are opened and reset at once cost neither memory nor the other clients' answers.
+// TestRapidReset (CVE-2023-44487): a hundred thousand receives that are asked for and reset at once cost neither memory nor goroutines nor the other clients'
+// answers.
 func TestRapidReset(t *testing.T) {
 	b := start(t)
+	stream := b.consumer("rapid", "billing")
+	answered(t, stream)
+	ask, err := proto.Marshal(&pb.ReceiveMessageRequest{
+		Group: resource("billing"), MessageQueue: &pb.MessageQueue{Topic: resource("orders"), Broker: &pb.Broker{Name: "broker-a"}}, BatchSize: 1,
+		InvisibleDuration: durationpb.New(time.Minute), FilterExpression: &pb.FilterExpression{Expression: "*"}, LongPollingTimeout: durationpb.New(5 * time.Second),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask = append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(ask))), ask...)
+	bytes, goroutines := heapBytes(), runtime.NumGoroutine()
 	r := b.raw()
-	go r.discard()
-	before := heapBytes()
+	go r.watch(func(uint32) {}, func() {})
 	_ = r.conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
 	for i := range uint32(100_000) {
-		if r.request(2*i+1) != nil || r.framer.WriteRSTStream(2*i+1, http2.ErrCodeCancel) != nil {
+		id := 2*i + 1
+		if r.request(id) != nil || r.framer.WriteData(id, true, ask) != nil || r.framer.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
 			break // it hung up, or reads no more, which are answers, too
 		}
 		if i%20_000 == 0 {
@@ -118,8 +134,9 @@ func TestRapidReset(t *testing.T) {
 		}
 	}
 	b.serves()
-	if after := heapBytes(); after > before+64<<20 {
-		t.Errorf("%d MiB of memory more", (after-before)>>20)
+	eventually(t, "no goroutine waits for what was given up", func() bool { return runtime.NumGoroutine() < goroutines+500 })
+	if after := heapBytes(); after > bytes+64<<20 {
+		t.Errorf("%d MiB of memory more", (after-bytes)>>20)
 	}
 }
 
@@ -127,20 +144,48 @@ func TestRapidReset(t *testing.T) {
 func TestStreamsAtOnce(t *testing.T) {
 	b := start(t)
 	r := b.raw()
-	got := make(chan [2]int, 1)
-	go func() {
-		streams, resets := r.discard()
-		got <- [2]int{streams, resets}
-	}()
+	var streams, refused atomic.Uint32
+	go r.watch(func(n uint32) { streams.Store(n) }, func() { refused.Add(1) })
 	for i := range uint32(streamsMax + 100) {
 		if err := r.request(2*i + 1); err != nil {
-			break
+			t.Fatal(err)
 		}
 	}
 	b.serves()
-	time.AfterFunc(time.Second, func() { _ = r.conn.Close() })
-	if n := <-got; n[0] != streamsMax || n[1] < 100 {
-		t.Errorf("the limit is told as %d, %d streams were refused", n[0], n[1])
+	eventually(t, "the limit is told, and a hundred streams are refused", func() bool { return streams.Load() == streamsMax && refused.Load() == 100 })
+}
+
+// TestStreamsOfOneClient: its telemetry streams are bounded, and another client's are not its business.
+func TestStreamsOfOneClient(t *testing.T) {
+	b := start(t)
+	var refused error
+	for range streamsOf + 1 {
+		stream, err := b.Telemetry(as("many"))
+		if err == nil {
+			err = stream.Send(&pb.TelemetryCommand{Command: &pb.TelemetryCommand_Settings{Settings: &pb.Settings{PubSub: &pb.Settings_Publishing{Publishing: &pb.Publishing{Topics: []*pb.Resource{resource("orders")}}}}}})
+		}
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if err != nil {
+			refused = err
+			break
+		}
+	}
+	if status.Code(refused) != codes.ResourceExhausted || !strings.Contains(refused.Error(), "64 telemetry streams") {
+		t.Errorf("%v", refused)
+	}
+	answered(t, b.consumer("other", "billing"))
+}
+
+// TestSettingsAreBounded: they are kept as long as the client is there.
+func TestSettingsAreBounded(t *testing.T) {
+	b := start(t)
+	stream := b.tell("large", &pb.Settings{PubSub: &pb.Settings_Subscription{Subscription: &pb.Subscription{Group: resource("billing"), Subscriptions: []*pb.SubscriptionEntry{
+		{Topic: resource("orders"), Expression: &pb.FilterExpression{Expression: strings.Repeat("x", settingsMax)}},
+	}}}})
+	if _, err := stream.Recv(); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "the limit is 262144") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"github.com/contrailmq/contrail/broker/service"
 )
 
-const changeMin = 0 // a push consumer's next attempt may come at once
-
 // ChangeInvisibleDuration: group, topic, receipt_handle, invisible_duration, message_id. The message comes again after that time from now, unless it is
 // acknowledged by the new handle that is answered. INVALID_RECEIPT_HANDLE, ILLEGAL_INVISIBLE_TIME.
 func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisibleDurationRequest) (*pb.ChangeInvisibleDurationResponse, error) {
@@ -21,9 +19,9 @@ func (s *Server) ChangeInvisibleDuration(ctx context.Context, r *pb.ChangeInvisi
 	if st != nil {
 		return fail(st), nil
 	}
-	d := r.GetInvisibleDuration().AsDuration()
-	if d < changeMin || d > invisibleMax {
-		return fail(refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime of %d ms: from %d to %d are possible", d.Milliseconds(), changeMin, invisibleMax.Milliseconds())), nil
+	d := r.GetInvisibleDuration().AsDuration() // 0: a push consumer's next attempt comes at once
+	if st := checkInvisible(d, 0); st != nil {
+		return fail(st), nil
 	}
 	var k ask
 	m, st := s.ackOf(ctx, topic, group, r.GetReceiptHandle(), time.Now(), &k)

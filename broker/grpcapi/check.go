@@ -200,10 +200,10 @@ func (s *Server) checkDelivery(sp *pb.SystemProperties) *pb.Status {
 	return nil
 }
 
-func checkInvisible(d time.Duration) *pb.Status {
+func checkInvisible(d, least time.Duration) *pb.Status {
 	switch {
-	case d < invisibleMin:
-		return refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime is too small. min is %d", invisibleMin.Milliseconds())
+	case d < least:
+		return refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime is too small. min is %d", least.Milliseconds())
 	case d > invisibleMax:
 		return refuse(pb.Code_ILLEGAL_INVISIBLE_TIME, "the invisibleTime is too large. max is %d", invisibleMax.Milliseconds())
 	}

@@ -34,12 +34,11 @@ type client struct {
 	s    *Server
 	id   string
 	addr netip.AddrPort // of its first connection
-	// signed is the authorization of its first call; empty: it did not sign it.
-	signed string
-	seen   atomic.Int64 // ms
+	seen atomic.Int64   // ms
 
-	gone    atomic.Bool // it left: whoever has it at hand does not bring it back
-	beating atomic.Bool // its heartbeat is on the way to the other nodes
+	telemetry atomic.Int32 // streams
+	gone      atomic.Bool  // it left: whoever has it at hand does not bring it back
+	beating   atomic.Bool  // its heartbeat is on the way to the other nodes
 
 	mu       sync.Mutex
 	language string
@@ -75,8 +74,8 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 	switch {
 	case id == "":
 		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id cannot be empty")
-	case len(id) > clientIDMax || hasControl(id):
-		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id of %d bytes: up to %d without control characters are possible", len(id), clientIDMax)
+	case len(id) > clientIDMax || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }): // others could not be handed on
+		return nil, refuse(pb.Code_CLIENT_ID_REQUIRED, "client id of %d bytes: up to %d of printable ASCII are possible", len(id), clientIDMax)
 	}
 	s.clients.mu.Lock()
 	defer s.clients.mu.Unlock()
@@ -86,9 +85,6 @@ func (s *Server) caller(ctx context.Context) (*client, *pb.Status) {
 			return nil, refuse(pb.Code_TOO_MANY_REQUESTS, "%d clients are known, which is the limit", clientsMax)
 		}
 		c = &client{s: s, id: id, addr: s.addrOf(ctx, md), language: word(md, languageKey), version: word(md, versionKey)}
-		if text := first(md, authorizationKey); len(text) <= authorizationMax {
-			c.signed = text
-		}
 		s.clients.by[id] = c
 	}
 	c.seen.Store(time.Now().UnixMilli())
@@ -267,6 +263,11 @@ func (c *client) stream() (found *stream) {
 		}
 	}
 	return found
+}
+
+// hasDirectLocked says that it has a stream of its own to this node.
+func (c *client) hasDirectLocked() bool {
+	return slices.ContainsFunc(c.streams, func(t *stream) bool { return t.direct })
 }
 
 // left takes a client out of its groups.

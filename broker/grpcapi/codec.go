@@ -26,7 +26,7 @@ type framePool struct{ pool sync.Pool }
 var frames = &framePool{sync.Pool{New: func() any { return new([]byte) }}}
 
 const (
-	frameGrain   = 1 << 10
+	frameGrain   = 2 << 10  // the library gives no buffer of 1 KiB or less back
 	frameKeptMax = 64 << 10 // bytes of a buffer that is kept
 )
 

@@ -13,5 +13,6 @@
 // Goroutines: gRPC's own, one for each call and each stream; a sender for each telemetry stream; one for renewals. A client's state is behind its mutex.
 //
 // Files: server.go (listening, both TLS and plaintext on one port: sniff.go), client.go, settings.go, status.go (codes), check.go (limits), convert.go
-// (messages), ask.go (what operators ask of clients), receipt.go, renew.go, forward.go, mirror.go, and one file for each call.
+// (what is sent), encode.go, codec.go (what is received), unpack.go, ask.go (what operators ask of clients), shown.go (settings for the console), authorization.go,
+// receipt.go, renew.go, forward.go, mirror.go, metrics.go, and one file for each call.
 package grpcapi

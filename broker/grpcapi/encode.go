@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"bytes"
 	"crypto/md5"
+	"encoding/binary"
 	"hash/crc32"
 	"strconv"
 	"time"
@@ -177,7 +178,12 @@ func (e *encoder) told(v message.View) {
 func (e *encoder) digest(body []byte, crc bool) {
 	kind, text := pb.DigestType_MD5, e.part[:0]
 	if crc {
-		kind, text = pb.DigestType_CRC32, bytes.ToUpper(strconv.AppendUint(text, uint64(crc32.ChecksumIEEE(body)), 16))
+		var sum [4]byte
+		binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(body))
+		kind, text = pb.DigestType_CRC32, appendHex(text, sum[:])
+		for len(text) > 1 && text[0] == '0' {
+			text = text[1:]
+		}
 	} else {
 		sum := md5.Sum(body)
 		text = appendHex(text, sum[:])

@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
 	"encoding/hex"
 	"strconv"
@@ -34,14 +35,15 @@ var dialPauses = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.
 
 // peers are connections to the other nodes: lane 0 for calls, the others for mirrored streams, of which each client has one.
 type peers struct {
-	tls bool // the nodes take nothing else
+	tls bool // what clients may send encrypted is not to go on in the clear
 	mu  sync.Mutex
 	by  map[string]*grpc.ClientConn
 }
 
-const mirrorLanes = 8
+const mirrorLanes = 32
 
-// credentials: that a node asks is proven by its mark. Certificates are for clients, and name what clients dial, so they are not looked at.
+// credentials: that a node asks is proven by its mark. Certificates are for clients, and name what clients dial, so they are not looked at: who can
+// stand between the nodes can read what they hand on, which the other nodes' ports are to be kept from (docs/operations.md).
 func (p *peers) credentials() credentials.TransportCredentials {
 	if p.tls {
 		return credentials.NewTLS(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
@@ -90,7 +92,7 @@ func (s *Server) relayed(ctx context.Context) bool { return s.relayedFor(ctx) !=
 func (s *Server) relayedFor(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
 	name := first(md, relayedKey)
-	if name == "" || first(md, markKey) != s.mark(name, first(md, clientIDKey), first(md, fromKey)) {
+	if name == "" || subtle.ConstantTimeCompare([]byte(first(md, markKey)), []byte(s.mark(name, first(md, clientIDKey), first(md, fromKey)))) != 1 {
 		return ""
 	}
 	return name
@@ -148,7 +150,7 @@ func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here 
 // refusedConnection says that nothing was asked: no connection came about.
 func refusedConnection(err error) bool {
 	st, ok := status.FromError(err)
-	return ok && st.Code() == codes.Unavailable && strings.Contains(st.Message(), "while dialing")
+	return ok && st.Code() == codes.Unavailable && (strings.Contains(st.Message(), "while dialing") || strings.Contains(st.Message(), "error reading server preface"))
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

@@ -105,7 +105,11 @@ func (m *meters) begin(name string) (*method, time.Time) {
 }
 
 func (m *meters) end(ctx context.Context, k *method, began time.Time, err error) {
-	code := min(status.Code(err), codes.Unauthenticated)
+	st, ok := status.FromError(err)
+	if !ok { // what the library makes of a handler's error
+		st = status.FromContextError(err)
+	}
+	code := min(st.Code(), codes.Unauthenticated)
 	m.duration.Record(ctx, time.Since(began).Seconds(), k.ended[code]...)
 }
 

@@ -53,7 +53,7 @@ func TestCallsAreCounted(t *testing.T) {
 		"grpc.server.call.started other":                                                              1,
 		"grpc.server.call.duration apache.rocketmq.v2.MessagingService/SendMessage OK":                2,
 		"grpc.server.call.duration apache.rocketmq.v2.MessagingService/SendMessage DEADLINE_EXCEEDED": 1,
-		"grpc.server.call.duration apache.rocketmq.v2.MessagingService/AckMessage UNKNOWN":            1,
+		"grpc.server.call.duration apache.rocketmq.v2.MessagingService/AckMessage CANCELLED":          1,
 		"grpc.server.call.duration other OK":                                                          1,
 	}
 	for name, n := range want {

@@ -125,9 +125,5 @@ func (s *Server) beatElsewhere(c *client, r *pb.HeartbeatRequest) {
 // asClient is the context of a call that this node makes for a client of its own.
 func (s *Server) asClient(ctx context.Context, c *client, broker string) context.Context {
 	from := c.addr.String()
-	md := metadata.Pairs(clientIDKey, c.id, languageKey, c.language, versionKey, c.version, relayedKey, broker, fromKey, from, markKey, s.mark(broker, c.id, from))
-	if c.signed != "" {
-		md.Set(authorizationKey, c.signed)
-	}
-	return metadata.NewOutgoingContext(ctx, md)
+	return metadata.NewOutgoingContext(ctx, metadata.Pairs(clientIDKey, c.id, languageKey, c.language, versionKey, c.version, relayedKey, broker, fromKey, from, markKey, s.mark(broker, c.id, from)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -78,7 +79,7 @@ func (s *Server) wish(ctx context.Context, c *client, r *pb.ReceiveMessageReques
 	invisible := r.GetInvisibleDuration().AsDuration()
 	if w.renew {
 		invisible = renewFor
-	} else if st := checkInvisible(invisible); st != nil {
+	} else if st := checkInvisible(invisible, invisibleMin); st != nil {
 		return nil, st
 	}
 	poll, st := pollTime(ctx, r, c.requestTimeout(), c.version)
@@ -150,23 +151,17 @@ func (s *Server) pop(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c 
 	if err := s.ensureGroup(ctx, w.req.Group); err != nil {
 		return true, sendStatus(g, statusOf(err))
 	}
-	h := service.NewClient(c.addr, "grpc") // what it waits for ends with the call
-	h.SetIdentity(service.Identity{ClientID: c.id, Language: c.language, Version: c.version})
-	req := w.req
-	req.Client = h
-	got := make(chan *service.PopResult, 1)
-	m.Service.Pop(&req, func(r *service.PopResult) { got <- r })
-	var r *service.PopResult
 	select {
-	case r = <-got:
-	case <-ctx.Done():
-		m.Service.CancelPulls(h)
-		go giveBack(m, got)
-		return true, ctx.Err()
 	case <-s.stop:
-		m.Service.CancelPulls(h)
-		go giveBack(m, got)
-		return true, sendStatus(g, refuse(pb.Code_MESSAGE_NOT_FOUND, "this node stops"))
+		return true, sendStatus(g, nodeStops)
+	default:
+	}
+	r, err := s.wait(ctx, c, m, w)
+	switch {
+	case err != nil:
+		return true, err
+	case r == nil:
+		return true, sendStatus(g, nodeStops)
 	}
 	defer r.Release()
 	switch {
@@ -184,6 +179,80 @@ func (s *Server) pop(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c 
 	return true, s.deliver(g, c, m, w, r)
 }
 
+var nodeStops = refuse(pb.Code_MESSAGE_NOT_FOUND, "this node stops")
+
+// wait gives a pop's result; nil without an error: the node stops. Either the caller takes a result, or it goes back by itself: one that comes when the caller
+// is gone already costs no goroutine that waits for it, and most that are cancelled never come.
+func (s *Server) wait(ctx context.Context, c *client, m *Member, w *wish) (*service.PopResult, error) {
+	h := service.NewClient(c.addr, "grpc") // what it waits for ends with the call
+	h.SetIdentity(service.Identity{ClientID: c.id, Language: c.language, Version: c.version})
+	req := w.req
+	req.Client = h
+	var settled atomic.Bool // the result is taken, or the caller is gone
+	got := make(chan *service.PopResult, 1)
+	m.Service.Pop(&req, func(r *service.PopResult) {
+		if settled.CompareAndSwap(false, true) {
+			got <- r
+			return
+		}
+		go func() { // not here: this is the log's goroutine
+			s.giveBack(c, m, w, r, r.Body)
+			r.Release()
+		}()
+	})
+	var err error
+	select {
+	case r := <-got:
+		return r, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-s.stop:
+	}
+	m.Service.CancelPulls(h)
+	if !settled.CompareAndSwap(false, true) {
+		r := <-got
+		s.giveBack(c, m, w, r, r.Body)
+		r.Release()
+	}
+	return nil, err
+}
+
+// nackAfter is when messages come again that reached nobody (org.apache.rocketmq.proxy.grpc.v2.consumer.ReceiveMessageResponseStreamWriter): not when the time
+// is over that was asked for, which may be half a day.
+const nackAfter = time.Second
+
+// giveBack lets those of rest, which is the end of r's body, come again.
+func (s *Server) giveBack(c *client, m *Member, w *wish, r *service.PopResult, rest []byte) {
+	if r.Refused != nil || len(rest) == 0 {
+		return
+	}
+	h := c.take(m)
+	asked := atomic.Int32{}
+	asked.Store(1)
+	done := func(service.Changed, *service.Error) { // what it cannot be said of has its time
+		if asked.Add(-1) == 0 {
+			c.give(m, h)
+		}
+	}
+	for len(rest) > 0 {
+		v, err := message.Parse(rest)
+		if err != nil {
+			break
+		}
+		rest = rest[len(v):]
+		handle, ok := r.Handle(v)
+		stands, refused := service.RealTopic(w.req.Topic, w.req.Group, handle.Type)
+		if !ok || refused != nil {
+			continue
+		}
+		asked.Add(1)
+		m.Service.ChangeInvisible(&service.ChangeRequest{InvisibleMillis: nackAfter.Milliseconds(), AckRequest: service.AckRequest{
+			Client: h, Group: w.req.Group, Topic: stands, QueueID: handle.QueueID, Offset: handle.Offset, Read: &handle,
+		}}, done)
+	}
+	done(service.Changed{}, nil)
+}
+
 // receiveStatus: a wrong expression is named as what it is.
 func receiveStatus(err *service.Error) *pb.Status {
 	if err.Code == service.CodeSubscriptionParseFailed {
@@ -192,40 +261,36 @@ func receiveStatus(err *service.Error) *pb.Status {
 	return statusOf(err)
 }
 
-// giveBack waits for a pop whose caller is gone. A lease that it got runs out by itself.
-func giveBack(_ *Member, got chan *service.PopResult) {
-	select {
-	case r := <-got:
-		r.Release()
-	case <-time.After(pollMax + pollMin): // one that was cancelled is not answered
-	}
-}
-
 // deliver streams messages with their receipts.
 func (s *Server) deliver(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult) error {
 	var renewed []string
-	err := s.stream(g, c, m, w, r, &renewed)
-	if err != nil || g.Context().Err() != nil { // nobody has them: their leases run out
+	rest, err := s.stream(g, c, m, w, r, &renewed)
+	if g.Context().Err() != nil { // who gave the call up has none of them
+		rest = r.Body
+	}
+	if len(rest) > 0 {
 		s.renewals.forget(renewed)
 	}
+	s.giveBack(c, m, w, r, rest)
 	return err
 }
 
-func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult, renewed *[]string) error {
+// stream gives what it could not send.
+func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, w *wish, r *service.PopResult, renewed *[]string) (rest []byte, err error) {
 	if err := sendStatus(g, statusOK); err != nil {
-		return err
+		return r.Body, err
 	}
 	e := encoders.Get().(*encoder)
 	defer encoders.Put(e)
 	d := delivered{invisible: time.Duration(r.InvisibleMillis) * time.Millisecond, crc32: readsCRC32(c.language, c.version)}
-	for rest := r.Body; len(rest) > 0; {
+	for rest = r.Body; len(rest) > 0; {
 		v, err := message.Parse(rest)
 		if err != nil {
-			return err
+			return rest, err
 		}
-		rest = rest[len(v):]
 		h, ok := r.Handle(v)
 		if !ok {
+			rest = rest[len(v):]
 			continue
 		}
 		d.receipt = s.appendReceipt(d.receipt[:0], &h)
@@ -235,10 +300,11 @@ func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse],
 			*renewed = append(*renewed, receipt)
 		}
 		if err := g.SendMsg(e.received(v, &d)); err != nil {
-			return err
+			return rest, err
 		}
+		rest = rest[len(v):]
 	}
-	return g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()}})
+	return nil, g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()}})
 }
 
 // handOn streams what the node that leads answers; false: nothing was, because it does not.

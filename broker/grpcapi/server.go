@@ -58,8 +58,8 @@ type Options struct {
 const (
 	frameMax      = 16 << 20 // bytes of a request: a batch of messages and their properties
 	headerListMax = 16 << 10
-	streamsMax    = 10_000 // calls under way of one connection
-	streamWorkers = 32     // goroutines whose stacks have grown already; more calls than that get new ones
+	streamsMax    = 2000 // calls under way of one connection
+	streamWorkers = 32   // goroutines whose stacks have grown already; more calls than that get new ones
 	windowBytes   = 1 << 20
 	pingsAtMost   = 10 * time.Second // C++ clients ping each minute, also without calls
 	handshakeMax  = 10 * time.Second
@@ -88,6 +88,9 @@ func Start(o Options) (*Server, error) {
 	if len(o.Key) < keyBytes {
 		return nil, fmt.Errorf("grpcapi: a key of %d bytes to sign receipts with: from %d on are possible", len(o.Key), keyBytes)
 	}
+	if o.TLSOnly && o.TLS == nil {
+		return nil, errors.New("grpcapi: only TLS, and no certificate")
+	}
 	options, err := serverOptions(&o)
 	if err != nil {
 		return nil, err
@@ -97,7 +100,7 @@ func Start(o Options) (*Server, error) {
 		return nil, fmt.Errorf("gRPC: %w", err)
 	}
 	s := &Server{o: o, grpc: grpc.NewServer(options...), health: health.NewServer(), listener: newSniffer(l, o.TLS, o.TLSOnly, o.Log), stop: make(chan struct{})}
-	s.clients.by, s.peers.tls = map[string]*client{}, o.TLSOnly
+	s.clients.by, s.peers.tls = map[string]*client{}, o.TLS != nil
 	s.renewals.init()
 	pb.RegisterMessagingServiceServer(s.grpc, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
@@ -116,7 +119,7 @@ func Start(o Options) (*Server, error) {
 
 func serverOptions(o *Options) ([]grpc.ServerOption, error) {
 	all := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()), grpc.NumStreamWorkers(streamWorkers),
+		grpc.WaitForHandlers(true), grpc.ForceServerCodecV2(newCodec()), grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(frameMax), grpc.MaxHeaderListSize(headerListMax), grpc.MaxConcurrentStreams(streamsMax), grpc.ConnectionTimeout(handshakeMax),
 		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes), grpc.WriteBufferSize(64 << 10), grpc.ReadBufferSize(64 << 10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),

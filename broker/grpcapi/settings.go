@@ -17,7 +17,8 @@ const (
 	sendAttempts = 3
 	sendFirst    = 10 * time.Millisecond
 	sendLast     = time.Second
-	topicsMax    = 1000 // of one client's settings
+	topicsMax    = 1000      // of one client's settings
+	settingsMax  = 256 << 10 // bytes; they are kept as long as the client is there, by each node
 
 	consumesPassively, consumesActively = "CONSUME_PASSIVELY", "CONSUME_ACTIVELY"
 	clustering, fromLast                = "CLUSTERING", "CONSUME_FROM_LAST_OFFSET"
@@ -112,6 +113,8 @@ func expressionOf(f *pb.FilterExpression) (kind, expression string) {
 // checkSettings refuses settings that say nothing, or too much.
 func (s *Server) checkSettings(told *pb.Settings) *pb.Status {
 	switch {
+	case proto.Size(told) > settingsMax:
+		return refuse(pb.Code_BAD_REQUEST, "settings of %d bytes, the limit is %d", proto.Size(told), settingsMax)
 	case told.GetPublishing() != nil:
 		if n := len(told.GetPublishing().GetTopics()); n > topicsMax {
 			return refuse(pb.Code_BAD_REQUEST, "settings with %d topics, the limit is %d", n, topicsMax)

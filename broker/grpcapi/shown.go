@@ -1,8 +1,6 @@
 package grpcapi
 
 import (
-	"strings"
-
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -22,7 +20,7 @@ func shown(a *pb.Settings, givenAt int64) *inspect.ClientSettings {
 	ua := a.GetUserAgent()
 	s := &inspect.ClientSettings{
 		GivenAt: givenAt, ClientType: a.GetClientType().String(), RequestTimeout: inMillis(a.GetRequestTimeout()),
-		UserAgent: inspect.UserAgent{Version: cut(ua.GetVersion(), wordMax), Platform: cut(ua.GetPlatform(), nameMax), Hostname: cut(ua.GetHostname(), nameMax)},
+		UserAgent: inspect.UserAgent{Version: inspect.Cut(ua.GetVersion(), wordMax), Platform: inspect.Cut(ua.GetPlatform(), nameMax), Hostname: inspect.Cut(ua.GetHostname(), nameMax)},
 		Backoff:   shownBackoff(a.GetBackoffPolicy()),
 	}
 	if ua.GetLanguage() != pb.Language_LANGUAGE_UNSPECIFIED {
@@ -60,7 +58,7 @@ func shownPublishing(p *pb.Publishing) *inspect.Publishing {
 	out := &inspect.Publishing{Topics: []string{}, MaxBodyBytes: p.GetMaxBodySize(), ValidateMessageType: p.GetValidateMessageType()}
 	left := shownMax
 	for i, t := range p.GetTopics() {
-		name := cut(nameOf(t), nameMax)
+		name := inspect.Cut(nameOf(t), nameMax)
 		if left -= len(name); left < 0 || i == shownListMax {
 			out.TopicsOmitted = len(p.GetTopics()) - i
 			break
@@ -72,13 +70,13 @@ func shownPublishing(p *pb.Publishing) *inspect.Publishing {
 
 func shownSubscription(s *pb.Subscription) *inspect.Subscribed {
 	out := &inspect.Subscribed{
-		Group: cut(nameOf(s.GetGroup()), nameMax), FIFO: s.GetFifo(), ReceiveBatchSize: s.GetReceiveBatchSize(),
+		Group: inspect.Cut(nameOf(s.GetGroup()), nameMax), FIFO: s.GetFifo(), ReceiveBatchSize: s.GetReceiveBatchSize(),
 		LongPolling: inMillis(s.GetLongPollingTimeout()), Subscriptions: []inspect.Subscription{},
 	}
 	left := shownMax
 	for i, e := range s.GetSubscriptions() {
 		kind, expression := expressionOf(e.GetExpression())
-		one := inspect.Subscription{Topic: cut(nameOf(e.GetTopic()), nameMax), Type: kind, Expression: cut(expression, expressionMax)}
+		one := inspect.Subscription{Topic: inspect.Cut(nameOf(e.GetTopic()), nameMax), Type: kind, Expression: inspect.Cut(expression, expressionMax)}
 		if left -= len(one.Topic) + len(one.Expression); left < 0 || i == shownListMax {
 			out.SubscriptionsOmitted = len(s.GetSubscriptions()) - i
 			break
@@ -86,14 +84,6 @@ func shownSubscription(s *pb.Subscription) *inspect.Subscribed {
 		out.Subscriptions = append(out.Subscriptions, one)
 	}
 	return out
-}
-
-// cut is at most n bytes of s; more is told by an ellipsis.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
 func inMillis(d *durationpb.Duration) int64 { return d.AsDuration().Milliseconds() }

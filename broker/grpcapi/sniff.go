@@ -2,12 +2,14 @@ package grpcapi
 
 import (
 	"bufio"
+	"container/list"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/contrailmq/contrail/broker/complain"
@@ -23,15 +25,19 @@ type sniffer struct {
 	ready chan net.Conn
 	ended chan struct{}
 	once  sync.Once
-	slots chan struct{} // of connections that have not said anything yet
 	err   error
+	conns atomic.Int64
+
+	mu     sync.Mutex
+	silent list.List // of net.Conn that have not said what they speak yet, the first first
 
 	complaints *complain.Log
 }
 
 const (
 	tlsHandshake = 0x16
-	silentMax    = 10_000 // connections that have said nothing yet; more wait to be accepted
+	connsMax     = 20_000
+	silentMax    = 1000 // of more that have not said what they speak yet, the one that was silent longest is closed
 	acceptPause  = 50 * time.Millisecond
 	tellEvery    = 5 * time.Second // of what one kind of wrong peer did
 
@@ -40,38 +46,70 @@ const (
 )
 
 func newSniffer(l net.Listener, c *tls.Config, only bool, log *slog.Logger) *sniffer {
-	s := &sniffer{complaints: complain.New(log, "gRPC: "), Listener: l, tls: c, only: only, ready: make(chan net.Conn), ended: make(chan struct{}), slots: make(chan struct{}, silentMax)}
+	s := &sniffer{complaints: complain.New(log, "gRPC: "), Listener: l, tls: c, only: only, ready: make(chan net.Conn), ended: make(chan struct{})}
 	go s.accept()
 	return s
 }
 
 func (s *sniffer) accept() {
 	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.ended:
-			return
-		}
 		c, err := s.Listener.Accept()
 		if err != nil {
-			<-s.slots
 			select {
 			case <-s.ended:
 				return
 			case <-time.After(acceptPause): // no file handles left, say
+				s.complaints.Warn("accept", tellEvery, "accept failed", "err", err)
 			}
 			continue
 		}
-		go s.sniff(c)
+		if n := s.conns.Add(1); n > connsMax {
+			s.complaints.Warn("too many", tellEvery, "connection refused: too many", "peer", c.RemoteAddr(), "limit", connsMax)
+			s.conns.Add(-1)
+			_ = c.Close()
+			continue
+		}
+		go s.sniff(&counted{Conn: c, of: &s.conns})
 	}
 }
 
+// counted is one of the connections that are there.
+type counted struct {
+	net.Conn
+	of   *atomic.Int64
+	once sync.Once
+}
+
+// Close implements net.Conn.
+func (c *counted) Close() error {
+	c.once.Do(func() { c.of.Add(-1) })
+	return c.Conn.Close()
+}
+
+// waits notes a connection that has said nothing yet, and closes another one when there are too many.
+func (s *sniffer) waits(c net.Conn) *list.Element {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.silent.Len() >= silentMax {
+		_ = s.silent.Front().Value.(net.Conn).Close()
+		s.silent.Remove(s.silent.Front())
+	}
+	return s.silent.PushBack(c)
+}
+
+func (s *sniffer) spoke(e *list.Element) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent.Remove(e) // nothing, if it was removed already
+}
+
 func (s *sniffer) sniff(c net.Conn) {
-	defer func() { <-s.slots }()
+	e := s.waits(c)
 	conn, err := s.greet(c)
+	s.spoke(e)
 	if err != nil {
 		if !errors.Is(err, errSilent) {
-			s.complaints.Warn(err.Error(), tellEvery, "connection closed", "peer", c.RemoteAddr(), "err", err)
+			s.complaints.Warn(kindOf(err), tellEvery, "connection closed", "peer", c.RemoteAddr(), "err", err)
 		}
 		_ = c.Close()
 		return
@@ -89,6 +127,16 @@ var (
 	errPlain         = errors.New("it does not begin with a TLS handshake, and grpc.tls is enforcing")
 	errNoCertificate = errors.New("it begins a TLS handshake, and grpc.tls is disabled")
 )
+
+// kindOf is for the log: what is said of one error has addresses and numbers of its own.
+func kindOf(err error) string {
+	for _, kind := range []error{errNotHTTP2, errPlain, errNoCertificate} {
+		if errors.Is(err, kind) {
+			return kind.Error()
+		}
+	}
+	return "TLS"
+}
 
 // greet waits until it is clear that a client speaks what this port does.
 func (s *sniffer) greet(c net.Conn) (net.Conn, error) {

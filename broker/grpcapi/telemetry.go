@@ -38,6 +38,7 @@ type stream struct {
 const (
 	streamQueue = 256 // commands that wait to be sent to one client
 	asksMax     = 64  // questions to one client without an answer
+	streamsOf   = 64  // streams of one client: one to each node that others mirror, and those whose end was not seen yet
 	askPatience = 10 * time.Second
 )
 
@@ -49,11 +50,13 @@ func (s *Server) Telemetry(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Te
 	if st != nil {
 		return status.Error(codes.InvalidArgument, st.GetMessage())
 	}
+	if n := c.telemetry.Add(1); n > streamsOf {
+		c.telemetry.Add(-1)
+		return status.Errorf(codes.ResourceExhausted, "client %s has %d telemetry streams, which is the limit", c.id, streamsOf)
+	}
+	defer c.telemetry.Add(-1)
 	t := &stream{c: c, direct: !s.relayed(g.Context()), send: make(chan *pb.TelemetryCommand, streamQueue), done: make(chan struct{}), asks: map[string]func(*pb.TelemetryCommand){}}
 	defer t.end()
-	if t.direct {
-		t.mirror(g.Context())
-	}
 	received := make(chan error, 1)
 	go func() { received <- t.receive(g) }()
 	for {
@@ -96,8 +99,12 @@ func (t *stream) receive(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Tele
 		t.c.seen.Store(time.Now().UnixMilli())
 		switch k := m.GetCommand().(type) {
 		case *pb.TelemetryCommand_Settings:
-			if err := t.settings(m); err != nil {
+			first := t.told.Load() == nil
+			if err := t.settings(g.Context(), m); err != nil {
 				return err
+			}
+			if first && t.direct {
+				t.mirror(g.Context())
 			}
 		case *pb.TelemetryCommand_ThreadStackTrace:
 			t.answered(k.ThreadStackTrace.GetNonce(), m)
@@ -109,7 +116,7 @@ func (t *stream) receive(g grpc.BidiStreamingServer[pb.TelemetryCommand, pb.Tele
 }
 
 // settings takes what a client tells of itself, has its groups made, and answers.
-func (t *stream) settings(m *pb.TelemetryCommand) error {
+func (t *stream) settings(from context.Context, m *pb.TelemetryCommand) error {
 	c, told := t.c, m.GetSettings()
 	if st := c.s.checkSettings(told); st != nil {
 		return status.Error(codes.InvalidArgument, "process client telemetryCommand failed. "+st.GetMessage())
@@ -122,9 +129,9 @@ func (t *stream) settings(m *pb.TelemetryCommand) error {
 	answer, at := t.answerSettings(m)
 	t.told.Store(asMirrored(answer, at))
 	c.mu.Lock()
-	c.settings, c.shown = answer, shown(answer, at)
-	if a, ok := parseAuthorization(c.signed); ok {
-		c.shown.AccessKey = a.accessKey
+	if t.direct || c.shown == nil || at >= c.shown.GivenAt && !c.hasDirectLocked() { // a mirror that comes late knows less than the client's own stream
+		c.settings, c.shown = answer, shown(answer, at)
+		c.shown.AccessKey = accessKeyOf(from)
 	}
 	select {
 	case <-t.done: // it ended meanwhile

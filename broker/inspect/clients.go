@@ -1,5 +1,7 @@
 package inspect
 
+import "strings"
+
 // ClientDetail is one client with what it told of itself and what it was told.
 type ClientDetail struct {
 	Client   Client          `json:"client"`
@@ -64,4 +66,12 @@ type Subscribed struct {
 	LongPolling          int64          `json:"longPollingMillis"`
 	Subscriptions        []Subscription `json:"subscriptions"`
 	SubscriptionsOmitted int            `json:"subscriptionsOmitted"` // that were not kept
+}
+
+// Cut is at most n bytes of what a client said; more is told by an ellipsis.
+func Cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }

@@ -78,6 +78,9 @@ func (s *state) lease() error {
 	if s.leases == 0 {
 		return nil
 	}
+	if s.leases%(leaseQueues*leasesQueue) != 0 {
+		return fmt.Errorf("--leases %d: multiples of %d, which a group has, are possible", s.leases, leaseQueues*leasesQueue)
+	}
 	if err := s.fill(leaseQueues * leasesQueue); err != nil {
 		return err
 	}
@@ -205,9 +208,11 @@ func (s *state) told(what string, n int, before usage, took time.Duration) error
 		float64((after.cpu-before.cpu).Microseconds())/float64(max(1, n)), after.rss>>20, before.rss>>20, (after.rss-before.rss)/int64(max(1, n)))
 	s.node.stop()
 	began := time.Now()
-	if s.node, err = spawn("state", s.dir, s.node.addr, s.binary, "serve", "--config", s.conf); err != nil {
+	again, err := spawn("state", s.dir, s.node.addr, s.binary, "serve", "--config", s.conf)
+	if err != nil {
 		return err
 	}
+	s.node = again
 	if err := firstAck(s.node.addr, topic); err != nil {
 		return err
 	}

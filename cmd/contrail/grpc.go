@@ -50,6 +50,9 @@ func (c *grpcConfig) check() error {
 	if c.TLS != tlsPermissive && c.TLS != tlsEnforcing && c.TLS != tlsDisabled {
 		return fmt.Errorf("grpc.tls: %q; permissive, enforcing and disabled are possible", c.TLS)
 	}
+	if c.TLS == tlsDisabled && c.Cert != "" {
+		return fmt.Errorf("grpc: tls is disabled, and cert is %q; possible are permissive and enforcing, or no cert", c.Cert)
+	}
 	for field, addr := range map[string]string{"listen": c.Listen, "advertise": c.Advertise} {
 		if addr == "" {
 			continue

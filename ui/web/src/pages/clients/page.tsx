@@ -30,7 +30,7 @@ function useColumns(): Column<Client>[] {
       { id: 'produces', label: c.produces, width: 130, grow: 1, value: (r) => r.producerOf.join(' '), render: (r) => <span title={r.producerOf.join('\n')}>{r.producerOf.join(', ')}</span> },
       { id: 'consumes', label: c.consumes, width: 130, grow: 1, value: (r) => r.consumerOf.join(' '), render: (r) => r.consumerOf.map((g, i) => <span key={g}>{i > 0 && ', '}<GroupName name={g} /></span>) },
       { id: 'connected', label: c.connected, width: 120, right: true, value: (r) => r.connectedAt, render: (r) => <Age ms={r.connectedAt} /> },
-      { id: 'heartbeat', label: c.heartbeat, width: 110, right: true, value: (r) => r.lastHeartbeatAt, render: (r) => <Age ms={r.lastHeartbeatAt} /> },
+      { id: 'heartbeat', label: c.heartbeat, width: 124, right: true, value: (r) => r.lastHeartbeatAt, render: (r) => <Age ms={r.lastHeartbeatAt} /> },
     ]
   }, [t])
 }
