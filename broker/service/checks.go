@@ -85,8 +85,7 @@ func (s *Service) checkDue() {
 // giveUp ends a transaction that nobody decided: its message goes where an operator finds it (TransactionalMessageServiceImpl,
 // DefaultTransactionalMessageCheckListener.resolveDiscardMsg).
 func (s *Service) giveUp(h *txn.Half) {
-	w := &txn.Wish{Offset: h.Offset, Position: h.Position, Group: h.Group, Decision: entry.TxnParked, How: entry.TxnByLastCheck}
-	s.endTxn(w, nil, func(err *Error) {
+	s.endTxn(s.opts.Transactions.GiveUp(h), nil, func(err *Error) {
 		if err != nil && !err.NotLed() {
 			s.opts.Log.Warn("a transaction that nobody decided could not be given up; it is tried again", "half", h.Offset, "group", h.Group, "err", err)
 		}

@@ -27,7 +27,7 @@ func (s *Shard) openTxn(v message.View) error {
 }
 
 // EndDeed ends a transaction as somebody wishes; timeout is that of checks, ms. What becomes of the half message (txn.Ended) belongs into
-// its batch. It is refused with a *txn.Refusal, or txn.ErrDecided.
+// its batch. It is refused with a *txn.Refusal, txn.ErrDecided or txn.ErrClock.
 func (s *Shard) EndDeed(w *txn.Wish, client string, timeout int64) *Deed {
 	end := entry.TxnEnd{Offset: w.Offset, Position: w.Position, Decision: w.Decision, How: w.How, Client: client}
 	d := &Deed{Keys: []uint64{halfKey(w.Offset)}}

@@ -278,7 +278,7 @@ func (t *txns) tend(m *member) {
 	check, give, _ := m.shard.Txn().Due(m.millis(), txnSettings, 64)
 	for i := range give {
 		h := &give[i]
-		t.end(m, txn.Wish{Offset: h.Offset, Position: h.Position, Group: h.Group, Decision: entry.TxnParked, How: entry.TxnByLastCheck}, nil)
+		t.end(m, *txnSettings.GiveUp(h), nil)
 	}
 	for i := range check {
 		h := check[i]

@@ -1,6 +1,9 @@
 package txn
 
-import "github.com/contrailmq/contrail/broker/agenda"
+import (
+	"github.com/contrailmq/contrail/broker/agenda"
+	"github.com/contrailmq/contrail/broker/entry"
+)
 
 // Settings of checks, ms (RocketMQ's transactionTimeOut, transactionCheckInterval, transactionCheckMax, fileReservedTime).
 type Settings struct {
@@ -62,6 +65,15 @@ func (t *Table) Due(now int64, s Settings, limit int) (check, give []Half, next 
 // over says that a half message is given up.
 func (s *Settings) over(now int64, h *Half) bool {
 	return h.Checks >= s.ChecksMax || now-h.StoredMillis >= s.MaxAgeMillis
+}
+
+// GiveUp is the wish to end a half message that nobody decided.
+func (s *Settings) GiveUp(h *Half) *Wish {
+	w := &Wish{Offset: h.Offset, Position: h.Position, Group: h.Group, Decision: entry.TxnParked, How: entry.TxnByLastCheck}
+	if h.Checks < s.ChecksMax {
+		w.NotBefore = h.StoredMillis + s.MaxAgeMillis
+	}
+	return w
 }
 
 // at is when a half message is due.

@@ -31,10 +31,12 @@ type Wish struct {
 	Group            string // the producer's; an admin names none
 	Decision         entry.TxnDecision
 	How              entry.TxnHow
+	// NotBefore is when it may become an end at the earliest, ms, however early it is wished: clocks step back. 0: at any time.
+	NotBefore int64
 }
 
 // CanEnd says whether a wish may become an end. again: the same was decided before, which is success without any effect. The error is a
-// *Refusal. now and timeout (the time before the first check) are ms: a producer that set a time of its own before the first check is
+// *Refusal, or ErrClock. now and timeout (the time before the first check) are ms: a producer that set a time of its own before the first check is
 // refused when it decides later than that without having been asked (EndTransactionProcessor.rejectCommitOrRollback). The time counts from
 // when the message was stored; Apache's counts from the producer's clock.
 func (t *Table) CanEnd(now, timeout int64, w *Wish) (h Half, again bool, err error) {
@@ -49,6 +51,9 @@ func (t *Table) CanEnd(now, timeout int64, w *Wish) (h Half, again bool, err err
 	if w.How == entry.TxnByProducer && h.ImmunityMillis > 0 && now-h.StoredMillis > max(h.ImmunityMillis, timeout) {
 		const text = "the transaction of half message %d was decided after the %d ms before its first check: wait for the check"
 		return Half{}, false, refuse(CodeIllegalOperation, text, w.Offset, max(h.ImmunityMillis, timeout))
+	}
+	if now < w.NotBefore {
+		return Half{}, false, fmt.Errorf("half message %d may not be ended before %d, and it is %d now: %w", w.Offset, w.NotBefore, now, ErrClock)
 	}
 	return h, false, w.names(h.Group, h.Position)
 }

@@ -12,6 +12,9 @@ import (
 // ErrDecided is an end of what was decided the same before: success without any effect.
 var ErrDecided = errors.New("it was decided the same before")
 
+// ErrClock is a wish that may not be an end yet, though it might have been a moment ago.
+var ErrClock = errors.New("the clock went back")
+
 // MayEnd is CanEnd with ErrDecided for what was decided the same before.
 func (t *Table) MayEnd(now, timeout int64, w *Wish) error {
 	_, again, err := t.CanEnd(now, timeout, w)

@@ -54,3 +54,25 @@ func TestAHalfMessageWithoutItsTopic(t *testing.T) {
 		}
 	}
 }
+
+// A half message is given up because of its age: when the leader's clock steps back between the decision and the entry, it waits on (seed 710599:
+// it was given up at an age of 7.8 s where 10 s are the limit). One that was asked about often enough does not wait for its age.
+func TestAClockThatStepsBackGivesUpNothing(t *testing.T) {
+	table, s := New(), DefaultSettings()
+	h := HalfOf(storedHalf(t, 0, message.PropRealTopic, "orders", message.PropRealQueueID, "1"))
+	if err := table.Put(&h); err != nil {
+		t.Fatal(err)
+	}
+	w := s.GiveUp(&h)
+	late := h.StoredMillis + s.MaxAgeMillis
+	if _, _, err := table.CanEnd(late-1, 0, w); err == nil {
+		t.Error("given up before its time")
+	}
+	if _, _, err := table.CanEnd(late, 0, w); err != nil {
+		t.Error(err)
+	}
+	h.Checks = s.ChecksMax
+	if _, _, err := table.CanEnd(h.StoredMillis+1, 0, s.GiveUp(&h)); err != nil {
+		t.Error(err)
+	}
+}

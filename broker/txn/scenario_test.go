@@ -52,7 +52,7 @@ func run(table *Table, w words) string {
 	case "check":
 		return told(table.Check(&entry.TxnCheck{Offset: offset, AtMillis: w.number("at", 0), Times: int32(w.number("times", 1)), Group: group}))
 	case "can-end":
-		_, again, err := table.CanEnd(w.number("at", 0), 6000, &Wish{offset, position, group, decision, how})
+		_, again, err := table.CanEnd(w.number("at", 0), 6000, &Wish{Offset: offset, Position: position, Group: group, Decision: decision, How: how})
 		if again {
 			return "again"
 		}
