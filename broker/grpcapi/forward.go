@@ -120,23 +120,8 @@ type answer interface{ GetStatus() *pb.Status }
 func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here func() (A, bool), there func(context.Context, pb.MessagingServiceClient) (A, error), fail func(*pb.Status) A) A {
 	until := time.Now().Add(leaderPatience)
 	for {
-		if m.Service.Leads() {
-			if a, done := here(); done {
-				return a
-			}
-		} else if s.relayed(ctx) {
-			return fail(notLed)
-		} else if at, ok := m.Leader(); ok {
-			p, err := s.peers.to(at, 0)
-			if err == nil {
-				var a A
-				if a, err = there(s.asClient(ctx, c, m.Name), p); err == nil && !isNotLed(a.GetStatus()) {
-					return a
-				}
-			}
-			if err != nil && !refusedConnection(err) {
-				return fail(refuse(pb.Code_INTERNAL_SERVER_ERROR, "the node that leads %s did not answer: whether it was done is not known", m.Name))
-			}
+		if a, done := routeOnce(ctx, s, c, m, here, there, fail); done {
+			return a
 		}
 		if s.relayed(ctx) {
 			return fail(notLed)
@@ -145,6 +130,28 @@ func route[A answer](ctx context.Context, s *Server, c *client, m *Member, here 
 			return fail(refuse(pb.Code_HA_NOT_AVAILABLE, "broker group %s has no leader that can be asked at the moment, nothing was done", m.Name))
 		}
 	}
+}
+
+// routeOnce is one try of route; false: nothing was done.
+func routeOnce[A answer](ctx context.Context, s *Server, c *client, m *Member, here func() (A, bool), there func(context.Context, pb.MessagingServiceClient) (A, error), fail func(*pb.Status) A) (a A, done bool) {
+	if m.Service.Leads() {
+		return here()
+	}
+	at, ok := m.Leader()
+	if !ok || s.relayed(ctx) {
+		return a, false
+	}
+	p, err := s.peers.to(at, 0)
+	if err == nil {
+		a, err = there(s.asClient(ctx, c, m.Name), p)
+	}
+	switch {
+	case err == nil:
+		return a, !isNotLed(a.GetStatus())
+	case refusedConnection(err):
+		return a, false
+	}
+	return fail(refuse(pb.Code_INTERNAL_SERVER_ERROR, "the node that leads %s did not answer: whether it was done is not known", m.Name)), true
 }
 
 // refusedConnection says that nothing was asked: no connection came about.

@@ -25,7 +25,9 @@ func (s *Server) ForwardMessageToDeadLetterQueue(ctx context.Context, r *pb.Forw
 		return fail(st), nil
 	}
 	a := route(ctx, s, c, m,
-		func() (*pb.ForwardMessageToDeadLetterQueueResponse, bool) { return s.bury(c, m, &k.req) },
+		func() (*pb.ForwardMessageToDeadLetterQueueResponse, bool) {
+			return s.bury(c, m, &k.req, r.GetDeliveryAttempt())
+		},
 		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.ForwardMessageToDeadLetterQueueResponse, error) {
 			return p.ForwardMessageToDeadLetterQueue(ctx, r)
 		}, fail)
@@ -34,7 +36,7 @@ func (s *Server) ForwardMessageToDeadLetterQueue(ctx context.Context, r *pb.Forw
 }
 
 // bury copies the message to the dead letters first: if the acknowledgement behind it is lost, the copy is known and not made twice.
-func (s *Server) bury(c *client, m *Member, req *service.AckRequest) (*pb.ForwardMessageToDeadLetterQueueResponse, bool) {
+func (s *Server) bury(c *client, m *Member, req *service.AckRequest, attempts int32) (*pb.ForwardMessageToDeadLetterQueueResponse, bool) {
 	answer := func(st *pb.Status) (*pb.ForwardMessageToDeadLetterQueueResponse, bool) {
 		return &pb.ForwardMessageToDeadLetterQueueResponse{Status: st}, true
 	}
@@ -42,10 +44,13 @@ func (s *Server) bury(c *client, m *Member, req *service.AckRequest) (*pb.Forwar
 	if refused != nil {
 		return answer(settleStatus(refused))
 	}
+	if err := m.Service.EnsurePopRetryTopic(req.Topic, req.Group); err != nil { // who resends the letter finds it
+		s.o.Log.Warn("the topic for resent dead letters could not be made", "group", req.Group, "topic", req.Topic, "err", err)
+	}
 	h := c.take(m)
 	defer c.give(m, h)
 	done := make(chan *service.Error, 1)
-	m.Service.SendBack(h, &service.Back{Group: req.Group, Position: position, DelayLevel: -1, MaxReconsumeTimes: -1, ReceivedMicros: time.Now().UnixMicro()}, func(err *service.Error) { done <- err })
+	m.Service.SendBack(h, &service.Back{Group: req.Group, Position: position, DelayLevel: -1, MaxReconsumeTimes: -1, Attempts: attempts, ReceivedMicros: time.Now().UnixMicro()}, func(err *service.Error) { done <- err })
 	err := <-done
 	if err == nil {
 		req.Client = h

@@ -28,16 +28,26 @@ func (s *Server) SendMessage(ctx context.Context, r *pb.SendMessageRequest) (*pb
 		s.refused(c, nil, "SendMessage", topic, "", st)
 		return sendFailed(st), nil
 	}
-	m, queue, st := s.choose(topic, r.GetMessages()[0], s.relayedFor(ctx))
+	may, st := s.choose(topic, r.GetMessages()[0], s.relayedFor(ctx))
 	if st != nil {
-		s.refused(c, m, "SendMessage", topic, "", st)
+		s.refused(c, nil, "SendMessage", topic, "", st)
 		return sendFailed(st), nil
 	}
-	return route(ctx, s, c, m,
-		func() (*pb.SendMessageResponse, bool) { return s.store(c, m, topic, queue, r.GetMessages(), received) },
-		func(ctx context.Context, p pb.MessagingServiceClient) (*pb.SendMessageResponse, error) {
-			return p.SendMessage(ctx, r)
-		}, sendFailed), nil
+	there := func(ctx context.Context, p pb.MessagingServiceClient) (*pb.SendMessageResponse, error) {
+		return p.SendMessage(ctx, r)
+	}
+	for i := range may { // a broker group that cannot be reached is not waited for while there are others
+		here := func() (*pb.SendMessageResponse, bool) {
+			return s.store(c, may[i].m, topic, may[i].queue, r.GetMessages(), received)
+		}
+		if i == len(may)-1 {
+			return route(ctx, s, c, may[i].m, here, there, sendFailed), nil
+		}
+		if a, done := routeOnce(ctx, s, c, may[i].m, here, there, sendFailed); done {
+			return a, nil
+		}
+	}
+	return sendFailed(topicMissing(topic)), nil
 }
 
 func sendFailed(st *pb.Status) *pb.SendMessageResponse { return &pb.SendMessageResponse{Status: st} }
@@ -76,26 +86,38 @@ type place struct {
 	queues int32
 }
 
-// choose finds the broker group and the queue: of all queues the one that the message group hashes to, or else any of a group that this node leads. fixed is
-// the broker group that was chosen by the node that handed the request on; "": none was.
-func (s *Server) choose(topic string, m *pb.Message, fixed string) (*Member, int32, *pb.Status) {
+// choice is a queue of a broker group.
+type choice struct {
+	m     *Member
+	queue int32
+}
+
+// choose finds the broker groups that may store a message, and of each the queue: of all queues the one that the message group hashes to, or else any of any group,
+// in an order that differs from message to message. A client may have one connection for all of them, so that it cannot spread its messages by itself. fixed is the
+// broker group that was chosen by the node that handed the request on; "": none was. There is at least one.
+func (s *Server) choose(topic string, m *pb.Message, fixed string) ([]choice, *pb.Status) {
 	places, st := s.places(topic, m)
 	if st != nil {
-		return nil, 0, st
+		return nil, st
 	}
 	if g := m.GetSystemProperties().GetMessageGroup(); g != "" {
 		if fixed != "" { // its queue among all was in that broker group, as far as the other node saw
 			if p, queue := hashed(places, g); p.m.Name == fixed {
-				return p.m, queue, nil
+				return []choice{{p.m, queue}}, nil
 			}
 			places = preferred(places, fixed)
 		}
 		p, queue := hashed(places, g)
-		return p.m, queue, nil
+		return []choice{{p.m, queue}}, nil
 	}
 	places = preferred(places, fixed)
-	p := places[rand.IntN(len(places))]
-	return p.m, rand.Int32N(p.queues), nil
+	may := make([]choice, len(places))
+	first := rand.IntN(len(places))
+	for i := range places {
+		p := &places[(first+i)%len(places)]
+		may[i] = choice{p.m, rand.Int32N(p.queues)}
+	}
+	return may, nil
 }
 
 // hashed is the queue of a message group.
@@ -114,24 +136,18 @@ func hashed(places []place, messageGroup string) (place, int32) {
 	return places[0], 0
 }
 
-// preferred are the named broker group, or those that this node leads, or those that are led, or else all.
+// preferred are the named broker group, or those that are led, or else all.
 func preferred(places []place, name string) []place {
-	var own, led []place
+	var led []place
 	for _, p := range places {
 		if p.m.Name == name {
 			return []place{p}
-		}
-		if p.m.Service.Leads() {
-			own = append(own, p)
 		}
 		if _, ok := p.m.Leader(); ok {
 			led = append(led, p)
 		}
 	}
-	switch {
-	case len(own) > 0:
-		return own
-	case len(led) > 0:
+	if len(led) > 0 {
 		return led
 	}
 	return places

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/contrailmq/contrail/broker/inspect"
@@ -85,21 +86,61 @@ func letterID(v message.View) string {
 // resent finds the copy of a letter that was resent first; nil: there is none. Retries of that copy name the letter, too.
 func (s *Service) resent(group string, letter message.View) (copied message.View) {
 	id := letterID(letter)
-	_ = s.shard.Index().Find(RetryPrefix+group, id, resentMax, func(pos int64) (bool, bool) {
-		v, err := s.at(pos)
-		if err != nil || text(v.Properties(), message.PropResentFrom) != id {
-			return false, true
+	for _, topic := range []string{RetryPrefix + group, PopRetryTopic(text(letter.Properties(), message.PropRetryTopic), group)} {
+		_ = s.shard.Index().Find(topic, id, resentMax, func(pos int64) (bool, bool) {
+			v, err := s.at(pos)
+			if err != nil || text(v.Properties(), message.PropResentFrom) != id {
+				return false, true
+			}
+			copied = v
+			return true, true
+		})
+		if copied != nil {
+			return copied
 		}
-		copied = v
-		return true, true
-	})
-	return copied
+	}
+	return nil
 }
+
+// retryTopicOf is where a group looks for what is given to it again: that of the topic if it pops, else its own. What it does now counts; while nobody is
+// there, whether it has ever had one of the topic.
+func (s *Service) retryTopicOf(group, topic string) string {
+	popped := PopRetryTopic(topic, group)
+	online := false
+	for _, c := range s.membership().Clients() {
+		if slices.Contains(c.ConsumerOf, group) {
+			if online = true; c.Protocol == protocolGRPC {
+				return popped
+			}
+		}
+	}
+	if g, ok := s.membership().Group(group); ok && online {
+		if g.ConsumeType == consumesByPop {
+			return popped
+		}
+		return RetryPrefix + group
+	}
+	if _, ok := s.shard.Catalog().Topic(popped); ok && topic != "" {
+		return popped
+	}
+	return RetryPrefix + group
+}
+
+// EnsurePopRetryTopic makes the topic in which a group that pops finds again what it could not consume.
+func (s *Service) EnsurePopRetryTopic(topic, group string) error {
+	_, err := s.ownQueue(PopRetryTopic(originOf(topic, group), group))
+	return err
+}
+
+const (
+	protocolGRPC  = "grpc" // such clients pop
+	consumesByPop = "CONSUME_POP"
+)
 
 // errResent ends a deed whose letter was resent before.
 var errResent = errors.New("the dead letter was resent before")
 
-// Resend gives a dead letter to its group again, with all its attempts before it, and to nobody else: it goes to the group's retry topic.
+// Resend gives a dead letter to its group again, with all its attempts before it, and to nobody else: it goes to the retry topic that the group reads.
 // A letter that was resent before is not, unless again is set. by says who asked. done is called once, and must not block.
 func (s *Service) Resend(group string, offset int64, again bool, by string, done func(inspect.Resent, *Error)) {
 	r := inspect.Resent{Broker: s.opts.Broker, Offset: offset, Outcome: OutcomeMissing}
@@ -117,12 +158,27 @@ func (s *Service) Resend(group string, offset int64, again bool, by string, done
 		done(r, s.unreadable(err))
 		return
 	}
-	b := s.resendBatch(group, v, by)
-	if b == nil {
-		done(r, Refuse(CodeTopicNotExist, "topic[%s%s] not exist: the group keeps no retries", RetryPrefix, group))
+	topic := s.retryTopicOf(group, text(v.Properties(), message.PropRetryTopic))
+	if _, ok := s.shard.Catalog().Topic(topic); !ok && topic != RetryPrefix+group {
+		go func() { // it waits for the log
+			if _, err := s.ownQueue(topic); err != nil {
+				done(r, s.refuse(err))
+				return
+			}
+			s.resend(group, topic, v, again, by, r, done)
+		}()
 		return
 	}
-	b.Deed = &shard.Deed{Keys: []uint64{letterKey(group, offset)}, Holds: func(int64) error {
+	s.resend(group, topic, v, again, by, r, done)
+}
+
+func (s *Service) resend(group, topic string, v message.View, again bool, by string, r inspect.Resent, done func(inspect.Resent, *Error)) {
+	b := s.resendBatch(topic, v, by)
+	if b == nil {
+		done(r, Refuse(CodeTopicNotExist, "topic[%s] not exist: the group keeps no retries", topic))
+		return
+	}
+	b.Deed = &shard.Deed{Keys: []uint64{letterKey(group, r.Offset)}, Holds: func(int64) error {
 		if old := s.resent(group, v); old != nil && !again {
 			r.At, r.CopyAt, r.Topic = old.StoreTime(), old.Position(), string(old.Topic())
 			return errResent
@@ -138,15 +194,16 @@ func (s *Service) Resend(group string, offset int64, again bool, by string, done
 			done(r, s.refuse(b.Err))
 		default:
 			r.Outcome, r.At, r.CopyAt, r.Topic = OutcomeResent, nowMicros()/1000, b.Items[0].Position, b.Items[0].Queue.Topic
-			s.happened("dead-letter-resent", text(v.Properties(), message.PropRetryTopic), group, "the dead letter at offset "+strconv.FormatInt(offset, 10)+" was resent by "+by)
+			s.happened("dead-letter-resent", text(v.Properties(), message.PropRetryTopic), group, "the dead letter at offset "+strconv.FormatInt(r.Offset, 10)+" was resent by "+by)
+			s.pops.tell(group, originOf(topic, group))
 			done(r, nil)
 		}
 	}
 	s.shard.Submit(b)
 }
 
-func (s *Service) resendBatch(group string, v message.View, by string) *shard.Batch {
-	t := s.shard.Index().Lookup(RetryPrefix + group)
+func (s *Service) resendBatch(topic string, v message.View, by string) *shard.Batch {
+	t := s.shard.Index().Lookup(topic)
 	if t == nil {
 		return nil
 	}

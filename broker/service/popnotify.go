@@ -58,7 +58,7 @@ func (s *Service) tryNotify(n *notification) {
 		return
 	}
 	n.wait.look()
-	if s.hasMessages(n.req, n.req.Topic, n.req.QueueID) || !n.req.Order && s.hasMessages(n.req, PopRetryTopic(n.req.Topic, n.req.Group), anyQueue) {
+	if s.hasMessages(n.req, n.req.Topic, n.req.QueueID) || s.hasMessages(n.req, PopRetryTopic(n.req.Topic, n.req.Group), anyQueue) {
 		n.answer(true, false)
 		return
 	}

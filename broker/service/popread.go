@@ -30,7 +30,8 @@ func (s *Service) takeMark(k delivery.Key) {
 	}
 }
 
-// planPop takes messages of one queue after the other: of the retry topic first or last, of the topic from a random queue on.
+// planPop takes messages of one queue after the other: of the retry topic first or last, of the topic from a random queue on. An ordered pop has nothing in a
+// retry topic but dead letters that were resent; those come in no order.
 func (s *Service) planPop(p *pop) {
 	p.millis, p.refused = nowMicros()/1000, nil
 	retryFirst := !p.req.Order && rand.Float64() >= popNoRetry
@@ -38,7 +39,7 @@ func (s *Service) planPop(p *pop) {
 		s.planTopic(p, PopRetryTopic(p.req.Topic, p.req.Group), -1, true)
 	}
 	s.planTopic(p, p.req.Topic, p.req.QueueID, false)
-	if !retryFirst && !p.req.Order {
+	if !retryFirst {
 		s.planTopic(p, PopRetryTopic(p.req.Topic, p.req.Group), -1, true)
 	}
 	for _, t := range p.takes {
@@ -87,10 +88,10 @@ func (s *Service) planQueue(p *pop, q *queue.Queue, retry bool) {
 		return
 	}
 	t.lease = entry.PopLease{
-		Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Client: p.identity.ClientID, Order: p.req.Order, InvisibleMillis: p.req.InvisibleMillis,
+		Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Client: p.identity.ClientID, Order: p.req.Order && !retry, InvisibleMillis: p.req.InvisibleMillis,
 	}
 	var err error
-	if p.req.Order {
+	if t.lease.Order {
 		t.lease.Attempt = p.req.Attempt
 		err = s.planOrdered(p, t)
 	} else {
@@ -100,6 +101,9 @@ func (s *Service) planQueue(p *pop, q *queue.Queue, retry bool) {
 		p.refused = err
 	}
 	if err != nil || len(t.lease.Offsets) == 0 && t.filtered == 0 {
+		if err == nil && !t.position.Known { // from here on it counts what comes: it is behind by that
+			s.shard.NoteOffset(&entry.Offset{Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Offset: s.popFrom(p, t), Client: p.identity.ClientID, AtMicros: nowMicros()})
+		}
 		p.wait.unlock(k.Topic, k.QueueID)
 		return
 	}
@@ -118,7 +122,7 @@ func (s *Service) planNormal(p *pop, t *take) error {
 }
 
 // popFrom is the offset from which a pop reads, within the queue's bounds. A group that never consumed begins at the beginning of a young
-// queue, else where the request says; that place is kept.
+// queue, else where the request says; that place is kept, also when there is nothing to take.
 func (s *Service) popFrom(p *pop, t *take) int64 {
 	from, end, _ := t.queue.Bounds()
 	if t.position.Known {
@@ -127,12 +131,7 @@ func (s *Service) popFrom(p *pop, t *take) int64 {
 	if !p.req.FromEnd || t.retry || from == 0 {
 		return from
 	}
-	at := max(end-1, from)
-	if at == end {
-		k := t.key()
-		s.shard.NoteOffset(&entry.Offset{Group: k.Group, Topic: k.Topic, QueueID: k.QueueID, Offset: at, Client: p.identity.ClientID, AtMicros: nowMicros()})
-	}
-	return at
+	return max(end-1, from)
 }
 
 // takeRun reads at most n matching messages from an offset on, behind what the pop has.
@@ -273,8 +272,12 @@ func (s *Service) finishRetries(p *pop) {
 
 // appendRetried appends a message of the retry topic as its consumers know it. Its place stays the one in the retry topic.
 func (s *Service) appendRetried(dst []byte, p *pop, t *take, v message.View) []byte {
+	revive := p.revive
+	if revive == reviveOrdered { // the pop is, this message is not
+		revive = 0
+	}
 	h := Handle{
-		Start: t.lease.From, PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, Revive: p.revive, Type: popRetry, Broker: s.opts.Broker, QueueID: v.QueueID(),
+		Start: t.lease.From, PopMillis: p.millis, InvisibleMillis: p.req.InvisibleMillis, Revive: revive, Type: popRetry, Broker: s.opts.Broker, QueueID: v.QueueID(),
 		Offset: v.QueueOffset(),
 	}
 	at := len(dst)

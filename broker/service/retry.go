@@ -18,7 +18,9 @@ type Back struct {
 	Position          int64 // of the message
 	DelayLevel        int32 // 0: the broker chooses; < 0: to the dead letters
 	MaxReconsumeTimes int32 // < 0: the group's
-	ReceivedMicros    int64
+	// Attempts is how often the message was tried by a consumer that counts by itself, as ordered ones of gRPC do; 0: the message tells.
+	Attempts       int32
+	ReceivedMicros int64
 }
 
 // firstRetryLevel is the delay level of a message's first retry; each further one waits a level longer.
@@ -84,7 +86,7 @@ func (s *Service) backOf(b *Back) (*sentBack, *Error) {
 	dead := record.To == entry.ToDeadLetter
 	h := SendHeader{
 		ProducerGroup: []byte(b.Group), QueueID: -1, Flag: v.Flag(), SysFlag: v.SysFlag(), BornTime: v.BornTime(), BornHost: v.BornHost(),
-		ReconsumeTimes: v.ReconsumeTimes() + 1, ReceivedMicros: b.ReceivedMicros, Inner: true,
+		ReconsumeTimes: max(v.ReconsumeTimes()+1, min(b.Attempts, g.RetryMaxTimes+1)), ReceivedMicros: b.ReceivedMicros, Inner: true,
 	}
 	h.Topic, h.Properties = []byte(RetryPrefix+b.Group), s.backProperties(v, b.DelayLevel, dead)
 	if dead {
