@@ -59,6 +59,7 @@ start() {
   Three nodes are running: broker groups broker-a, broker-b and broker-c, each led by another node.
 
     name servers  $host:$(port 1 76);$host:$(port 2 76);$host:$(port 3 76)   (point your RocketMQ clients here)
+    gRPC          $host:$(port 1 51);$host:$(port 2 51);$host:$(port 3 51)   (RocketMQ 5 clients)
     pages         http://$host:$(port 1 80)/  http://$host:$(port 2 80)/  http://$host:$(port 3 80)/
     logs          $dir/node1.log  $dir/node2.log  $dir/node3.log
 

@@ -165,7 +165,7 @@ func (a *admin) topic(name string, q queues) (done []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Grow && source == "" {
+	if source == "" { // a name that is misspelt makes no topic
 		return nil, &refused{service.CodeTopicNotExist, fmt.Sprintf("no broker group has a topic %s", name)}
 	}
 	for i := range chosen {

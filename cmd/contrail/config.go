@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,10 +133,13 @@ func loadConfig(path string) (config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, fmt.Errorf("configuration %s: %w", path, err)
+		return c, fmt.Errorf("configuration %s: %s", path, goTypes.ReplaceAllString(err.Error(), ""))
 	}
 	return c, nil
 }
+
+// goTypes are names of this program's insides in yaml's errors.
+var goTypes = regexp.MustCompile(` in type main\.\w+`)
 
 // check names the field, its value and what is possible.
 func (c *config) check() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,6 +41,17 @@ func (a *admin) createTopic(out io.Writer, name string, queues int32, kind strin
 	}
 	if queues < 1 {
 		return fmt.Errorf("--queues %d: from 1 on are possible", queues)
+	}
+	all, err := a.groups(nil)
+	if err != nil {
+		return err
+	}
+	has, source, err := settings(all, name)
+	if err != nil {
+		return err
+	}
+	if was := cmp.Or(has[source].Attributes["message.type"], "NORMAL"); source != "" && was != kind { // its messages, and its clients, are of that type
+		return fmt.Errorf("topic %s is there and takes %s messages: --type %s would refuse its clients (mqadmin updateTopic -a +message.type=%s changes it all the same)", name, was, kind, kind)
 	}
 	n := strconv.Itoa(int(queues))
 	return a.inAll(out, in, "topic "+name, wire.UpdateTopic, nil,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -52,6 +53,11 @@ func (c *grpcConfig) check() error {
 	}
 	if c.TLS == tlsDisabled && c.Cert != "" {
 		return fmt.Errorf("grpc: tls is disabled, and cert is %q; possible are permissive and enforcing, or no cert", c.Cert)
+	}
+	if c.Cert != "" {
+		if _, err := tls.LoadX509KeyPair(c.Cert, c.Key); err != nil {
+			return fmt.Errorf("grpc.cert, grpc.key: %w", err)
+		}
 	}
 	for field, addr := range map[string]string{"listen": c.Listen, "advertise": c.Advertise} {
 		if addr == "" {
@@ -106,7 +112,7 @@ func (n *node) startGRPC() error {
 		return fmt.Errorf("%w (grpc.listen)", err)
 	}
 	n.onStop(s.Shutdown)
-	n.log.Info("gRPC listens", "address", s.Addr(), "clientsDial", advertise, "certificate", n.conf.GRPC.Cert)
+	n.log.Info("gRPC listens", "address", s.Addr(), "clientsDial", cmp.Or(front, advertise), "tls", n.conf.GRPC.TLS, "certificate", cmp.Or(n.conf.GRPC.Cert, "made at this start"))
 	return nil
 }
 

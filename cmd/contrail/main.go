@@ -42,7 +42,20 @@ func root() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true, Version: version + " " + revision(),
 	}
 	c.AddCommand(serveCommand(), clusterCommand(), topicCommand(), groupCommand(), messageCommand(), scheduleCommand(), txnCommand(), dlqCommand(), logCommand())
+	for _, part := range c.Commands() {
+		if part.HasSubCommands() && !part.Runnable() {
+			part.RunE = refuseUnknown
+		}
+	}
 	return c
+}
+
+// refuseUnknown is a command of which only parts can be run.
+func refuseUnknown(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s: there is no %q; %s --help tells what there is", c.CommandPath(), args[0], c.CommandPath())
+	}
+	return c.Help()
 }
 
 func revision() string {

@@ -34,7 +34,7 @@ func topicCommand() *cobra.Command {
 
 func (a *admin) updateTopic(out io.Writer, name string, q queues) error {
 	if q.Read < 0 || q.Write < 0 || q.Read == 0 && q.Write == 0 {
-		return fmt.Errorf("%d read and %d write queues: name a number from 1 on", q.Read, q.Write)
+		return fmt.Errorf("--read-queues %d, --write-queues %d: numbers from 1 on are possible, one of both at least", q.Read, q.Write)
 	}
 	done, err := a.topic(name, q)
 	if err != nil {

@@ -170,7 +170,7 @@ func txnCommand() *cobra.Command {
 				return w.decide(cmd.OutOrStdout(), decision, offset, position)
 			},
 		}
-		d.Flags().Int64Var(&offset, "offset", -1, "the half message's offset, as `txn list` tells it")
+		d.Flags().Int64Var(&offset, "offset", -1, "the half message's offset, as txn list tells it")
 		d.Flags().Int64Var(&position, "position", -1, "and its position")
 		c.AddCommand(d)
 	}
@@ -193,6 +193,9 @@ func (w *waiting) listTransactions(out io.Writer, group string) error {
 }
 
 func (w *waiting) decide(out io.Writer, decision string, offset, position int64) error {
+	if offset < 0 || position < 0 {
+		return fmt.Errorf("--offset %d, --position %d: name both, as txn list tells them", offset, position)
+	}
 	groups, err := w.chosen()
 	if err != nil {
 		return err
@@ -283,7 +286,15 @@ func (w *waiting) resend(out io.Writer, group string, offsets []string, r resend
 		}
 		done = append(done, one)
 	}
-	return w.showResent(out, done)
+	if err := w.showResent(out, done); err != nil {
+		return err
+	}
+	for _, one := range done {
+		if one.Outcome == service.OutcomeMissing {
+			return fmt.Errorf("group %s has no dead letter at offset %d", group, one.Offset)
+		}
+	}
+	return nil
 }
 
 func resendLetter(g *inspect.BrokerGroup, group string, offset int64, r resend) (one inspect.Resent, err error) {

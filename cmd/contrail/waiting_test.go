@@ -112,12 +112,36 @@ func TestDlqFromTheShell(t *testing.T) {
 			t.Errorf("expected %q: %v\n%s", want, err, out)
 		}
 	}
-	if out, err := command("dlq", "resend", "billing", "9", "--broker", addr); err != nil || !strings.Contains(out, "missing") {
+	if out, err := command("dlq", "resend", "billing", "9", "--broker", addr); err == nil || !strings.Contains(out, "missing") || !strings.Contains(err.Error(), "no dead letter at offset 9") {
 		t.Errorf("a letter that is not there: %v\n%s", err, out)
 	}
 	for _, args := range []string{"list nobody", "resend billing x", "resend nobody 0"} {
 		if out, err := command(append(append([]string{"dlq"}, strings.Fields(args)...), "--broker", addr)...); err == nil {
 			t.Errorf("dlq %s: %s", args, out)
 		}
+	}
+}
+
+// TestMistakesFromTheShell change nothing, and are named.
+func TestMistakesFromTheShell(t *testing.T) {
+	addr, _ := startBroker(t)
+	if out, err := command("topic", "create", "shipments", "--type", "FIFO", "--broker", addr); err != nil {
+		t.Fatal(err, out)
+	}
+	for args, want := range map[string]string{
+		"topic update shipmnets --read-queues 4": "no broker group has a topic shipmnets",
+		"topic update shipments":                 "--read-queues 0, --write-queues 0",
+		"topic create shipments --type NORMAL":   "is there and takes FIFO messages",
+		"txn commit":                             "--offset -1, --position -1: name both",
+	} {
+		if out, err := command(append(strings.Fields(args), "--broker", addr)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v\n%s", args, err, out)
+		}
+	}
+	if out, err := command("topic", "foo"); err == nil || !strings.Contains(err.Error(), `there is no "foo"`) {
+		t.Errorf("topic foo: %v\n%s", err, out)
+	}
+	if out, err := command("topic", "create", "shipments", "--type", "FIFO", "--broker", addr); err != nil {
+		t.Errorf("the same again: %v\n%s", err, out)
 	}
 }

@@ -87,7 +87,7 @@ function Ask({ group, state: s, before, again, setAgain }: AskProps) {
   return (
     <>
       <p>
-        {w.what(count(n), group)} <span className="dim mono">%RETRY%{group}</span>
+        {w.what(count(n), group)}
       </p>
       <dl className="facts">
         <dt>{w.from}</dt>
