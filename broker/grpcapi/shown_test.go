@@ -24,7 +24,7 @@ func pushConsumer(group string, entries ...*pb.SubscriptionEntry) *pb.Settings {
 	}
 }
 
-func entry(topic, expression string) *pb.SubscriptionEntry {
+func entryOf(topic, expression string) *pb.SubscriptionEntry {
 	return &pb.SubscriptionEntry{Topic: resource(topic), Expression: &pb.FilterExpression{Type: pb.FilterType_TAG, Expression: expression}}
 }
 
@@ -42,7 +42,7 @@ func TestSettingsAreShownAsTheyWereAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now().UnixMilli()
-	stream := b.tell("c", pushConsumer("billing", entry("orders", "paid")))
+	stream := b.tell("c", pushConsumer("billing", entryOf("orders", "paid")))
 	answered(t, stream)
 	first, found := b.svc.InspectClient("c", "")
 	if !found || first.Settings == nil || first.Settings.GivenAt < began {
@@ -72,7 +72,7 @@ func TestSettingsAreShownAsTheyWereAnswered(t *testing.T) {
 	if d, _ := b.svc.InspectClient("c", ""); d.Settings != first.Settings {
 		t.Errorf("it was not told that yet: %+v", d.Settings)
 	}
-	if err := stream.Send(settingsMessage(pushConsumer("billing", entry("orders", "*"), entry("all", "x")))); err != nil {
+	if err := stream.Send(settingsMessage(pushConsumer("billing", entryOf("orders", "*"), entryOf("all", "x")))); err != nil {
 		t.Fatal(err)
 	}
 	answered(t, stream)
@@ -143,9 +143,9 @@ func TestMirroredSettingsAreTheOtherNodes(t *testing.T) {
 // What is kept of a client has a limit; how much is missing is said.
 func TestShownSettingsAreBounded(t *testing.T) {
 	long := strings.Repeat("语", 100_000)
-	entries := []*pb.SubscriptionEntry{entry("orders", long)}
+	entries := []*pb.SubscriptionEntry{entryOf("orders", long)}
 	for i := range topicsMax {
-		entries = append(entries, entry(fmt.Sprint("t", i), "*"))
+		entries = append(entries, entryOf(fmt.Sprint("t", i), "*"))
 	}
 	told := pushConsumer("billing", entries...)
 	told.UserAgent = &pb.UA{Version: long, Platform: long, Hostname: long}
@@ -164,7 +164,7 @@ func TestShownSettingsAreBounded(t *testing.T) {
 		t.Errorf("%d delays kept, %d omitted", n, s.Backoff.DelaysOmitted)
 	}
 	for i := range entries {
-		entries[i] = entry("orders", long)
+		entries[i] = entryOf("orders", long)
 	}
 	bytes := 0
 	for _, one := range shown(told, 1).Subscription.Subscriptions {

@@ -22,8 +22,11 @@ var statusCodes = map[int]pb.Code{
 	service.CodeNoPermission: pb.Code_FORBIDDEN, service.CodeServiceNotAvailable: pb.Code_HA_NOT_AVAILABLE,
 }
 
-// statusOf is a refusal of the service.
+// statusOf is a refusal of the service; nil: OK.
 func statusOf(err *service.Error) *pb.Status {
+	if err == nil {
+		return statusOK
+	}
 	code, ok := statusCodes[err.Code]
 	if !ok {
 		code = pb.Code_INTERNAL_SERVER_ERROR

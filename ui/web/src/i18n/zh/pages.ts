@@ -247,7 +247,7 @@ export const clients: typeof en.clients = {
   sdk: 'SDK 版本',
   platform: '平台',
   host: '主机名',
-  accessKey: 'AccessKey',
+  accessKey: '访问密钥',
   attempts: '最大尝试次数',
   backoff: '重试间隔',
   growing: (from, times, to) => `首次 ${from}，之后每次 × ${times}，最长 ${to}`,

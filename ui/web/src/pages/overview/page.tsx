@@ -11,8 +11,8 @@ import { Charts } from './charts'
 import { Empty } from './empty'
 import { Happened, Unread, Worst } from './lists'
 
-/** Some messages are always on their way; a minute of waiting is being behind. */
-const isBehind = (g: Group, now: number) => !g.online || now - g.oldestWaitingAt > 60e3
+/** Some messages are always on their way; a minute of waiting is being behind, and so are ten seconds of very many. */
+const isBehind = (g: Group, now: number) => !g.online || now - g.oldestWaitingAt > (g.lagMessages >= 1000 ? 10e3 : 60e3)
 
 export function sentence(o: Overview, t: Dictionary, stopped: string): { text: string; tone: string }[] {
   const say: { text: string; tone: string }[] = []
