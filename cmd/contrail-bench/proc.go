@@ -81,6 +81,21 @@ func foreign(a, b usage, servers time.Duration) float64 {
 	return max(0, rest.Seconds()/b.at.Sub(a.at).Seconds())
 }
 
+// writtenBy is how many bytes a process has given to disks.
+func writtenBy(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if n, ok := strings.CutPrefix(line, "write_bytes: "); ok {
+			written, _ := strconv.ParseInt(strings.TrimSpace(n), 10, 64)
+			return written
+		}
+	}
+	return 0
+}
+
 func rssOf(pid int) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
