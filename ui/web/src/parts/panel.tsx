@@ -5,7 +5,7 @@ import { useT } from '../i18n'
 
 export function Panel({ title, children, close, acts }: { title: ReactNode; children: ReactNode; close: () => void; acts?: ReactNode }) {
   const t = useT()
-  useKeys({ Escape: close })
+  useKeys({ Escape: () => { if (!document.querySelector('[data-test="dialog"]')) close() } }) // that closes first, and alone
   return (
     <aside className="panel" aria-label={typeof title === 'string' ? title : t.messages.preview}>
       <header>
