@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -31,7 +32,11 @@ func TestACutIsDecidedOnce(t *testing.T) {
 		for i := range got {
 			all.Go(func() {
 				var err error
-				if got[i], err = s.Decide(ctx, testCut(seq, fmt.Sprint("node-", i))); err != nil {
+				if got[i], err = s.Decide(ctx, testCut(seq, fmt.Sprint("node-", i))); errors.Is(err, context.DeadlineExceeded) {
+					t.Log("asked again, as the shipper does: ", err) // seen once: the engine did not answer an insert for a minute
+					got[i], err = s.Decide(ctx, testCut(seq, fmt.Sprint("node-", i)))
+				}
+				if err != nil {
 					t.Error(err)
 				}
 			})
