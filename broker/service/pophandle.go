@@ -52,7 +52,7 @@ func (h Handle) Ordered() bool { return h.Revive == reviveOrdered }
 // ParseHandle is the inverse of String.
 func ParseHandle(text string) (h Handle, refused *Error) {
 	fail := func(why string) (Handle, *Error) {
-		return Handle{}, Refuse(CodeMessageIllegal, "extraInfo %.100q is illegal: %s", text, why)
+		return Handle{}, Refuse(CodeMessageIllegal, "extraInfo %s is illegal: %s", quoted(text), why)
 	}
 	if len(text) > handleMax {
 		return fail("it has " + strconv.Itoa(len(text)) + " bytes, the limit is " + strconv.Itoa(handleMax))
@@ -71,7 +71,7 @@ func ParseHandle(text string) (h Handle, refused *Error) {
 	parts := all[:n]
 	h.Type, h.Broker, h.Offset = parts[4], parts[5], -1
 	if h.Type != popNormal && h.Type != popRetry && h.Type != popRetryV2 {
-		return fail("its type is " + strconv.Quote(h.Type))
+		return fail("its type is " + quoted(h.Type))
 	}
 	var small [2]int64
 	into := [handleParts]*int64{&h.Start, &h.PopMillis, &h.InvisibleMillis, &small[0], nil, nil, &small[1], &h.Offset}
@@ -81,7 +81,7 @@ func ParseHandle(text string) (h Handle, refused *Error) {
 		}
 		n, err := strconv.ParseInt(part, 10, 64)
 		if err != nil || n < 0 {
-			return fail(strconv.Quote(part) + " is no number")
+			return fail(quoted(part) + " is no number")
 		}
 		*into[i] = n
 	}
@@ -90,6 +90,9 @@ func ParseHandle(text string) (h Handle, refused *Error) {
 	}
 	return h, nil
 }
+
+// quoted is what a refusal repeats of what a client sent: at most 100 bytes of it, which are 400 when none of them can be shown.
+func quoted(text string) string { return strconv.Quote(text[:min(len(text), 100)]) }
 
 // popStart is where the lease of a queue begins.
 type popStart struct {
