@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,6 +154,24 @@ func routeOnce[A answer](ctx context.Context, s *Server, c *client, m *Member, h
 		return a, false
 	}
 	return fail(refuse(pb.Code_INTERNAL_SERVER_ERROR, "the node that leads %s did not answer: whether it was done is not known", m.Name)), true
+}
+
+// passOn streams another node's answer; false: nothing of it came, because that node does not lead, or is not there.
+func passOn[T any](ctx context.Context, g grpc.ServerStreamingServer[T], from grpc.ServerStreamingClient[T], status func(*T) *pb.Status) (bool, error) {
+	for n := 0; ; n++ {
+		a, err := from.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return true, nil
+		case err != nil:
+			return n > 0 || ctx.Err() != nil, err
+		case n == 0 && isNotLed(status(a)):
+			return false, nil
+		}
+		if err := g.Send(a); err != nil {
+			return true, err
+		}
+	}
 }
 
 // refusedConnection says that nothing was asked: no connection came about.

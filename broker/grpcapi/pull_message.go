@@ -2,8 +2,6 @@ package grpcapi
 
 import (
 	"context"
-	"errors"
-	"io"
 	"time"
 
 	pb "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -104,7 +102,7 @@ func (s *Server) pulled(g grpc.ServerStreamingServer[pb.PullMessageResponse], c 
 	return g.Send(&pb.PullMessageResponse{Content: &pb.PullMessageResponse_NextOffset{NextOffset: r.NextBegin}})
 }
 
-// pullThere streams what the node that leads answers; false: nothing was, because it does not.
+// pullThere streams what the node that leads answers; false: nothing was, because it does not. Then it is asked again: a pull changes nothing.
 func (s *Server) pullThere(ctx context.Context, g grpc.ServerStreamingServer[pb.PullMessageResponse], c *client, m *Member, at string, r *pb.PullMessageRequest) (bool, error) {
 	p, err := s.peers.to(at, 0)
 	if err != nil {
@@ -114,20 +112,5 @@ func (s *Server) pullThere(ctx context.Context, g grpc.ServerStreamingServer[pb.
 	if err != nil {
 		return false, nil
 	}
-	for n := 0; ; n++ {
-		a, err := from.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return true, nil
-		case err != nil && n == 0 && ctx.Err() == nil:
-			return false, nil // it is asked again: a pull changes nothing
-		case err != nil:
-			return true, err
-		case n == 0 && isNotLed(a.GetStatus()):
-			return false, nil
-		}
-		if err := g.Send(a); err != nil {
-			return true, err
-		}
-	}
+	return passOn(ctx, g, from, (*pb.PullMessageResponse).GetStatus)
 }

@@ -2,8 +2,6 @@ package grpcapi
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -307,7 +305,7 @@ func (s *Server) stream(g grpc.ServerStreamingServer[pb.ReceiveMessageResponse],
 	return nil, g.Send(&pb.ReceiveMessageResponse{Content: &pb.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()}})
 }
 
-// handOn streams what the node that leads answers; false: nothing was, because it does not.
+// handOn streams what the node that leads answers; false: nothing was, because it does not. At worst messages come again after their invisible time.
 func (s *Server) handOn(ctx context.Context, g grpc.ServerStreamingServer[pb.ReceiveMessageResponse], c *client, m *Member, at string, r *pb.ReceiveMessageRequest) (bool, error) {
 	p, err := s.peers.to(at, 0)
 	if err != nil {
@@ -317,20 +315,5 @@ func (s *Server) handOn(ctx context.Context, g grpc.ServerStreamingServer[pb.Rec
 	if err != nil {
 		return false, nil
 	}
-	for n := 0; ; n++ {
-		a, err := from.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return true, nil
-		case err != nil && n == 0 && ctx.Err() == nil:
-			return false, nil // at worst messages come again after their invisible time
-		case err != nil:
-			return true, err
-		case n == 0 && isNotLed(a.GetStatus()):
-			return false, nil
-		}
-		if err := g.Send(a); err != nil {
-			return true, err
-		}
-	}
+	return passOn(ctx, g, from, (*pb.ReceiveMessageResponse).GetStatus)
 }
