@@ -173,7 +173,7 @@ func (s *Service) Resend(group string, offset int64, again bool, by string, done
 }
 
 func (s *Service) resend(group, topic string, v message.View, again bool, by string, r inspect.Resent, done func(inspect.Resent, *Error)) {
-	b := s.resendBatch(topic, v, by)
+	b := s.resendBatch(group, topic, v, by)
 	if b == nil {
 		done(r, Refuse(CodeTopicNotExist, "topic[%s] not exist: the group keeps no retries", topic))
 		return
@@ -202,13 +202,16 @@ func (s *Service) resend(group, topic string, v message.View, again bool, by str
 	s.shard.Submit(b)
 }
 
-func (s *Service) resendBatch(topic string, v message.View, by string) *shard.Batch {
+func (s *Service) resendBatch(group, topic string, v message.View, by string) *shard.Batch {
 	t := s.shard.Index().Lookup(topic)
 	if t == nil {
 		return nil
 	}
 	run := message.Without(v.Properties(), append(s.moreNames[:len(s.moreNames):len(s.moreNames)], brokersOwn...)...)
 	run = message.Without(run, message.PropDelay, message.PropWait, message.PropResentFrom, message.PropResentBy)
+	if topic != RetryPrefix+group { // a pop retry topic's name does not tell where the group's ends
+		run = message.AppendProperty(message.Without(run, propOriginGroup), propOriginGroup, group)
+	}
 	run = message.AppendProperty(run, message.PropResentFrom, letterID(v))
 	run = message.AppendProperty(run, message.PropResentBy, by)
 	d := message.DraftOf(v)
