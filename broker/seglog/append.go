@@ -212,6 +212,9 @@ func (l *Log) roll() error {
 	segs := append(append([]*segment(nil), *l.segments.Load()...), s)
 	l.segments.Store(&segs)
 	l.begin(s)
+	count := l.syncs.Count.Load()
+	l.prepare.bare.Store(!fillNext(int64(old.mu.end), count-l.rolledAt))
+	l.rolledAt = count
 	l.prepare.wake()
 	return nil
 }

@@ -9,16 +9,25 @@ import (
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
-// preparer makes the file of the next segment ahead of need: allocated and filled with zeros, because a write into
-// unwritten space makes every fdatasync pay the file system's journal.
+// preparer makes the file of the next segment ahead of need: allocated, and filled with zeros when the log's syncs are
+// small, because a write into unwritten space makes every fdatasync pay the file system's journal.
 type preparer struct {
 	kick  chan struct{}
 	done  chan struct{}
 	ready atomic.Bool // the file is there
+	bare  atomic.Bool // the next file is not filled
 	mu    sync.Mutex  // held while the file is made or taken
 	quit  sync.Once
 	file  vfs.File
 }
+
+// largeSync is the mean bytes of a sync from which zeros are not worth writing: the journal's price is paid once per sync,
+// that of the zeros once per byte. At 20 KiB a sync a log without zeros takes a tenth more CPU and time; at a MiB it takes
+// less of both, and half the writes. Between the two there is little to win.
+const largeSync = 64 << 10
+
+// fillNext decides whether the file after next is filled, from what the segment that ends took: its bytes, and how many syncs.
+func fillNext(bytes, syncs int64) bool { return bytes < largeSync*max(syncs, 1) }
 
 func (l *Log) preparedName() string { return filepath.Join(l.dir, prepared) }
 
@@ -69,7 +78,7 @@ func (l *Log) prepareLoop() {
 			continue
 		}
 		l.prepare.mu.Lock()
-		err := l.makePrepared(true)
+		err := l.makePrepared(!l.prepare.bare.Load())
 		l.prepare.mu.Unlock()
 		if err != nil && time.Since(said) > sayEvery {
 			said = time.Now()
