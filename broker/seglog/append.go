@@ -148,6 +148,7 @@ func (l *Log) Flush() error {
 		l.stage = nil
 	}
 	l.stage = l.stage[:0]
+	l.askNext()
 	return nil
 }
 
@@ -212,16 +213,13 @@ func (l *Log) roll() error {
 	segs := append(append([]*segment(nil), *l.segments.Load()...), s)
 	l.segments.Store(&segs)
 	l.begin(s)
-	count := l.syncs.Count.Load()
-	l.prepare.bare.Store(!fillNext(int64(old.mu.end), count-l.rolledAt))
-	l.rolledAt = count
-	l.prepare.wake()
 	return nil
 }
 
 // begin makes s active; its header is staged with the hard state so that both become durable together.
 func (l *Log) begin(s *segment) {
 	l.active, l.synced, l.stageAt = s, 0, 0
+	l.seen = sample{0, l.syncs.Count.Load()}
 	l.stage = append(l.stage[:0], make([]byte, SegmentHeaderSize)...)
 	s.encode(l.stage)
 	l.putLocal(l.hard.encode())

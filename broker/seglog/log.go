@@ -68,7 +68,7 @@ type Log struct {
 	proven   uint32 // of it: the newest record says that this much was synced
 	unmarked bool   // an entry is the newest record
 	cuts     int    // how often entries were removed from the end
-	rolledAt int64  // syncs.Count when the active segment began
+	seen     sample // what decides whether the next segment is filled
 	hard     HardState
 	failed   atomic.Pointer[error]
 

@@ -29,39 +29,60 @@ func (z zeroesFile) Zero(size int64) error {
 	return z.File.Zero(size)
 }
 
+// made waits for the next segment, and says how often it was filled.
+func made(t *testing.T, l *Log, filled *atomic.Int64) int64 {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !l.prepare.ready.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the next segment was not prepared")
+		}
+	}
+	return filled.Swap(0)
+}
+
 // Zeros double what the disk is given, and are worth it only where syncs are small.
 func TestTheNextSegmentIsFilledWhileSyncsAreSmall(t *testing.T) {
 	var filled atomic.Int64
-	l, err := Open(zeroes{vfs.NewMem(), &filled}, "log", Options{SegmentBytes: 1 << 20})
+	l, err := Open(zeroes{vfs.NewMem(), &filled}, "log", Options{SegmentBytes: 4 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	made := func() int64 {
-		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); !l.prepare.ready.Load(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the next segment was not prepared")
-			}
-		}
-		return filled.Swap(0)
-	}
-	segment := func(perSync int) int64 { // writes one segment full, and says whether the one prepared then was filled
-		t.Helper()
-		for seq := l.active.seq; l.active.seq == seq; {
-			entries(t, l, perSync, 10_000)
-		}
-		return made()
-	}
-	if got := made(); got != 1 {
-		t.Fatalf("a new log's next segment was filled %d times, want once", got)
-	}
 	for i, step := range []struct {
 		perSync int
 		filled  int64
-	}{{1, 1}, {50, 0}, {50, 0}, {2, 1}, {1, 1}} {
-		if got := segment(step.perSync); got != step.filled {
+	}{{1, 1}, {10, 0}, {10, 0}, {2, 1}, {1, 1}} {
+		for int64(l.active.mu.end) < l.opts.SegmentBytes/2 {
+			entries(t, l, step.perSync, 10_000)
+		}
+		if got := made(t, l, &filled); got != step.filled {
 			t.Fatalf("step %d: %d entries of 10 000 bytes in each sync: filled %d times, want %d", i, step.perSync, got, step.filled)
 		}
+		for seq := l.active.seq; l.active.seq == seq; {
+			entries(t, l, step.perSync, 10_000)
+		}
+	}
+}
+
+// A log that was opened again has not been seen to sync: its segments are filled until it was.
+func TestAReopenedLogFillsItsNextSegment(t *testing.T) {
+	var filled atomic.Int64
+	fs := zeroes{vfs.NewMem(), &filled}
+	opts := Options{SegmentBytes: 1 << 20, Foreground: true}
+	l, err := Open(fs, "log", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries(t, l, 50, 10_000)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opts.Foreground = false
+	if l, err = Open(fs, "log", opts); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := made(t, l, &filled); got != 1 {
+		t.Fatalf("filled %d times, want once", got)
 	}
 }
