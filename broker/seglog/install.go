@@ -126,7 +126,7 @@ func (l *Log) take(name string, size int64) error {
 		return err
 	}
 	if err = f.Allocate(size); err == nil {
-		err = f.Zero(size)
+		err = f.Zero(0, size)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -288,8 +288,7 @@ func (l *Log) continueIncoming(h segmentHeader) error {
 
 // reopen ends an install that has its marker, and recovers from the files that are then there.
 func (l *Log) reopen() error {
-	l.prepare.mu.Lock()
-	defer l.prepare.mu.Unlock()
+	defer l.prepare.hold()()
 	l.closeFiles()
 	return l.recover()
 }

@@ -17,6 +17,7 @@ type preparer struct {
 	asked atomic.Int32 // a preparing: none is wanted yet, or a file with zeros, or one without
 	ready atomic.Bool  // the file is there
 	mu    sync.Mutex   // held while the file is made or taken
+	hurry atomic.Bool  // the file is wanted now, filled or not
 	quit  sync.Once
 	file  vfs.File
 }
@@ -84,8 +85,17 @@ func (p *preparer) stop() {
 	if p.kick == nil {
 		return
 	}
+	p.hurry.Store(true)
 	p.quit.Do(func() { close(p.kick) })
 	<-p.done
+}
+
+// hold ends a filling that is under way, and keeps the preparer from its work until what it returns is called.
+func (p *preparer) hold() (release func()) {
+	p.hurry.Store(true)
+	p.mu.Lock()
+	p.hurry.Store(false)
+	return p.mu.Unlock
 }
 
 const sayEvery = time.Minute // that the disk is still full
@@ -127,7 +137,7 @@ func (l *Log) makePrepared(zeros bool) error {
 		return err
 	}
 	if err = f.Allocate(l.opts.SegmentBytes); err == nil && zeros {
-		err = f.Zero(l.opts.SegmentBytes)
+		err = l.fill(f)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -142,10 +152,25 @@ func (l *Log) makePrepared(zeros bool) error {
 	return nil
 }
 
+// restShare is how many times as long as a write of zeros took the disk is left to others before the next one: filled
+// at once, a segment holds up every sync meanwhile.
+const restShare = 2
+
+// fill writes zeros until the file is full of them, or wanted.
+func (l *Log) fill(f vfs.File) error {
+	for at := int64(0); at < l.opts.SegmentBytes && !l.prepare.hurry.Load(); at += vfs.ZeroChunk {
+		began := time.Now()
+		if err := f.Zero(at, min(at+vfs.ZeroChunk, l.opts.SegmentBytes)); err != nil {
+			return err
+		}
+		time.Sleep(min(restShare*time.Since(began), time.Second))
+	}
+	return nil
+}
+
 // newSegment takes the prepared file (or makes one) under its final name. The header is not written yet.
 func (l *Log) newSegment(h segmentHeader) (*segment, error) {
-	l.prepare.mu.Lock()
-	defer l.prepare.mu.Unlock()
+	defer l.prepare.hold()()
 	return l.newSegmentLocked(h)
 }
 

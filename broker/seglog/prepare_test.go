@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -8,7 +9,7 @@ import (
 	"github.com/contrailmq/contrail/broker/vfs"
 )
 
-// zeroes counts how often a file is filled with zeros.
+// zeroes counts how often a file is begun to be filled with zeros.
 type zeroes struct {
 	vfs.FS
 	n *atomic.Int64
@@ -24,9 +25,11 @@ func (z zeroes) Create(name string) (vfs.File, error) {
 	return zeroesFile{f, z.n}, err
 }
 
-func (z zeroesFile) Zero(size int64) error {
-	z.n.Add(1)
-	return z.File.Zero(size)
+func (z zeroesFile) Zero(from, to int64) error {
+	if from == 0 {
+		z.n.Add(1)
+	}
+	return z.File.Zero(from, to)
 }
 
 // made waits for the next segment, and says how often it was filled.
@@ -84,5 +87,60 @@ func TestAReopenedLogFillsItsNextSegment(t *testing.T) {
 	defer l.Close()
 	if got := made(t, l, &filled); got != 1 {
 		t.Fatalf("filled %d times, want once", got)
+	}
+}
+
+// slowZeroes waits, in the second piece of zeros, until the log wants the file.
+type slowZeroes struct {
+	vfs.FS
+	log    atomic.Pointer[Log]
+	begun  chan struct{}
+	pieces atomic.Int64
+}
+
+type slowZeroesFile struct {
+	vfs.File
+	fs *slowZeroes
+}
+
+func (z *slowZeroes) Create(name string) (vfs.File, error) {
+	f, err := z.FS.Create(name)
+	return slowZeroesFile{f, z}, err
+}
+
+func (z slowZeroesFile) Zero(from, to int64) error {
+	if z.fs.pieces.Add(1) == 2 {
+		close(z.fs.begun)
+		for deadline := time.Now().Add(30 * time.Second); !z.fs.log.Load().prepare.hurry.Load(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				return errors.New("nobody wanted the file")
+			}
+		}
+	}
+	return z.File.Zero(from, to)
+}
+
+// A log that fills its segment faster than zeros are written goes on with what there is.
+func TestALogDoesNotWaitForZeros(t *testing.T) {
+	fs := &slowZeroes{FS: vfs.NewMem(), begun: make(chan struct{})}
+	l, err := Open(fs, "log", Options{SegmentBytes: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	fs.log.Store(l)
+	for range 30 {
+		entries(t, l, 5, 10_000)
+	}
+	select {
+	case <-fs.begun:
+	case <-time.After(30 * time.Second):
+		t.Fatal("no zeros were written")
+	}
+	for l.active.seq == 1 {
+		entries(t, l, 1, 1_000_000)
+	}
+	if got := fs.pieces.Load(); got != 2 {
+		t.Fatalf("%d pieces of zeros were written, want 2", got)
 	}
 }

@@ -15,8 +15,7 @@ import (
 // Restart closes all files, lets f change the folder, and recovers from what is there then, with the given hard state. It is how
 // a member whose log is damaged begins anew.
 func (l *Log) Restart(hard HardState, f func() error) error {
-	l.prepare.mu.Lock()
-	defer l.prepare.mu.Unlock()
+	defer l.prepare.hold()()
 	l.closeFiles()
 	if err := f(); err != nil {
 		return l.fail("restart", err)

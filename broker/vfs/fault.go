@@ -117,9 +117,9 @@ func (f *faultFile) Allocate(size int64) error {
 	return f.File.Allocate(size)
 }
 
-func (f *faultFile) Zero(size int64) error {
+func (f *faultFile) Zero(from, to int64) error {
 	if err := f.fault.ask(OpWrite, f.name); err != nil {
 		return err
 	}
-	return f.File.Zero(size)
+	return f.File.Zero(from, to)
 }

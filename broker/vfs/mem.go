@@ -356,4 +356,4 @@ func (f *memFile) Allocate(size int64) error {
 }
 
 // Zero is Allocate: new space is zeros here.
-func (f *memFile) Zero(size int64) error { return f.Allocate(size) }
+func (f *memFile) Zero(_, to int64) error { return f.Allocate(to) }

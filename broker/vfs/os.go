@@ -38,12 +38,13 @@ func (f osFile) Allocate(size int64) error {
 	return err
 }
 
-const zeroChunk = 1 << 20
+// ZeroChunk is how much Zero writes at once.
+const ZeroChunk = 1 << 20
 
 // Zero writes with O_DIRECT: it costs a third of the CPU and drives no page out of the cache. Files that cannot be written so
 // (tmpfs) are written as usual.
-func (f osFile) Zero(size int64) error {
-	zeros, err := unix.Mmap(-1, 0, zeroChunk, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE) // aligned
+func (f osFile) Zero(from, to int64) error {
+	zeros, err := unix.Mmap(-1, 0, ZeroChunk, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE) // aligned
 	if err != nil {
 		return err
 	}
@@ -51,16 +52,16 @@ func (f osFile) Zero(size int64) error {
 	direct, err := os.OpenFile(f.Name(), os.O_WRONLY|unix.O_DIRECT, 0)
 	if err == nil {
 		defer direct.Close()
-		if err = zero(direct, zeros, size); err == nil {
+		if err = zero(direct, zeros, from, to); err == nil {
 			return nil
 		}
 	}
-	return zero(f.File, zeros, size)
+	return zero(f.File, zeros, from, to)
 }
 
-func zero(f *os.File, zeros []byte, size int64) error {
-	for at := int64(0); at < size; at += int64(len(zeros)) {
-		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
+func zero(f *os.File, zeros []byte, from, to int64) error {
+	for at := from; at < to; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-at)], at); err != nil {
 			return err
 		}
 	}

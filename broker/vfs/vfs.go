@@ -16,7 +16,7 @@ type File interface {
 	Size() (int64, error)      // length in bytes
 	Truncate(size int64) error // cuts or extends with zeros
 	Allocate(size int64) error // reserves and sets the length to at least size
-	Zero(size int64) error     // fills a new file with zeros, past the page cache where that is possible
+	Zero(from, to int64) error // fills a part of a new file with zeros, past the page cache where that is possible
 }
 
 // FS is a file system.

@@ -39,7 +39,7 @@ func (l *floorLog) prepare() {
 			err = f.Allocate(floorFile)
 		}
 		if err == nil {
-			err = f.Zero(floorFile)
+			err = f.Zero(0, floorFile)
 		}
 		if err == nil {
 			err = f.Sync()

@@ -32,6 +32,7 @@ type timers struct {
 	scheduledTopic string
 	pending        int64
 	cancelled      int
+	touchGiB       int64
 }
 
 func timersCommand() *cobra.Command {
@@ -48,10 +49,14 @@ func timersCommand() *cobra.Command {
 	c.Flags().IntVar(&s.rate, "lateness-rate", 1000, "a second")
 	c.Flags().IntVar(&s.cancelled, "cancels", 0, "about how many messages to send of which half are cancelled, half of those within a second of their due time; 0: none")
 	c.Flags().Int64Var(&s.pending, "pending", 0, "how many shall wait before the node is killed; 10 million are about 13 GB of log")
+	c.Flags().Int64Var(&s.touchGiB, "touch", 0, "GiB of free memory to touch before, as of run")
 	return c
 }
 
 func (s *timers) run() error {
+	if err := touchMemory(s.touchGiB << 30); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(".", "bench-")
 	if err != nil {
 		return err
