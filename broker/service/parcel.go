@@ -440,12 +440,31 @@ func (p *Parcel) fill(r *Result, items []shard.Item, queue int32) {
 		return
 	}
 	run := message.View(p.batch.Buf[first.From:first.To]).Properties()
-	r.TransactionID = message.Property(run, message.PropUniqKey)
 	if first.Due == 0 {
+		r.TransactionID = message.Property(run, message.PropUniqKey)
 		return
 	}
-	if real := message.Property(run, message.PropRealTopic); !bytes.HasPrefix(real, retryPrefix) {
-		r.RecallHandle = RecallHandle(string(real), p.s.opts.Broker, first.Due, string(r.TransactionID))
+	var real []byte
+	r.TransactionID, real = twoProperties(run, message.PropUniqKey, message.PropRealTopic)
+	if !bytes.HasPrefix(real, retryPrefix) {
+		r.RecallHandle = RecallHandle(real, p.s.opts.Broker, first.Due, r.TransactionID)
+	}
+}
+
+// twoProperties is message.Property of two names in one pass: it is done for every scheduled message.
+func twoProperties(run []byte, first, second string) (a, b []byte) {
+	for {
+		n, v, rest, ok := message.NextProperty(run)
+		if !ok {
+			return a, b
+		}
+		switch string(n) {
+		case first:
+			a = v
+		case second:
+			b = v
+		}
+		run = rest
 	}
 }
 

@@ -187,8 +187,11 @@ func propertiesFit(d *message.Draft) *Error {
 }
 
 // RecallHandle is what a producer gives to cancel a scheduled message (org.apache.rocketmq.common.producer.RecallMessageHandle).
-func RecallHandle(topic, broker string, due int64, uniqKey string) string {
-	return base64.URLEncoding.EncodeToString([]byte(strings.Join([]string{"v1", topic, broker, strconv.FormatInt(due, 10), uniqKey}, " ")))
+func RecallHandle[S string | []byte](topic S, broker string, due int64, uniqKey S) string {
+	var plain, coded [256]byte
+	b := append(append(append(append(plain[:0], "v1 "...), topic...), ' '), broker...)
+	b = append(strconv.AppendInt(append(b, ' '), due, 10), ' ')
+	return string(base64.URLEncoding.AppendEncode(coded[:0], append(b, uniqKey...)))
 }
 
 // RecallBroker is the broker group that a handle names.

@@ -33,6 +33,7 @@ type timers struct {
 	pending        int64
 	cancelled      int
 	touchGiB       int64
+	stormOf        int64
 }
 
 func timersCommand() *cobra.Command {
@@ -48,6 +49,7 @@ func timersCommand() *cobra.Command {
 	c.Flags().DurationVar(&s.accurate, "lateness-for", 20*time.Second, "how long to send messages with random due times")
 	c.Flags().IntVar(&s.rate, "lateness-rate", 1000, "a second")
 	c.Flags().IntVar(&s.cancelled, "cancels", 0, "about how many messages to send of which half are cancelled, half of those within a second of their due time; 0: none")
+	c.Flags().Int64Var(&s.stormOf, "storm", 1_000_000, "how many to send that are due in one ms")
 	c.Flags().Int64Var(&s.pending, "pending", 0, "how many shall wait before the node is killed; 10 million are about 13 GB of log")
 	c.Flags().Int64Var(&s.touchGiB, "touch", 0, "GiB of free memory to touch before, as of run")
 	return c
@@ -91,14 +93,18 @@ func (s *timers) run() error {
 
 // sent is one window of a load: how many were acknowledged, and the node's CPU for each.
 func (s *timers) sent(l load) (n uint64, micros float64, rss int64, err error) {
+	stop := make(chan struct{})
+	time.AfterFunc(s.window, func() { close(stop) })
+	return s.sentUntil(l, stop)
+}
+
+func (s *timers) sentUntil(l load, stop chan struct{}) (n uint64, micros float64, rss int64, err error) {
 	var on atomic.Bool
 	on.Store(true)
-	stop := make(chan struct{})
 	before, err := read(s.node.pid)
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	time.AfterFunc(s.window, func() { close(stop) })
 	r, err := produce(s.node.addr, l, &on, stop)
 	if err != nil {
 		return 0, 0, 0, err
@@ -215,11 +221,29 @@ func (s *timers) each(topic string, queue int, f func(message.View)) error {
 	}
 }
 
+// stormSend is how long a storm is sent at most; it is due two seconds later.
+const stormSend = 40 * time.Second
+
 // storm sends what is all due in one ms, and watches it being delivered.
 func (s *timers) storm() error {
-	at := time.Now().Add(2*s.window + 2*time.Second).UnixMilli()
+	at := time.Now().Add(stormSend + 2*time.Second).UnixMilli()
 	l := produceLoad(4, 64, 1024)
-	l.topic, l.due = "Storm", func() int64 { return at }
+	var asked atomic.Int64
+	enough := make(chan struct{})
+	l.topic, l.due = "Storm", func() int64 {
+		if asked.Add(1) == s.stormOf {
+			close(enough)
+		}
+		return at
+	}
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		select {
+		case <-enough:
+		case <-time.After(stormSend):
+		}
+	}()
 	c := rpc.Client{Addr: s.node.addr, Timeout: 10 * time.Second}
 	defer c.Close()
 	was, err := s.waiting(&c)
@@ -227,7 +251,7 @@ func (s *timers) storm() error {
 		return err
 	}
 	written := writtenBy(s.node.pid)
-	n, _, _, err := s.sent(l)
+	n, _, _, err := s.sentUntil(l, stop)
 	if err != nil {
 		return err
 	}
