@@ -75,8 +75,8 @@ func (s *Shard) scheduled(topic, uniqKey string, due int64) (timer.Entry, error)
 
 // isParked says whether an entry is that of a message: hashes may collide.
 func (s *Shard) isParked(e *timer.Entry, topic, uniqKey string) (bool, error) {
-	var raw []byte
-	v, err := s.parked(&raw, e)
+	parked := parkedReader{s: s}
+	v, err := parked.message([]timer.Entry{*e})
 	if err != nil {
 		return false, err
 	}

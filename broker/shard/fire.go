@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,9 +16,10 @@ import (
 )
 
 // What is due is fired by the leader: the loop finds the entries, the firer reads their messages and stores them again in their real topics,
-// as a deed that moves the cursor. One fire is on its way at a time, so that nothing is fired twice; a storm drains in full entries.
+// as a deed that moves the cursor. One fire is on its way at a time, so that nothing is fired twice; a storm drains in full entries, and the
+// messages of each are read while the one before it is stored.
 const (
-	fireMax = 4096 // messages of one fire
+	fireMax = 4096 // messages that are looked for at once
 	fireFar = time.Minute
 )
 
@@ -34,8 +36,8 @@ type fireJob struct {
 type firing struct {
 	timer   *time.Timer // rings when the next message is due
 	rings   int64       // ms; 0: it does not
-	jobs    chan *fireJob
-	later   *fireJob // the Stepper's
+	jobs    chan []*fireJob
+	later   []*fireJob // the Stepper's
 	entries []timer.Entry
 	busy    atomic.Bool // one is on its way
 	paused  atomic.Bool // the last one failed; until the next tick
@@ -44,7 +46,7 @@ type firing struct {
 func newFiring() *firing {
 	t := time.NewTimer(fireFar)
 	t.Stop()
-	return &firing{timer: t, jobs: make(chan *fireJob, 1)}
+	return &firing{timer: t, jobs: make(chan []*fireJob, 1)}
 }
 
 // fire looks whether something is due. It is called at the end of each turn.
@@ -56,25 +58,25 @@ func (s *Shard) fire() error {
 	if s.opts.Planted.FireEarly {
 		now = max(now, s.lastMicros/1000)
 	}
-	job, err := s.due(now)
+	jobs, err := s.due(now)
 	if err != nil { // a block of a sidecar may be damaged: the next turn looks again
 		s.inbox.kick()
 		return s.mendTimers(err)
 	}
-	if job == nil {
+	if len(jobs) == 0 {
 		return nil
 	}
 	s.firing.busy.Store(true)
 	if s.opts.stepped {
-		s.firing.later = job
+		s.firing.later = jobs
 		return nil
 	}
-	s.firing.jobs <- job // it has room for one, and there is one
+	s.firing.jobs <- jobs // it has room for one list, and there is one
 	return nil
 }
 
-// due is the next fire; nil: there is none now, ms.
-func (s *Shard) due(now int64) (*fireJob, error) {
+// due are the next fires, each of which begins where the one before it ends; none: nothing is due now, ms.
+func (s *Shard) due(now int64) ([]*fireJob, error) {
 	next, ok, err := s.timers.Next()
 	if err != nil || !ok {
 		return nil, err
@@ -83,25 +85,38 @@ func (s *Shard) due(now int64) (*fireJob, error) {
 		s.ring(next, now)
 		return nil, nil
 	}
-	job := &fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled, rolled: s.timers.Rolled(), term: s.leaderTerm}
-	s.firing.entries, job.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax)
+	whole := fireJob{from: s.timers.Cursor(), cancelled: s.timers.Counts().Cancelled, rolled: s.timers.Rolled(), term: s.leaderTerm}
+	s.firing.entries, whole.to, err = s.timers.Due(s.firing.entries[:0], s.mayFire(now), fireMax)
 	if err != nil || len(s.firing.entries) == 0 { // what is due waits behind an entry on its way
 		return nil, err
 	}
-	job.take(s.firing.entries)
-	return job, nil
+	whole.entries = slices.Clone(s.firing.entries)
+	return whole.parts(s.fireBytes()), nil
 }
 
-// take cuts a fire where its messages fill an entry of the log.
-func (j *fireJob) take(due []timer.Entry) {
-	bytes := 0
-	for i, e := range due {
-		if bytes += int(e.Size); bytes > EntryBytes && i > 0 {
-			due, j.to = due[:i], due[i-1].Place()
-			break
-		}
+// fireBytes is how many bytes of messages one fire has, about. A simulator's messages are small, and few are due at once.
+func (s *Shard) fireBytes() int {
+	if s.opts.stepped {
+		return 4 << 10
 	}
-	j.entries = append(j.entries, due...)
+	return EntryBytes
+}
+
+// parts cuts a fire where its messages fill an entry of the log.
+func (j *fireJob) parts(most int) (list []*fireJob) {
+	bytes, begun, from := 0, 0, j.from
+	for i, e := range j.entries {
+		if bytes += int(e.Size); bytes <= most || i == begun {
+			continue
+		}
+		part := *j
+		part.entries, part.from, part.to = j.entries[begun:i], from, j.entries[i-1].Place()
+		list = append(list, &part)
+		bytes, begun, from = int(e.Size), i, part.to
+	}
+	last := *j
+	last.entries, last.from = j.entries[begun:], from
+	return append(list, &last)
 }
 
 // ring has the loop wake up when a message is due.
@@ -116,22 +131,48 @@ func (s *Shard) ring(due, now int64) {
 // firer stores again what is due.
 func (s *Shard) firer() {
 	defer s.others.Done()
-	for job := range s.firing.jobs {
-		s.fireNow(job)
+	var buffers [2][]byte
+	for jobs := range s.firing.jobs {
+		s.fireEnded(s.fireAll(jobs, &buffers))
 	}
 }
 
-func (s *Shard) fireNow(job *fireJob) {
-	b, err := s.fireBatch(job)
+// fireAll stores one fire after the other. While one is stored the next one's messages are read, into the other of two buffers.
+func (s *Shard) fireAll(jobs []*fireJob, buffers *[2][]byte) error {
+	stored := make(chan error, 1)
+	stored <- nil // before the first
+	for i, job := range jobs {
+		b, err := s.fireBatch(job, buffers[i%2][:0])
+		if before := <-stored; before != nil || err != nil {
+			return cmp.Or(before, err)
+		}
+		if buffers[i%2] = b.Buf; cap(b.Buf) > 2*EntryBytes { // of one large message
+			buffers[i%2] = nil
+		}
+		b.Done = func(b *Batch) { stored <- b.Err }
+		s.Submit(b)
+	}
+	return <-stored
+}
+
+// fireStep is what fireAll does, a fire at a time.
+func (s *Shard) fireStep(jobs []*fireJob) {
+	b, err := s.fireBatch(jobs[0], nil)
 	if err != nil {
 		s.fireEnded(err)
 		return
 	}
-	b.Done = func(b *Batch) { s.fireEnded(b.Err) }
+	b.Done = func(b *Batch) {
+		if rest := jobs[1:]; b.Err == nil && len(rest) > 0 {
+			s.firing.later = rest
+			return
+		}
+		s.fireEnded(b.Err)
+	}
 	s.Submit(b)
 }
 
-// fireEnded lets the next fire begin; after one that failed, with the next tick.
+// fireEnded lets the loop look for the next fires; after one that failed, with the next tick.
 func (s *Shard) fireEnded(err error) {
 	if err != nil && !errors.Is(err, errFireOver) && !errors.Is(err, ErrNotLeader) {
 		s.firing.paused.Store(true)
@@ -144,16 +185,17 @@ func (s *Shard) fireEnded(err error) {
 // errFireOver is a fire that was found in a state which is not that of now.
 var errFireOver = errors.New("the timers changed")
 
-// fireBatch makes the deed: the messages as they are stored again, and the command.
-func (s *Shard) fireBatch(job *fireJob) (*Batch, error) {
-	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}, Partly: true}}
-	var places []timer.Cursor
-	var raw []byte
+// fireBatch makes the deed: the messages as they are stored again, in buf, which it may grow, and the command.
+func (s *Shard) fireBatch(job *fireJob, buf []byte) (*Batch, error) {
+	n := len(job.entries)
+	b := &Batch{Buf: buf, Items: make([]Item, 0, n), Deed: &Deed{Keys: append(make([]uint64, 0, n+1), fireKey), Partly: true}}
+	places := make([]timer.Cursor, 0, n)
+	parked := parkedReader{s: s}
 	lost := map[string]int{}
 	for i := range job.entries {
 		e := &job.entries[i]
 		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
-		v, err := s.parked(&raw, e)
+		v, err := parked.message(job.entries[i:])
 		if errors.Is(err, errLost) { // the others shall not wait for it
 			s.tellDamaged(e)
 			continue

@@ -53,15 +53,48 @@ func (s *Shard) park(v message.View, pos int64) error {
 // errLost is a parked message that decayed on the only disk that had it.
 var errLost = errors.New("the message is damaged, and there is no other copy of it")
 
-// parked reads a message where it is parked, into raw, which it may grow. Reading a message checks nothing, but what is stored again gets new checksums,
-// on every member: so it must be what was parked. What is not is mended from the other members, and read again later.
-func (s *Shard) parked(raw *[]byte, e *timer.Entry) (message.View, error) {
+// besideMax is how many bytes of messages that lie side by side are read at once.
+const besideMax = 256 << 10
+
+// parkedReader reads parked messages where they are. In a storm many lie side by side.
+type parkedReader struct {
+	s   *Shard
+	raw []byte // what was read last
+	pos int64  // from there
+}
+
+// read gives the bytes of the first of some entries; they are good until the next read.
+func (r *parkedReader) read(entries []timer.Entry) ([]byte, error) {
+	e := &entries[0]
+	if at := e.Pos - r.pos; at >= 0 && at+int64(e.Size) <= int64(len(r.raw)) {
+		return r.raw[at:][:e.Size], nil
+	}
+	n := int(e.Size)
+	for _, next := range entries[1:] {
+		if next.Pos != e.Pos+int64(n) || n+int(next.Size) > besideMax {
+			break
+		}
+		n += int(next.Size)
+	}
 	var err error
-	if *raw, err = s.Message(*raw, e.Pos, int(e.Size)); err != nil {
+	if r.raw, err = r.s.Message(r.raw, e.Pos, n); err != nil {
+		r.raw = r.raw[:0]
 		return nil, err
 	}
-	if crc32.Checksum(*raw, castagnoli) == e.Sum || s.opts.Planted.TrustParked {
-		v, err := message.Parse(*raw)
+	r.pos = e.Pos
+	return r.raw[:e.Size], nil
+}
+
+// message is the first of some entries' message. Reading a message checks nothing, but what is stored again gets new checksums, on every member: so
+// it must be what was parked. What is not is mended from the other members, and read again later.
+func (r *parkedReader) message(entries []timer.Entry) (message.View, error) {
+	s, e := r.s, &entries[0]
+	raw, err := r.read(entries)
+	if err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(raw, castagnoli) == e.Sum || s.opts.Planted.TrustParked {
+		v, err := message.Parse(raw)
 		if err != nil {
 			return nil, fmt.Errorf("parked message at position %d: %w", e.Pos, err)
 		}

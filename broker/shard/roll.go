@@ -170,11 +170,11 @@ func (s *Shard) rollBatch(job *rollJob) (*Batch, error) {
 	}
 	b := &Batch{Deed: &Deed{Keys: []uint64{fireKey}}}
 	list := make([]rolled, len(entries))
-	var raw []byte
+	parked := parkedReader{s: s}
 	for i, e := range entries {
 		list[i].Entry = e
 		b.Deed.Keys = append(b.Deed.Keys, placeKey(e.Place()))
-		v, err := s.parked(&raw, &e)
+		v, err := parked.message(entries[i:])
 		if errors.Is(err, errLost) { // it goes with its segment
 			s.tellDamaged(&e)
 			list[i].lost = true

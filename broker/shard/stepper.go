@@ -62,13 +62,13 @@ func (s Stepper) Check() {
 }
 
 // Fires says whether messages are due and to be stored again; Fire reads them and submits that.
-func (s Stepper) Fires() bool { return s.firing.later != nil }
+func (s Stepper) Fires() bool { return len(s.firing.later) > 0 }
 
 // Fire submits what was found to be due, which may be over by then.
 func (s Stepper) Fire() {
-	job := s.firing.later
+	jobs := s.firing.later
 	s.firing.later = nil
-	s.fireNow(job)
+	s.fireStep(jobs)
 }
 
 // Rolls says whether retention wants parked messages to be stored again; Roll reads the next of them and submits that.

@@ -278,13 +278,13 @@ func (m *member) sealTime() int64 {
 	return m.w.between(milli, 50*milli)
 }
 
-// readTime is until parked messages are read; now and then so long that leaders change meanwhile.
+// readTime is until parked messages are read; until faults end now and then so long that leaders change meanwhile.
 func (m *member) readTime() int64 {
 	seldom := 2.0
 	if m.w.conf.Focus == FocusTimers {
 		seldom = 20
 	}
-	if m.slow || m.w.chance(seldom) {
+	if m.slow || !m.w.calm && m.w.chance(seldom) {
 		return m.w.between(100*milli, 4*second)
 	}
 	return m.w.between(50, 3*milli)

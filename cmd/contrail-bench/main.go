@@ -21,7 +21,7 @@ func main() {
 
 func root() *cobra.Command {
 	c := &cobra.Command{Use: "contrail-bench", Short: "What a message costs, beside a floor and other brokers", SilenceUsage: true, SilenceErrors: true}
-	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), idleCommand(), failoverCommand(), catchupCommand(), trailCommand(), timersCommand(), stateCommand(), grpcCommand(), grpcFloorCommand())
+	c.AddCommand(floorCommand(), listCommand(), runCommand(), lifeCommand(), idleCommand(), failoverCommand(), catchupCommand(), trailCommand(), busyCommand(), timersCommand(), stateCommand(), grpcCommand(), grpcFloorCommand())
 	return c
 }
 

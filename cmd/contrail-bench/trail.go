@@ -19,23 +19,27 @@ import (
 	"github.com/contrailmq/contrail/broker/wire"
 )
 
+const withTrail = "with trail" // a target's name
+
 // trailCommand is scenario 10: the same load, every message produced and consumed once, without and with the trail.
 func trailCommand() *cobra.Command {
 	var s settings
 	var rate int
+	var busy float64
 	c := &cobra.Command{
 		Use: "trail", Short: "Scenario 10: what the trail costs the broker, and whether it is complete", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.trail(cmd.OutOrStdout(), rate) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.trail(cmd.OutOrStdout(), rate, busy) },
 	}
 	c.Flags().StringVar(&s.contrail, "contrail", "bin/contrail", "the program to measure")
 	c.Flags().IntVar(&s.pairs, "pairs", 5, "windows without and with the trail, in turn")
 	c.Flags().DurationVar(&s.warm, "warm", 3*time.Second, "unmeasured stretch before each window")
 	c.Flags().DurationVar(&s.window, "window", 10*time.Second, "measured stretch")
 	c.Flags().IntVar(&rate, "rate", 20_000, "messages per second; 0: as many as go")
+	c.Flags().Float64Var(&busy, "busy", 0, "also measure without the trail beside a process that takes this share of a core, and does nothing")
 	return c
 }
 
-func (s *settings) trail(out io.Writer, rate int) error {
+func (s *settings) trail(out io.Writer, rate int, busy float64) error {
 	dir, err := os.MkdirTemp(".", "bench-")
 	if err != nil {
 		return err
@@ -46,9 +50,15 @@ func (s *settings) trail(out io.Writer, rate int) error {
 		l = produceLoad(4, 64, 1024)
 	}
 	r := &row{Scenario: "10", Text: fmt.Sprintf("produced and consumed once, %d/s, fdatasync, 1 KB: with trail / without", rate), Windows: map[string][]window{}}
+	engines := map[string]string{withTrail: "embedded", "without": "off"}
+	r.order = []string{withTrail, "without"}
+	if busy > 0 {
+		r.Text += fmt.Sprintf("; busy: without, beside a process that takes %g of a core", busy)
+		engines["busy"], r.order = "off", append(r.order, "busy")
+	}
 	var targets []*target
-	for name, engine := range map[string]string{"with trail": "embedded", "without": "off"} {
-		t, err := startContrail(s.contrail, dir, strings.ReplaceAll(name, " ", "-"), synced, engine)
+	for _, name := range r.order {
+		t, err := startContrail(s.contrail, dir, strings.ReplaceAll(name, " ", "-"), synced, engines[name])
 		if err != nil {
 			return err
 		}
@@ -59,11 +69,14 @@ func (s *settings) trail(out io.Writer, rate int) error {
 		}
 		targets = append(targets, t)
 	}
-	r.order = []string{"with trail", "without"}
 	sc := scenario{load: l, follow: true}
 	for range s.pairs {
 		for _, t := range targets {
-			w, err := sc.measure(t, s.warm, s.window)
+			share := 0.0
+			if t.name == "busy" {
+				share = busy
+			}
+			w, err := beside(share, func() (window, error) { return sc.measure(t, s.warm, s.window) })
 			if err != nil {
 				return err
 			}
@@ -136,7 +149,7 @@ func follow(t *target, q int, stop chan struct{}) error {
 					return nil
 				}
 				n, err := pulled(f, &offset)
-				if t.name != "without" {
+				if t.name == withTrail {
 					followed.Add(n)
 				}
 				t.consumed[q].Store(offset)
