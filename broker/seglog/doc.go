@@ -14,7 +14,7 @@
 // everything. Entries below a sealed segment's end are found by its entry table, kept in a sidecar and rebuilt by scanning
 // when it is missing.
 //
-// Goroutines: one preparer, which makes the next segment file ahead of need (off with Options.Foreground). Append, Flush,
+// Goroutines: one preparer, which makes the next segment file ahead of need, filled with zeros while syncs are small (off with Options.Foreground). Append, Flush,
 // Sync, SetHardState, TruncateFrom belong to one goroutine; reading is safe for all at any time.
 //
 // Files: format.go (bytes), segment.go (one file), open.go (recovery), append.go (writer), prepare.go (next file),
