@@ -193,15 +193,17 @@ func (s *Store) steps(ctx context.Context, id string, copies []trail.Message) ([
 // happenedAround is how long before and after a life its groups' happenings may explain it.
 const happenedAround = time.Minute
 
-// happeningsOf are those of the groups that the message was handed to, and the broker's own, within its life.
+// happeningsOf are those of the groups that the message was handed to, and the broker's own, within its life; of topics only those that it was
+// or is meant to be in: that others are made or changed explains nothing.
 func (s *Store) happeningsOf(ctx context.Context, l *trail.Life) ([]trail.Happening, error) {
 	if len(l.Messages) == 0 {
 		return []trail.Happening{}, nil
 	}
 	from, to := l.Messages[0].AppendedMicros, int64(0)
-	groups := []string{""}
+	groups, topics := []string{""}, []string{""}
 	for i := range l.Messages {
-		to = max(to, l.Messages[i].AppendedMicros)
+		m := &l.Messages[i]
+		topics, to = append(topics, m.Topic, m.RealTopic, m.OriginTopic), max(to, m.AppendedMicros)
 	}
 	for i := range l.Deliveries {
 		groups, to = append(groups, l.Deliveries[i].Group), max(to, l.Deliveries[i].SentMicros)
@@ -213,11 +215,12 @@ func (s *Store) happeningsOf(ctx context.Context, l *trail.Life) ([]trail.Happen
 		to = max(to, l.Steps[i].AtMicros)
 	}
 	slices.Sort(groups)
-	groups = slices.Compact(groups)
-	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) ORDER BY at LIMIT %d",
+	slices.Sort(topics)
+	groups, topics = slices.Compact(groups), slices.Compact(topics)
+	return collect(ctx, s, scanHappening, fmt.Sprintf("SELECT %s FROM %s.happenings WHERE at >= %s AND at <= %s AND has({groups:Array(String)}, group_name) AND has({topics:Array(String)}, topic) AND (group_name != '' OR client = '') AND (kind != '%s' OR detail['%s'] IN ('', {broker:String})) ORDER BY at LIMIT %d",
 		happeningColumns, s.o.Database, microsParam("from"), microsParam("to"), trail.KindLeaderChange, trail.DetailBroker, happeningsMax),
 		arg("broker", l.Messages[0].Broker),
-		arg("from", from-happenedAround.Microseconds()), arg("to", to+happenedAround.Microseconds()), arg("groups", groups))
+		arg("from", from-happenedAround.Microseconds()), arg("to", to+happenedAround.Microseconds()), arg("groups", groups), arg("topics", topics))
 }
 
 // Forms of client ids (rocketmq.md 3.1) and the slack for clocks and time zones: a remoting client counts from the begin of

@@ -224,7 +224,11 @@ func TestALifeHoldsWhatTouchesTheMessage(t *testing.T) {
 		h := someHappening
 		h.Group = "stranger"
 		b.Happening(&h)
-		h.Group, h.Client, h.Kind = "", "", "flush-stall"
+		h.Group, h.Topic, h.Kind, h.Client = "", "another", "topic-created", ""
+		b.Happening(&h)
+		h.Topic, h.Kind = "orders", "topic-changed"
+		b.Happening(&h)
+		h.Topic, h.Kind = "", "flush-stall"
 		b.Happening(&h)
 		h.AtMicros -= 10 * time.Minute.Microseconds()
 		b.Happening(&h)
@@ -257,7 +261,7 @@ func TestALifeHoldsWhatTouchesTheMessage(t *testing.T) {
 	}
 	want := []string{
 		"message orders", "message %RETRY%billing", "delivery orders billing 0..4", "delivery orders audit 0..8", "delivery %RETRY%billing billing 0..1",
-		"settlement lazy 0..50000000", "settlement billing 0..6", "settlement audit -1..6", "process REQ 15000", "process REQ2 15000", "process REQ3 -1", "flush-stall", "notes were lost",
+		"settlement lazy 0..50000000", "settlement billing 0..6", "settlement audit -1..6", "process REQ 15000", "process REQ2 15000", "process REQ3 -1", "topic-changed", "flush-stall", "notes were lost",
 	}
 	if !sameElements(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
