@@ -153,8 +153,11 @@ func (l *Log) makePrepared(zeros bool) error {
 }
 
 // restShare is how many times as long as a write of zeros took the disk is left to others before the next one: filled
-// at once, a segment holds up every sync meanwhile.
-const restShare = 2
+// at once, a segment holds up every sync meanwhile. A rest is short, because who wants the file waits for it.
+const (
+	restShare = 2
+	restMax   = 20 * time.Millisecond
+)
 
 // fill writes zeros until the file is full of them, or wanted.
 func (l *Log) fill(f vfs.File) error {
@@ -163,7 +166,7 @@ func (l *Log) fill(f vfs.File) error {
 		if err := f.Zero(at, min(at+vfs.ZeroChunk, l.opts.SegmentBytes)); err != nil {
 			return err
 		}
-		time.Sleep(min(restShare*time.Since(began), time.Second))
+		time.Sleep(min(restShare*time.Since(began), restMax))
 	}
 	return nil
 }
