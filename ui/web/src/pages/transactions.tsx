@@ -209,7 +209,7 @@ function Parked({ wanted }: { wanted?: string }) {
     <>
       {found.from > 0 && <Histogram bars={bars({ from: found.from * 1000, to: found.to * 1000 }, found.done?.histogram, rows, 60)} dim={!found.fresh} onRange={(from, to) => setRange({ from, to })} />}
       <Summary found={found} stop={stop} yet={false} />
-      <div className="split" style={{ opacity: found.fresh ? 1 : 0.55 }}>
+      <div className="split" aria-busy={!found.fresh} style={{ opacity: found.fresh ? 1 : 0.55 }}>
         <div className="grow fill">
           <Table rows={rows} columns={columns} rowKey={keyOf} name="transactions-parked" label={t.transactions.tabs.parked} end={older} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)} empty={<NoRows found={found} again={again} yet={false} />} />
         </div>

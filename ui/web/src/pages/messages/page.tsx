@@ -85,7 +85,7 @@ export function MessagesPage() {
         <>
           {tab !== 'id' && found.from > 0 && <Histogram bars={shown} dim={!found.fresh} onRange={(from, to) => setRange({ from, to })} />}
           <Summary found={found} stop={stop} yet={yet} hidden={hidden} />
-          <div className="split" style={{ opacity: found.fresh ? 1 : 0.55 }}>
+          <div className="split" aria-busy={!found.fresh} style={{ opacity: found.fresh ? 1 : 0.55 }}>
             <div className="grow fill">
               <Table
                 rows={rows} columns={columns} rowKey={keyOf} name="messages" label={t.messages.title} end={older} open={open} pick={(m) => set({ sel: m.id })} picked={picked && keyOf(picked)}
