@@ -126,7 +126,7 @@ func (l *Log) take(name string, size int64) error {
 		return err
 	}
 	if err = f.Allocate(size); err == nil {
-		err = f.Zero(0, size)
+		err = writeZeros(f, size, func() bool { return false })
 	}
 	if err == nil {
 		err = f.Sync()

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// busyPeriod is how often a busy process works and rests: about as often as blocks of rows go to the trail's engine.
-const busyPeriod = 100 * time.Millisecond
+// busyPeriod is how often a busy process works and rests: as often as blocks of rows go to the trail's engine (ship.Options.Linger).
+const busyPeriod = 700 * time.Millisecond
 
 // busyCommand is a process that does nothing but to be busy, as humble as the trail's engine is: what it costs a broker's messages is what any
 // process on the same processor costs them.

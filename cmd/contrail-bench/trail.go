@@ -84,6 +84,11 @@ func (s *settings) trail(out io.Writer, rate int, busy float64) error {
 		}
 	}
 	r.print(out)
+	if busy > 0 {
+		beside := *r
+		beside.Text, beside.order = "the same windows: busy / without", []string{"busy", "without"}
+		beside.print(out)
+	}
 	return completeness(out, filepath.Join(dir, "with-trail"))
 }
 
